@@ -1,0 +1,330 @@
+"""Typed content: from the short names of a protocol file to pydantic models and back to plain JSON.
+
+The field types are `text, int, number, bool, date, datetime, duration, money, id, any`, lists, choices and maps. Content
+from a peer or a model is always validated here; a model of ours forbids unknown fields and does not coerce text to numbers.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+    create_model,
+)
+
+__all__ = (
+    "CONSTRAINTS",
+    "KINDS",
+    "Content",
+    "FieldType",
+    "Kind",
+    "Money",
+    "content_model",
+    "format_duration",
+    "format_value",
+    "parse_duration",
+    "parse_money",
+    "to_plain",
+)
+
+Kind = Literal[
+    "text",
+    "int",
+    "number",
+    "bool",
+    "date",
+    "datetime",
+    "duration",
+    "money",
+    "id",
+    "any",
+    "list",
+    "choice",
+    "map",
+]
+KINDS: tuple[Kind, ...] = (
+    "text",
+    "int",
+    "number",
+    "bool",
+    "date",
+    "datetime",
+    "duration",
+    "money",
+    "id",
+    "any",
+)
+"""The types a protocol file can name."""
+
+CONSTRAINTS: dict[str, tuple[Kind, ...]] = {
+    "minimum": ("int", "number", "money", "duration"),
+    "maximum": ("int", "number", "money", "duration"),
+    "exclusiveMinimum": ("int", "number"),
+    "exclusiveMaximum": ("int", "number"),
+    "minLength": ("text", "id"),
+    "maxLength": ("text", "id"),
+    "pattern": ("text", "id"),
+    "minItems": ("list",),
+    "maxItems": ("list",),
+}
+"""Constraints in JSON Schema's words, and the types that take them."""
+
+TEXT_LIMIT = 20_000
+"""Characters in one text; what is longer belongs behind a reference."""
+ITEMS_LIMIT = 1_000
+"""Items in one list."""
+
+
+class Money(msgspec.Struct, frozen=True, order=False):
+    """An amount in one currency. Amounts of two currencies do not compare."""
+
+    amount: Decimal
+    currency: str
+    """ISO 4217 code, such as EUR."""
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.currency}"
+
+
+_MONEY = re.compile(r"\s*(?:(?P<a>[A-Z]{3})\s*)?(?P<n>[+-]?\d+(?:\.\d+)?)(?:\s*(?P<b>[A-Z]{3}))?\s*")
+
+
+def parse_money(value: object) -> Money:
+    """Read `120 EUR`, `EUR 120`, `{"amount": 120, "currency": "EUR"}` or a `Money`.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if isinstance(value, Money):
+        return value
+    if isinstance(value, Mapping):
+        entry = cast("Mapping[str, object]", value)
+        if set(entry) == {"amount", "currency"}:
+            value = f"{entry['amount']} {entry['currency']}"
+    if isinstance(value, str) and (found := _MONEY.fullmatch(value)):
+        code = found["a"] or found["b"]
+        if code and not (found["a"] and found["b"]):
+            try:
+                return Money(Decimal(found["n"]), code)
+            except InvalidOperation:  # pragma: no cover  (the pattern admits only decimals)
+                pass
+    raise ValueError("money is an amount and a three-letter currency, such as `120 EUR`")
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read `30s`, `10m`, `1h30m`, `2d`, `250ms` or a `timedelta`. The unit is required.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        parts = _DURATION.findall(value)
+        if parts and "".join(number + unit for number, unit in parts) == value.replace(" ", ""):
+            return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    raise ValueError("a duration is a number with a unit, such as `30s`, `10m` or `1h30m`")
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration as `parse_duration` reads it."""
+    left = round(value.total_seconds() * 1000)
+    text = ""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, left = divmod(left, size)
+        if count:
+            text += f"{count}{unit}"
+    return text or "0s"
+
+
+def _strict_date(value: object) -> object:
+    if isinstance(value, datetime) or not isinstance(value, str | date):
+        raise ValueError("a date is written 2026-12-01")
+    return value
+
+
+def _strict_datetime(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise ValueError("a datetime is written 2026-12-01T09:30:00+01:00")
+    return value
+
+
+class FieldType(msgspec.Struct, frozen=True):
+    """The type of one field, as a protocol file gives it."""
+
+    kind: Kind
+    item: "FieldType | None" = None
+    """Type of an item, for `list`."""
+    fields: "Mapping[str, FieldType] | None" = None
+    """Types by name, for `map`."""
+    choices: tuple[str | int | float | bool, ...] = ()
+    """The values, for `choice`."""
+    optional: bool = False
+    constraints: Mapping[str, Any] = {}
+    """In JSON Schema's words; see `CONSTRAINTS`."""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "list":
+                text = f"list of {self.item}"
+            case "choice":
+                text = "one of " + ", ".join(map(str, self.choices))
+            case "map":
+                text = "{" + ", ".join(f"{name}: {kind}" for name, kind in (self.fields or {}).items()) + "}"
+            case _:
+                text = self.kind
+        return f"optional {text}" if self.optional else text
+
+
+class Content(BaseModel):
+    """What an act carries. Every act's content class is a subclass; so is yours, if you register one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def content_model(name: str, fields: Mapping[str, FieldType]) -> type[Content]:
+    """Return the pydantic class for an act's fields."""
+    definitions: dict[str, Any] = {}
+    for field, kind in fields.items():
+        annotation = _annotation(name, field, kind)
+        definitions[field] = (annotation | None, None) if kind.optional else (annotation, ...)
+    return create_model(name, __base__=Content, **definitions)
+
+
+def _annotation(owner: str, field: str, kind: FieldType) -> Any:
+    limits = kind.constraints
+    match kind.kind:
+        case "text" | "id":
+            return Annotated[
+                str,
+                StringConstraints(
+                    min_length=limits.get("minLength", 1 if kind.kind == "id" else None),
+                    max_length=limits.get("maxLength", TEXT_LIMIT),
+                    pattern=limits.get("pattern"),
+                ),
+            ]
+        case "int":
+            return Annotated[int, _bounds(limits)]
+        case "number":
+            return Annotated[float, Field(allow_inf_nan=False), _bounds(limits)]
+        case "bool":
+            return bool
+        case "date":
+            return Annotated[date, Field(strict=False), BeforeValidator(_strict_date)]
+        case "datetime":
+            return Annotated[datetime, Field(strict=False), BeforeValidator(_strict_datetime)]
+        case "duration":
+            return Annotated[
+                timedelta,
+                PlainValidator(_bounded(parse_duration, limits)),
+                PlainSerializer(format_duration, return_type=str),
+                WithJsonSchema({"type": "string", "description": "number and unit, such as 30s or 10m"}),
+            ]
+        case "money":
+            return Annotated[
+                Money,
+                PlainValidator(_bounded(parse_money, limits)),
+                PlainSerializer(str, return_type=str),
+                WithJsonSchema({"type": "string", "description": "amount and currency, such as 120 EUR"}),
+            ]
+        case "any":
+            return Any
+        case "list":
+            item = kind.item or FieldType("any")
+            inner = _annotation(owner, f"{field}-item", item)
+            return Annotated[
+                list[inner],
+                Field(min_length=limits.get("minItems"), max_length=limits.get("maxItems", ITEMS_LIMIT)),
+            ]
+        case "choice":
+            return Literal[kind.choices]
+        case "map":
+            return content_model(f"{owner}.{field}", kind.fields or {})
+
+
+def _bounds(limits: Mapping[str, Any]) -> Any:
+    return Field(
+        ge=limits.get("minimum"),
+        le=limits.get("maximum"),
+        gt=limits.get("exclusiveMinimum"),
+        lt=limits.get("exclusiveMaximum"),
+    )
+
+
+def _bounded(parse: Any, limits: Mapping[str, Any]) -> Any:
+    """Return `parse` with the bounds of `limits`; a bare number bounds money in any currency."""
+    if not limits:
+        return parse
+
+    def read(value: object) -> Any:
+        result = parse(value)
+        for word, sign in (("minimum", 1), ("maximum", -1)):
+            if word not in limits:
+                continue
+            bound: Any = limits[word]
+            size: Any = result
+            if isinstance(result, Money):
+                if isinstance(bound, int | float):
+                    bound, size = Decimal(str(bound)), result.amount
+                else:
+                    bound = parse_money(bound)
+                    if bound.currency != result.currency:
+                        raise ValueError(f"must be in {bound.currency}")
+                    bound, size = bound.amount, result.amount
+            else:
+                bound = parse_duration(bound)
+            if (size - bound) * sign < (size - size):
+                raise ValueError(f"must be at {'least' if sign > 0 else 'most'} {limits[word]}")
+        return result
+
+    return read
+
+
+def to_plain(value: Any) -> Any:
+    """Return `value` as JSON data; content classes, money, dates and durations in their written form."""
+    match value:
+        case BaseModel():
+            return value.model_dump(mode="json", exclude_none=True)
+        case Money():
+            return str(value)
+        case timedelta():
+            return format_duration(value)
+        case datetime() | date():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case Mapping():
+            return {str(key): to_plain(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+        case list() | tuple():
+            return [to_plain(item) for item in cast("list[Any]", value)]
+        case _:
+            return value
+
+
+def format_value(value: Any) -> str:
+    """Return `value` in one line, as a transcript shows it; text with spaces in quotes."""
+    plain = to_plain(value)
+    if isinstance(plain, str):
+        typed = not isinstance(value, str)
+        return plain if typed or re.fullmatch(r"[^\s='\"]+", plain) else repr(plain)
+    if isinstance(plain, dict):
+        entries = cast("dict[str, Any]", plain)
+        return "{" + " ".join(f"{key}={format_value(item)}" for key, item in entries.items()) + "}"
+    if isinstance(plain, list):
+        return "[" + ", ".join(format_value(item) for item in cast("list[Any]", plain)) + "]"
+    return "yes" if plain is True else "no" if plain is False else str(plain)

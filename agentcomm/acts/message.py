@@ -1,0 +1,48 @@
+"""The envelope: one act performed in a conversation.
+
+Source: FIPA SC00061G. Sender, role, receivers and ids are set by the runtime, never by a model.
+"""
+
+from typing import Any
+
+import msgspec
+
+from agentcomm.acts.content import Content, format_value
+
+__all__ = ("Message", "format_content")
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One act performed in a conversation.
+
+    What an agent returns has `act` and `content`; the runtime fills the rest.
+    """
+
+    act: str
+    """The protocol's label."""
+    content: Any = msgspec.field(default_factory=dict[str, Any])
+    """A `Content` of the act's class, or plain data that is validated against it."""
+    id: str = ""
+    """Unique in its conversation; the same for a message sent again."""
+    sender: str = ""
+    """The role that speaks."""
+    receivers: tuple[str, ...] = ()
+    """The roles that hear it."""
+    in_reply_to: str = ""
+    """Id of a message its sender has heard."""
+    about: str = ""
+    """Id of the message that an overlay is about."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sender} -> {', '.join(self.receivers)} {self.act} {format_content(self.content)}".rstrip()
+        )
+
+
+def format_content(content: Any) -> str:
+    """Return `field=value field=value` in one line; an empty text for empty content."""
+    if isinstance(content, Content):
+        pairs = [(name, getattr(content, name)) for name in type(content).model_fields]
+    else:
+        pairs = list(content.items()) if isinstance(content, dict) else [("content", content)]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType]
+    return " ".join(f"{name}={format_value(value)}" for name, value in pairs if value is not None)  # pyright: ignore[reportUnknownVariableType]
