@@ -31,6 +31,7 @@ __all__ = (
     "Kind",
     "Money",
     "content_model",
+    "entries_of",
     "format_duration",
     "format_value",
     "parse_duration",
@@ -295,6 +296,15 @@ def _bounded(parse: Any, limits: Mapping[str, Any]) -> Any:
     return read
 
 
+def entries_of(value: Any) -> dict[str, Any] | None:
+    """Return the fields of content or a mapping by name; None for anything else."""
+    if isinstance(value, BaseModel):
+        return {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, Any]", value))
+    return None
+
+
 def to_plain(value: Any) -> Any:
     """Return `value` as JSON data; content classes, money, dates and durations in their written form."""
     match value:
@@ -320,8 +330,8 @@ def format_value(value: Any) -> str:
     """Return `value` in one line, as a transcript shows it; text with spaces in quotes."""
     plain = to_plain(value)
     if isinstance(plain, str):
-        typed = not isinstance(value, str)
-        return plain if typed or re.fullmatch(r"[^\s='\"]+", plain) else repr(plain)
+        bare = not isinstance(value, str) or re.fullmatch(r"[^\s='\"]+", plain) or _MONEY.fullmatch(plain)
+        return plain if bare else repr(plain)
     if isinstance(plain, dict):
         entries = cast("dict[str, Any]", plain)
         return "{" + " ".join(f"{key}={format_value(item)}" for key, item in entries.items()) + "}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from agentcomm.acts.content import Content, format_value
+from agentcomm.acts.content import entries_of, format_value
 
 __all__ = ("Message", "format_content")
 
@@ -41,8 +41,5 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 def format_content(content: Any) -> str:
     """Return `field=value field=value` in one line; an empty text for empty content."""
-    if isinstance(content, Content):
-        pairs = [(name, getattr(content, name)) for name in type(content).model_fields]
-    else:
-        pairs = list(content.items()) if isinstance(content, dict) else [("content", content)]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType]
-    return " ".join(f"{name}={format_value(value)}" for name, value in pairs if value is not None)  # pyright: ignore[reportUnknownVariableType]
+    pairs = entries_of(content) or {}
+    return " ".join(f"{name}={format_value(value)}" for name, value in pairs.items() if value is not None)

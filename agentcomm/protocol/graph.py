@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from agentcomm.acts.content import Content, FieldType, content_model
 from agentcomm.acts.performative import PERFORMATIVES, Performative, PerformativeInfo
+from agentcomm.protocol.bound import longest
 
 __all__ = (
     "Act",
@@ -76,6 +77,8 @@ class Mark:
 
     line: int
     column: int
+    length: int = 1
+    """Characters to underline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,38 +242,12 @@ class Protocol:
 
     @cached_property
     def bound(self) -> int:
-        """The longest possible conversation in messages, without overlays.
-
-        The exact maximum needs the product of states and budgets; this is `(B + 1) * L + B`, with B the sum of the budgets and
-        L the longest path without budgeted moves: never below the exact one.
-        """
-        budgets = sum(move.max or 0 for state in self.states.values() for move in state.moves.values())
-        return (budgets + 1) * self._longest_path() + budgets
-
-    def _longest_path(self) -> int:
-        depth: dict[str, int] = {}
-        on_path: set[str] = set()
-        stack = [(self.start, False)]
-        while stack:
-            name, done = stack.pop()
-            state = self.states.get(name)
-            if state is None:
-                depth[name] = 0
-                continue
-            free = [move for move in state.moves.values() if move.max is None]
-            after = {move.next for move in free} | {move.then for move in state.moves.values() if move.then}
-            spent = {move.next for move in state.moves.values() if move.max is not None}
-            if done:
-                on_path.discard(name)
-                said = max((depth.get(place, 0) + 1 for place in after), default=1)
-                depth[name] = max(said, depth.get(state.otherwise, 0))
-                continue
-            if name in depth or name in on_path:
-                continue
-            on_path.add(name)
-            stack.append((name, True))
-            stack.extend((place, False) for place in after | spent | {state.otherwise} if place not in depth)
-        return max(depth.values(), default=0)
+        """The longest possible conversation in messages, without overlays; `limits.turns` plays no part in it."""
+        rows = {
+            name: ([(move.next, move.max, move.then) for move in state.moves.values()], state.otherwise)
+            for name, state in self.states.items()
+        }
+        return longest(rows, self.start)
 
     def __format__(self, spec: str) -> str:
         if not spec:

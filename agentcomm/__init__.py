@@ -1,0 +1,68 @@
+"""Conversations between agents that work in production.
+
+Twelve names, loaded on first use. No module of ours imports this face; each imports the module that defines the thing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentcomm.acts.message import Message
+    from agentcomm.agents.agent import Agent
+    from agentcomm.agents.turn import Turn
+    from agentcomm.conversation.state import CommonGround, Conversation
+    from agentcomm.conversation.transcript import Transcript
+    from agentcomm.protocol.check import check
+    from agentcomm.protocol.graph import Protocol
+    from agentcomm.protocol.library import load
+    from agentcomm.runtime.enact import enact, enact_sync
+    from agentcomm.runtime.replay import replay
+    from agentcomm.runtime.result import Result
+
+__version__ = "0.1.0"
+
+__all__ = (
+    "Agent",
+    "CommonGround",
+    "Conversation",
+    "Message",
+    "Protocol",
+    "Result",
+    "Transcript",
+    "Turn",
+    "check",
+    "enact",
+    "enact_sync",
+    "load",
+    "replay",
+)
+
+_HOMES = {
+    "Agent": "agentcomm.agents.agent",
+    "CommonGround": "agentcomm.conversation.state",
+    "Conversation": "agentcomm.conversation.state",
+    "Message": "agentcomm.acts.message",
+    "Protocol": "agentcomm.protocol.graph",
+    "Result": "agentcomm.runtime.result",
+    "Transcript": "agentcomm.conversation.transcript",
+    "Turn": "agentcomm.agents.turn",
+    "check": "agentcomm.protocol.check",
+    "enact": "agentcomm.runtime.enact",
+    "enact_sync": "agentcomm.runtime.enact",
+    "load": "agentcomm.protocol.library",
+    "replay": "agentcomm.runtime.replay",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'agentcomm' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

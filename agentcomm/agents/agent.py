@@ -1,0 +1,169 @@
+"""Somebody who can play roles: a model, handlers, or both mixed act by act."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from agentcomm.acts.message import Message
+from agentcomm.agents.turn import Handler, Turn, Unspoken
+from agentcomm.errors import UsageError
+from agentcomm.models.base import Model
+
+__all__ = ("Agent",)
+
+Example = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""What is known, and the content that a good speaker made of it."""
+
+
+class Agent:
+    """Somebody who can play roles.
+
+    Args:
+        name: How transcripts call it.
+        model: A backend's string such as `ollama:qwen3:4b`, or a `Model`. Without one, handlers must answer everything.
+        goal: What it always wants; the work of one conversation comes as a brief.
+        tools: Functions it may call.
+        examples: Act -> worked examples for the model. Small models need them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        model: str | Model | None = None,
+        goal: str = "",
+        tools: Sequence[Callable[..., Any]] = (),
+        examples: Mapping[str, Sequence[Example]] | None = None,
+    ) -> None:
+        if not name or any(c.isspace() for c in name):
+            raise UsageError(f"an agent needs a name without spaces, not {name!r}", fix='Agent("ann")')
+        self.name = name
+        self.goal = goal
+        self.tools = tuple(tools)
+        self.examples = dict(examples or {})
+        self._model = model
+        self._handlers: dict[tuple[str, str, str], Handler] = {}
+
+    def __repr__(self) -> str:
+        return f"Agent({self.name!r})"
+
+    @property
+    def model_name(self) -> str:
+        """The model's string; empty for code."""
+        return self._model if isinstance(self._model, str) else self._model.name if self._model else ""
+
+    @property
+    def model(self) -> Model | None:
+        """The model, opened on first use.
+
+        Raises:
+            UsageError: If the string names no backend.
+        """
+        if isinstance(self._model, str):
+            from agentcomm.models.open import open_model
+
+            self._model = open_model(self._model)
+        return self._model
+
+    async def close(self) -> None:
+        """Give back what the model holds."""
+        if self._model is not None and not isinstance(self._model, str):
+            await self._model.close()
+
+    def on(self, act: str, *, state: str = "", overlay: str = "") -> Callable[[Handler], Handler]:
+        """Register a handler for when this act was heard.
+
+        Args:
+            act: Label of the act heard.
+            state: Only in this state.
+            overlay: Only in this overlay, such as `read-back`; handlers without it are for the talk itself.
+        """
+
+        def register(handler: Handler) -> Handler:
+            return self._register((overlay, state, act), handler)
+
+        return register
+
+    def opens(self, handler: Handler) -> Handler:
+        """Register the handler for opening a conversation."""
+        return self._register(("", "", ""), handler)
+
+    def _register(self, key: tuple[str, str, str], handler: Handler) -> Handler:
+        if not callable(cast("object", handler)):
+            raise UsageError(
+                f"{handler!r} is no handler", fix=f'write `@{self.name}.on("cfp")` above a function'
+            )
+        if key in self._handlers:
+            raise UsageError(
+                f"{self.name} has two handlers for {key[2] or 'opening'!r}",
+                fix="keep one, or tell them apart by state=",
+            )
+        self._handlers[key] = handler
+        return handler
+
+    async def __call__(self, turn: Turn) -> Message | Unspoken:
+        """Take a turn: a handler if there is one for what was heard, else the model, else what code can do alone."""
+        handler = self._find(turn)
+        if handler is not None:
+            answer = handler(turn)
+            said = await answer if inspect.isawaitable(answer) else answer
+            if not isinstance(cast("object", said), Message | Unspoken):
+                raise UsageError(
+                    f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {type(said).__name__}",
+                    why="a handler returns a message",
+                    fix='return turn.say("…", …)',
+                )
+            return said
+        if turn.overlay is not None:
+            said = by_code(turn, has_model=self._model is not None)
+            if said is not None:
+                return said
+        if self._model is not None:
+            return await turn.fill()
+        heard = turn.heard.act if turn.heard else ""
+        decorator = f'@{self.name}.on("{heard}")' if heard else f"@{self.name}.opens"
+        raise UsageError(
+            f"{self.name} has nothing to say in {turn.state!r}",
+            why=f"it has no handler for {heard or 'opening'!r} and no model",
+            fix=f"add {decorator}, or give it a model",
+            code="U320",
+        )
+
+    def _find(self, turn: Turn) -> Handler | None:
+        overlay = turn.overlay.name if turn.overlay else ""
+        act = turn.heard.act if turn.heard else ""
+        for state in (turn.state, ""):
+            if found := self._handlers.get((overlay, state, act)):
+                return found
+        return None
+
+
+def by_code(turn: Turn, *, has_model: bool) -> Message | None:
+    """Return what needs no model in an overlay: what was meant is on record, so code says it exactly."""
+    overlay = turn.overlay
+    if overlay is None:
+        return None
+    trouble = overlay.trouble
+    if turn.can("wrong"):
+        meant = {item.field: overlay.fields[item.field] for item in trouble if item.field in overlay.fields}
+        return turn.say("wrong", fields=meant or dict(overlay.fields))
+    if turn.can("offer") and trouble:
+        return turn.say("offer", path=trouble[0].field, candidate=trouble[0].meant)
+    if has_model:
+        return None
+    heard = turn.heard
+    if turn.can("readback") and heard is not None:
+        return turn.say("readback", fields={name: getattr(heard.content, name) for name in _asked(turn)})
+    it = turn.conversation.frame.it if turn.conversation.frame else None
+    if turn.can("confirm"):
+        return turn.say("confirm")
+    if it is not None and turn.can("value") and heard is not None:
+        return turn.say("value", value=getattr(it.content, str(getattr(heard.content, "path", "")), None))
+    if it is not None and turn.can("restate"):
+        return turn.say("restate", fields=it.content.model_dump(mode="json"))
+    return None
+
+
+def _asked(turn: Turn) -> list[str]:
+    move = next(move for move in turn.moves if move.label == "readback")
+    return list(move.act.fields["fields"].fields or {})

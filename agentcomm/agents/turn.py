@@ -1,0 +1,199 @@
+"""What an agent is handed when it has the floor, and what it can do with it."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, overload
+
+import msgspec
+from pydantic import ValidationError
+
+from agentcomm.acts.content import Content, to_plain
+from agentcomm.acts.message import Message
+from agentcomm.conversation.events import Refused
+from agentcomm.conversation.moves import Speak, signature
+from agentcomm.conversation.state import CommonGround, Conversation
+from agentcomm.errors import IllegalMove, UsageError
+from agentcomm.grounding.compare import Difference
+from agentcomm.models.base import Model
+from agentcomm.protocol.graph import Move
+
+__all__ = ("Journal", "Overlaid", "Turn", "Unspoken")
+
+
+class Journal(Protocol):
+    """Where an agent's steps are kept: each model call and each tool call, before its result is used."""
+
+    def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
+        """Keep one step; `body` holds what was said."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Tell the person who watches."""
+        ...
+
+
+class Unspoken(msgspec.Struct, frozen=True):
+    """An agent's answer that is no message at all; it counts as a misfire."""
+
+    reason: str
+
+
+class Overlaid(msgspec.Struct, frozen=True):
+    """The overlay that a turn belongs to."""
+
+    name: str
+    state: str
+    fields: Mapping[str, Any]
+    """Critical fields as meant; only the one who meant them is given them."""
+    trouble: tuple[Difference, ...]
+
+
+class Turn:
+    """One agent's go.
+
+    Attributes:
+        role: The role it plays.
+        heard: The message to answer, with typed content; None for the one who opens.
+        state: Name of the state.
+        brief: What this role was told for this conversation.
+        moves: The legal moves.
+        exits: Honest exits: first moves of the overlays that may be opened.
+        overlay: The overlay this turn belongs to, or None.
+        refusal: Why the last try in this turn did not count, or None.
+        troubles: What the last repair was about, for the one who speaks again.
+        ground: The common ground.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        floor: Speak,
+        *,
+        agent: str,
+        goal: str = "",
+        brief: Any = None,
+        model: Model | None = None,
+        journal: Journal,
+        refusal: Refused | None = None,
+        tools: Sequence[Callable[..., Any]] = (),
+        examples: Mapping[str, Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]] | None = None,
+    ) -> None:
+        frame = conversation.frame
+        self.conversation = conversation
+        self.agent = agent
+        self.goal = goal
+        self.role = floor.role
+        self.moves = floor.moves
+        self.exits = floor.exits
+        self.brief = brief
+        self.model = model
+        self.journal = journal
+        self.refusal = refusal
+        self.troubles = conversation.troubles
+        self.tools = tools
+        self.examples = examples or {}
+        self.overlay: Overlaid | None = None
+        self.state = conversation.position
+        heard = conversation.last.get(floor.role)
+        self.heard: Message | None = conversation.seen[heard] if heard else None
+        if frame is not None:
+            meant = dict(frame.fields) if floor.role == frame.sender else {}
+            self.state = frame.position
+            self.overlay = Overlaid(frame.overlay, frame.position, meant, frame.trouble)
+            self.heard = frame.it
+            if frame.said and floor.role == frame.sender:
+                label, content = list(frame.said.items())[-1]
+                self.heard = Message(act=label, content=content, sender=frame.hearer, about=frame.it.id)
+
+    @property
+    def ground(self) -> CommonGround:
+        """The common ground so far."""
+        return self.conversation.ground
+
+    def can(self, act: str) -> bool:
+        """Say whether an act is legal now."""
+        return any(move.label == act for move in (*self.moves, *self.exits))
+
+    @overload
+    def say(self, act: str, /, **content: Any) -> Message: ...
+    @overload
+    def say(self, act: Content, /) -> Message: ...
+    def say(self, act: str | Content, /, **content: Any) -> Message:
+        """Return the message that says `act` with this content.
+
+        Raises:
+            IllegalMove: If the act may not be said now, or its content does not fit.
+        """
+        if isinstance(act, Content):
+            for move in self.moves:
+                if move.act.content is type(act):
+                    return self._message(move, act)
+            raise self._illegal(type(act).__name__)
+        for move in (*self.moves, *self.exits):
+            if move.label == act:
+                try:
+                    return self._message(move, move.act.content.model_validate(to_plain(content)))
+                except ValidationError as error:
+                    problems = "; ".join(
+                        f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
+                    )
+                    raise IllegalMove(
+                        f"{self.role} may say {act!r} in {self.state!r}, but not like this",
+                        why=problems,
+                        fix=f"it is {signature(move)}",
+                    ) from None
+        raise self._illegal(act)
+
+    def _illegal(self, act: str) -> IllegalMove:
+        legal = ", ".join(signature(move) for move in self.moves) or "nothing"
+        after = f"after {self.heard}" if self.heard else "this is the first turn"
+        return IllegalMove(
+            f"{self.role} may not say {act!r} in {self.state!r}", why=after, fix=f"legal now: {legal}"
+        )
+
+    def _message(self, move: Move, content: Content) -> Message:
+        return Message(act=move.label, content=content, sender=self.role)
+
+    async def use(self, tool: Callable[..., Any], /, **arguments: Any) -> Any:
+        """Call one of the agent's tools; the call and its result are on record before the result is used.
+
+        Raises:
+            UsageError: If the agent was not given this tool.
+        """
+        name = getattr(tool, "__name__", str(tool))
+        if tool not in self.tools:
+            raise UsageError(
+                f"{self.agent} has no tool {name!r}",
+                fix=f"Agent({self.agent!r}, tools=[{name}])",
+                code="U310",
+            )
+        self.journal.step("tool.call", {"tool": name}, to_plain(arguments))
+        result = tool(**arguments)
+        if inspect.isawaitable(result):
+            result = await result
+        self.journal.step("tool.result", {"tool": name}, to_plain(result))
+        return result
+
+    async def fill(
+        self, act: str = "", *, known: Mapping[str, Any] | None = None, facts: Mapping[str, Any] | None = None
+    ) -> "Message | Unspoken":
+        """Let the agent's model make the move.
+
+        Args:
+            act: The act; without it the model also chooses among the legal moves.
+            known: Fields of the act that code sets; the model writes the others and cannot change these.
+            facts: More that the model may use.
+
+        Raises:
+            UsageError: If the agent has no model.
+            IllegalMove: If the act may not be said now.
+            EdgeError: If the model cannot be asked.
+        """
+        from agentcomm.agents.choose import choose
+
+        if act and not self.can(act):
+            raise self._illegal(act)
+        return await choose(self, act, known or {}, facts or {})
+
+
+Handler = Callable[[Turn], Awaitable[Message | Unspoken] | Message | Unspoken]

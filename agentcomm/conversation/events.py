@@ -1,0 +1,252 @@
+"""What goes into a conversation and what comes out: two closed lists.
+
+Inputs carry the time as seconds since the conversation was opened; the core has no clock of its own.
+"""
+
+from typing import Any
+
+import msgspec
+
+from agentcomm.acts.message import Message
+from agentcomm.grounding.compare import Difference
+
+__all__ = (
+    "Cancel",
+    "CommitmentChanged",
+    "DeadlineSet",
+    "Duplicate",
+    "Ended",
+    "Event",
+    "Expired",
+    "Grounded",
+    "Heard",
+    "Input",
+    "Late",
+    "Leave",
+    "Misfire",
+    "Moved",
+    "Opened",
+    "OverlayClosed",
+    "OverlayOpened",
+    "OwnerChanged",
+    "Refused",
+    "RepairClosed",
+    "RepairOpened",
+    "Say",
+    "Tick",
+    "TroubleFound",
+)
+
+
+class Say(msgspec.Struct, frozen=True, tag="say"):
+    """A message arrives."""
+
+    message: Message
+    at: float
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
+    """Time passes; what was due by `at` is due now."""
+
+    at: float
+
+
+class Misfire(msgspec.Struct, frozen=True, tag="misfire"):
+    """A speaker produced something that is no message at all."""
+
+    role: str
+    reason: str
+    at: float
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Somebody with the right to do so ends the conversation."""
+
+    by: str
+    reason: str
+    at: float
+
+
+class Leave(msgspec.Struct, frozen=True, tag="leave"):
+    """A role can no longer take part."""
+
+    role: str
+    reason: str
+    at: float
+
+
+Input = Say | Tick | Misfire | Cancel | Leave
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """A conversation begins."""
+
+    protocol: str
+    hash: str
+    state: str
+    owner: str
+
+
+class Heard(msgspec.Struct, frozen=True, tag="heard"):
+    """A message was legal and is on record; `overlay` names the overlay it belongs to."""
+
+    n: int
+    """Place among the messages, from 1."""
+    message: Message
+    overlay: str = ""
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """What was said does not count; nothing changed but the count of misfires."""
+
+    role: str
+    act: str
+    code: str
+    """unreadable, wrong-party, unexpected-act, invalid-content, unknown-reference, condition-false or incomparable."""
+    reason: str
+    legal: tuple[str, ...]
+    """The moves open to the speaker, with their fields."""
+    left: int
+    """Tries left in this turn."""
+
+
+class Moved(msgspec.Struct, frozen=True, tag="moved"):
+    """The position changed."""
+
+    act: str
+    by: str
+    state: str
+    next: str
+    message: str
+
+
+class Grounded(msgspec.Struct, frozen=True, tag="grounded"):
+    """A contribution is common ground."""
+
+    message: str
+    act: str
+    criterion: str
+    evidence: tuple[str, ...]
+    fields: dict[str, Any] = {}
+    """The values read back, as they now stand."""
+
+
+class TroubleFound(msgspec.Struct, frozen=True, tag="trouble"):
+    """Code found that something was not understood as meant."""
+
+    message: str
+    act: str
+    kind: str
+    """readback or repeats."""
+    differs: tuple[Difference, ...]
+
+
+class OverlayOpened(msgspec.Struct, frozen=True, tag="overlay-opened"):
+    """A small protocol begins on top of a frozen state."""
+
+    overlay: str
+    about: str
+    sender: str
+    hearer: str
+
+
+class OverlayClosed(msgspec.Struct, frozen=True, tag="overlay-closed"):
+    """It ended, and what follows from that for the talk beneath."""
+
+    overlay: str
+    about: str
+    outcome: str
+    effect: str
+    """resume, again, or an outcome class."""
+
+
+class RepairOpened(msgspec.Struct, frozen=True, tag="repair-opened"):
+    """A repair begins; it costs one of the contribution's repairs."""
+
+    about: str
+    kind: str
+    left: int
+
+
+class RepairClosed(msgspec.Struct, frozen=True, tag="repair-closed"):
+    """A repair ended."""
+
+    about: str
+    mended: bool
+
+
+class CommitmentChanged(msgspec.Struct, frozen=True, tag="commitment"):
+    """A commitment was made or changed its status."""
+
+    id: str
+    act: str
+    debtor: str
+    creditor: str
+    was: str
+    now: str
+
+
+class OwnerChanged(msgspec.Struct, frozen=True, tag="owner"):
+    """Ownership of the matter moved."""
+
+    was: str
+    now: str
+    message: str
+
+
+class DeadlineSet(msgspec.Struct, frozen=True, tag="deadline"):
+    """The state just entered ends at `at` at the latest."""
+
+    state: str
+    at: float
+
+
+class Expired(msgspec.Struct, frozen=True, tag="expired"):
+    """A deadline passed."""
+
+    state: str
+    next: str
+
+
+class Duplicate(msgspec.Struct, frozen=True, tag="duplicate"):
+    """A message with an id that is on record arrived again; it has no second effect."""
+
+    message: str
+
+
+class Late(msgspec.Struct, frozen=True, tag="late"):
+    """A message arrived after its place in the talk had passed."""
+
+    message: str
+    act: str
+    role: str
+    reason: str
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """The conversation is over."""
+
+    outcome: str
+    outcome_class: str
+    cause: str
+
+
+Event = (
+    Opened
+    | Heard
+    | Refused
+    | Moved
+    | Grounded
+    | TroubleFound
+    | OverlayOpened
+    | OverlayClosed
+    | RepairOpened
+    | RepairClosed
+    | CommitmentChanged
+    | OwnerChanged
+    | DeadlineSet
+    | Expired
+    | Duplicate
+    | Late
+    | Ended
+)

@@ -1,0 +1,231 @@
+"""What each role may say now."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from agentcomm.acts.content import Money, entries_of, format_value, parse_duration, parse_money
+from agentcomm.conversation.state import Conversation, Frame
+from agentcomm.grounding.compare import Incomparable, holds, is_same
+from agentcomm.protocol.graph import Condition, Move, Ref, State
+
+__all__ = (
+    "Make",
+    "Over",
+    "Speak",
+    "Wants",
+    "exits",
+    "in_full",
+    "legal",
+    "refers",
+    "signature",
+    "unmet",
+    "wants",
+)
+
+REPAIR_OVERLAYS = ("repair", "not-understood")
+"""Overlays that a hearer may open instead of answering."""
+
+
+class Speak(msgspec.Struct, frozen=True):
+    """A role has the floor."""
+
+    role: str
+    moves: tuple[Move, ...]
+    exits: tuple[Move, ...]
+    """Honest exits: first moves of the overlays that this role may open now."""
+
+
+class Make(msgspec.Struct, frozen=True):
+    """One move is left and it carries nothing, so the runtime makes it."""
+
+    role: str
+    move: Move
+
+
+class Over(msgspec.Struct, frozen=True):
+    """Nothing more can happen."""
+
+
+Wants = Speak | Make | Over
+
+
+def wants(conversation: Conversation) -> Wants:
+    """Return what the conversation waits for."""
+    if conversation.outcome is not None:
+        return Over()
+    moves = legal(conversation)
+    role = moves[0].speaker if moves else floor(conversation)
+    if len(moves) == 1 and not moves[0].act.fields and moves[0].act.registered is None and moves[0].when:
+        return Make(role, moves[0])
+    return Speak(role, moves, exits(conversation))
+
+
+def floor(conversation: Conversation) -> str:
+    """Return the role that may speak now, by its name in the conversation's protocol."""
+    frame = conversation.frame
+    if frame is None:
+        return conversation.state.speaker
+    return bind(frame, overlay_state(conversation, frame).speaker)
+
+
+def overlay_state(conversation: Conversation, frame: Frame) -> State:
+    """Return the state that a running overlay is in."""
+    return conversation.rules.overlay(frame.overlay, frame.it.act).states[frame.position]
+
+
+def bind(frame: Frame, role: str) -> str:
+    """Return who plays an overlay's role: `sender` said what it is about, `hearer` heard it."""
+    return frame.sender if role in {"sender", "other"} else frame.hearer
+
+
+def legal(conversation: Conversation) -> tuple[Move, ...]:
+    """Return the moves open to the role that has the floor, in the file's order."""
+    frame = conversation.frame
+    if frame is None:
+        moves = conversation.state.moves.values()
+        return tuple(move for move in moves if in_full(conversation, move) and not closed(conversation, move))
+    return tuple(
+        replace(move, speaker=bind(frame, move.speaker), to=tuple(bind(frame, role) for role in move.to))
+        for move in overlay_state(conversation, frame).moves.values()
+        if in_full(conversation, move) and not closed(conversation, move)
+    )
+
+
+def exits(conversation: Conversation) -> tuple[Move, ...]:
+    """Return the first moves of the overlays by which the role that has the floor can say that it did not understand."""
+    if conversation.frame is not None:
+        return ()
+    state = conversation.state
+    heard = conversation.last.get(state.speaker)
+    if heard is None or conversation.checkpoint is None or not refers(conversation, heard):
+        return ()
+    message = conversation.seen[heard]
+    found: list[Move] = []
+    for name in REPAIR_OVERLAYS:
+        overlay = conversation.rules.overlays.get(name)
+        if overlay is None or overlay.overlay is None:
+            continue
+        first = overlay.states[overlay.start]
+        found.extend(
+            replace(move, speaker=state.speaker, to=(message.sender,))
+            for move in first.moves.values()
+            if move.label not in state.moves and (move.label != "give-up")
+        )
+    return tuple(found)
+
+
+def refers(conversation: Conversation, message: str) -> bool:
+    """Say whether a repair about `message` can still be opened: it was the last one, and a repair is left for it."""
+    before = conversation.checkpoint
+    if before is None or before.position not in before.protocol.states:
+        return False
+    it = conversation.seen[message]
+    return conversation.latest == message and repairs_left(conversation, before.position, it.act) > 0
+
+
+def repairs_left(conversation: Conversation, state: str, act: str) -> int:
+    """Return how many repairs are left for an act said in a state."""
+    limits = conversation.protocol.limits
+    used = conversation.repairs.get(f"{state}/{act}", 0)
+    return max(0, min(limits.repairs - used, conversation.rules.repairs_in_all - conversation.spent))
+
+
+def in_full(conversation: Conversation, move: Move) -> bool:
+    """Say whether a move's budget leaves it on offer."""
+    if move.max is None or move.then:
+        return True
+    used = conversation.frame.used if conversation.frame is not None else conversation.used
+    return used.get(move.key, 0) < move.max
+
+
+def closed(conversation: Conversation, move: Move) -> bool:
+    """Say whether a condition that does not depend on the move's own content rules it out."""
+    return any(
+        unmet(conversation, move, condition, {}) is not None
+        for condition in move.when
+        if isinstance(condition.left, Ref) and condition.left.act != move.label
+    )
+
+
+def unmet(
+    conversation: Conversation, move: Move, condition: Condition, content: Mapping[str, Any]
+) -> str | None:
+    """Return why a condition does not hold, or None if it does.
+
+    Raises:
+        Incomparable: If the two values have no order.
+    """
+    left = condition.left
+    if isinstance(left, Ref):
+        one = content.get(left.field) if left.act == move.label else on_record(conversation, left)
+    else:
+        one = content.get(left)
+    right = condition.right
+    other = on_record(conversation, right) if isinstance(right, Ref) else right
+    if other is None and isinstance(right, Ref) and right.act == move.label:
+        return None
+    if one is None and not isinstance(left, Ref):
+        return None
+    try:
+        if (
+            isinstance(right, Ref)
+            and conversation.frame is not None
+            and "it" in {right.act, getattr(left, "act", "")}
+        ):
+            kinds = conversation.protocol.acts[conversation.frame.it.act].fields
+            same = all(
+                is_same(kinds.get(k), v, (entries_of(one) or {}).get(k))
+                for k, v in conversation.frame.fields.items()
+            )
+            met = same if condition.op == "==" else not same
+        else:
+            met = other is not None and holds(condition.op, one, _typed(one, other))
+    except Incomparable as error:
+        raise Incomparable(f"{condition}: {error}") from None
+    if met:
+        return None
+    record = f" ({format_value(other)})" if isinstance(right, Ref) and other is not None else ""
+    return f"must hold: {condition}{record}; it is {format_value(one)}"
+
+
+def _typed(like: Any, constant: Any) -> Any:
+    """Return a constant of the file in the type of the value it is compared with."""
+    if isinstance(constant, str) and isinstance(like, Money):
+        return parse_money(constant)
+    if not isinstance(constant, str):
+        return constant
+    match like:
+        case Money():
+            return parse_money(constant)
+        case timedelta():
+            return parse_duration(constant)
+        case datetime():
+            return datetime.fromisoformat(constant)
+        case date():
+            return date.fromisoformat(constant)
+        case _:
+            return constant
+
+
+def on_record(conversation: Conversation, ref: Ref) -> Any:
+    """Return the latest value said under `act.field`, or None."""
+    frame = conversation.frame
+    if frame is not None:
+        if ref.act == "it":
+            return frame.fields if ref.field == "fields" else getattr(frame.it.content, ref.field, None)
+        return getattr(frame.said.get(ref.act), ref.field, None)
+    said = conversation.said.get(ref.act)
+    return None if said is None else getattr(said.message.content, ref.field, None)
+
+
+def signature(move: Move) -> str:
+    """Return `act(field: type, …)`."""
+    if move.act.registered is not None:
+        fields = {name: str(info.annotation) for name, info in move.act.registered.model_fields.items()}
+    else:
+        fields = {name: str(kind) for name, kind in move.act.fields.items()}
+    return f"{move.label}({', '.join(f'{name}: {kind}' for name, kind in fields.items())})"

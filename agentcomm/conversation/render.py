@@ -1,0 +1,186 @@
+"""A conversation in words: each event becomes the lines a person reads. The same for the live view and for a transcript."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, assert_never
+
+from agentcomm.acts.content import entries_of, format_value
+from agentcomm.conversation.events import (
+    CommitmentChanged,
+    DeadlineSet,
+    Duplicate,
+    Ended,
+    Event,
+    Expired,
+    Grounded,
+    Heard,
+    Late,
+    Moved,
+    Opened,
+    OverlayClosed,
+    OverlayOpened,
+    OwnerChanged,
+    Refused,
+    RepairClosed,
+    RepairOpened,
+    TroubleFound,
+)
+
+__all__ = ("Style", "View", "plain")
+
+Style = Callable[[str, str], str]
+"""`(kind, text) -> text`: puts colour on a piece; kinds are act, name, good, bad, dim and field."""
+
+
+def plain(kind: str, text: str) -> str:
+    """Leave the text as it is."""
+    del kind
+    return text
+
+
+class View:
+    """Turns events into lines.
+
+    Args:
+        cast: Role -> name of who plays it.
+        style: Puts colour on pieces.
+        width: Columns; longer messages go on under their act. 0 keeps one line per message.
+    """
+
+    def __init__(self, cast: Mapping[str, str], *, style: Style = plain, width: int = 0) -> None:
+        self._cast = dict(cast)
+        self._style = style
+        self._width = width
+        self._numbers: dict[str, int] = {}
+        self._repairs = 0
+        self._grounded: list[str] = []
+        self._pending: list[str] = []
+        self._messages = 0
+
+    def lines(self, events: Iterable[Event]) -> list[str]:
+        """Return the lines for some events."""
+        return [line for event in events for line in self.feed(event)]
+
+    def feed(self, event: Event) -> list[str]:
+        """Return the lines that an event adds."""
+        style = self._style
+        match event:
+            case Heard():
+                return self._message(event)
+            case TroubleFound():
+                text = "; ".join(map(str, event.differs))
+                where = "" if event.kind == "readback" else " from the record"
+                return [style("bad", f"{'':9}differs{where}: {text}")]
+            case Grounded() if event.evidence and event.evidence[0].startswith("readback"):
+                fields = ", ".join(event.fields)
+                return [style("good", f"{'':9}grounded: {fields}")]
+            case Refused():
+                legal = f"; legal: {', '.join(event.legal)}" if event.legal else ""
+                return [
+                    style(
+                        "bad", f"{'':9}refused: {self._name(event.role)} {event.act}: {event.reason}{legal}"
+                    )
+                ]
+            case RepairOpened():
+                self._repairs += 1
+                return []
+            case OwnerChanged():
+                was = f" (was {self._name(event.was)})" if event.was else ""
+                return [
+                    style(
+                        "good",
+                        f"{'':9}owner: {self._name(event.now)}{was}, by message {self._n(event.message)}",
+                    )
+                ]
+            case CommitmentChanged() if event.now in {"violated", "cancelled"}:
+                text = (
+                    f"commitment of {self._name(event.debtor)} to {self._name(event.creditor)} ({event.act})"
+                )
+                return [style("bad", f"{'':9}{text}: {event.now}")]
+            case Expired():
+                state = event.state or "the whole conversation"
+                return [style("bad", f"{'':9}time is up: {state} -> {event.next}")]
+            case Duplicate():
+                return [style("dim", f"{'':9}duplicate of {self._n(event.message)}: no second effect")]
+            case Late():
+                return [style("bad", f"{'':9}late: {self._name(event.role)} {event.act}: {event.reason}")]
+            case Moved(act="again"):
+                return [style("dim", f"{'':9}back to {event.next}: message {self._n(event.message)} is void")]
+            case OverlayClosed(effect="resume" | "again"):
+                return []
+            case OverlayClosed():
+                return [style("bad", f"{'':9}{event.overlay} ended as {event.outcome}")]
+            case Ended():
+                return self._end(event)
+            case (
+                Opened()
+                | Moved()
+                | Grounded()
+                | OverlayOpened()
+                | RepairClosed()
+                | CommitmentChanged()
+                | DeadlineSet()
+            ):
+                return []
+            case _:
+                assert_never(event)
+
+    def _message(self, event: Heard) -> list[str]:
+        style, message = self._style, event.message
+        self._messages += 1
+        self._numbers[message.id] = event.n
+        sender = self._name(message.sender)
+        fields = self._fields(message.content)
+        if event.overlay:
+            head = f"      {event.n:>2}  {sender} ~ {self._n(message.about)}"
+            head = f"{head:<29}"
+        else:
+            hearers = ", ".join(self._name(role) for role in message.receivers)
+            head = f"{event.n:>3}  {sender} -> {hearers}"
+            head = f"{head:<29}"
+        act = f"{message.act:<16}"
+        line = style("name", head) + " " + style("act", act) + " "
+        indent = len(head) + len(act) + 2
+        if not self._width:
+            return [(line + "  ".join(fields)).rstrip()]
+        rows = _wrap(fields, max(30, self._width - indent))
+        first = line + (rows[0] if rows else "")
+        return [first.rstrip(), *(" " * indent + row for row in rows[1:])]
+
+    def _fields(self, content: Any) -> list[str]:
+        pairs = entries_of(content) or {}
+        if len(pairs) == 1 and "fields" in pairs:  # a read-back shows the fields themselves
+            pairs = entries_of(pairs["fields"]) or pairs
+        return [f"{name}={format_value(value)}" for name, value in pairs.items() if value is not None]
+
+    def _end(self, event: Ended) -> list[str]:
+        kind = "good" if event.outcome_class in {"success", "partial"} else "bad"
+        repairs = f"{self._repairs} repair{'' if self._repairs == 1 else 's'}"
+        messages = f"{self._messages} message{'' if self._messages == 1 else 's'}"
+        return [
+            self._style(
+                kind, f"{event.outcome} ({event.outcome_class}): {event.cause}; {messages}, {repairs}"
+            )
+        ]
+
+    def _name(self, role: str) -> str:
+        return self._cast.get(role, role)
+
+    def _n(self, message: str) -> str:
+        return str(self._numbers.get(message, "?"))
+
+
+def _wrap(fields: list[str], width: int) -> list[str]:
+    """Return the fields in rows of at most `width` columns; a long one breaks at spaces."""
+    rows: list[str] = []
+    row = ""
+    for field in fields:
+        if row and len(row) + 2 + len(field) > width:
+            rows.append(row)
+            row = ""
+        row = f"{row}  {field}" if row else field
+        while len(row) > width:
+            cut = row.rfind(" ", 0, width)
+            cut = cut if cut > width // 3 else width
+            rows.append(row[:cut])
+            row = "  " + row[cut:].strip()
+    return [*rows, row] if row else rows

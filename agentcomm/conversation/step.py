@@ -1,0 +1,778 @@
+"""Advance one conversation by one input: `step(conversation, input) -> (conversation, events)`.
+
+Rules of this file:
+
+1. No I/O, no clock, no dice: times and ids arrive in the inputs. The same inputs give the same conversation.
+2. It does not know which role is ours; local and remote speakers obey one table.
+3. What is refused changes nothing but the count of misfires.
+
+Order of a message: known party; duplicate; legal move; content; reference; conditions; `repeats`; the grounding gate; commit.
+Source: run-time monitors for multiparty protocols; contributions of Clark & Schaefer 1989; third-position repair of
+Schegloff 1992 (a read-back that differs is answered by the one who spoke, and the correction is read back again).
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Never, assert_never
+
+import msgspec
+from pydantic import ValidationError
+from rpds import HashTrieMap
+
+from agentcomm.acts.content import Content, entries_of, format_value, to_plain
+from agentcomm.acts.message import Message
+from agentcomm.commitments.ledger import Ledger, audit, record
+from agentcomm.conversation.events import (
+    Cancel,
+    CommitmentChanged,
+    DeadlineSet,
+    Duplicate,
+    Ended,
+    Event,
+    Expired,
+    Grounded,
+    Heard,
+    Input,
+    Late,
+    Leave,
+    Misfire,
+    Moved,
+    Opened,
+    OverlayClosed,
+    OverlayOpened,
+    OwnerChanged,
+    Refused,
+    RepairClosed,
+    RepairOpened,
+    Say,
+    Tick,
+    TroubleFound,
+)
+from agentcomm.conversation.moves import (
+    bind,
+    exits,
+    floor,
+    in_full,
+    legal,
+    on_record,
+    repairs_left,
+    signature,
+    unmet,
+)
+from agentcomm.conversation.state import Conversation, Frame, Held, Outcome, Rules, Said
+from agentcomm.errors import UsageError
+from agentcomm.grounding.compare import Difference, Incomparable, differences, is_same
+from agentcomm.protocol.graph import Act, Criterion, Move, OutcomeClass, Protocol
+
+__all__ = ("open_conversation", "step")
+
+Step = tuple[Conversation, tuple[Event, ...]]
+
+_replace = msgspec.structs.replace
+
+
+class _RefusedError(Exception):
+    """A message does not count."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def open_conversation(rules: Rules, conversation_id: str, *, whole: float | None = None) -> Step:
+    """Return a new conversation at time 0, and its first events.
+
+    Args:
+        rules: The protocol with its overlays.
+        conversation_id: Unique.
+        whole: Seconds for the whole conversation; the protocol's own limit holds if it is shorter.
+
+    Raises:
+        UsageError: If the protocol is an overlay.
+    """
+    protocol = rules.protocol
+    if protocol.overlay is not None:
+        raise UsageError(
+            f"{protocol.name!r} is an overlay", why="it runs on top of another protocol", fix="enact that one"
+        )
+    state = protocol.states[protocol.start]
+    limit = min(
+        math.inf if protocol.limits.whole is None else protocol.limits.whole,
+        math.inf if whole is None else whole,
+    )
+    opened = Conversation(
+        rules=rules,
+        id=conversation_id,
+        position=protocol.start,
+        deadline=state.within,
+        whole=limit,
+        owner=protocol.owner,
+    )
+    return opened, (
+        Opened(protocol.name, protocol.hash, protocol.start, protocol.owner),
+        DeadlineSet(protocol.start, state.within),
+    )
+
+
+def step(conversation: Conversation, given: Input) -> Step:
+    """Return the conversation after one input, and what happened.
+
+    Args:
+        conversation: Where it stands.
+        given: A message, a time, a misfire, a cancellation or a leave; its `at` in seconds since the opening.
+    """
+    match given:
+        case Say():
+            return _say(conversation, given.message, given.at)
+        case Tick():
+            return _tick(conversation, given.at)
+        case Misfire():
+            if conversation.outcome is not None:
+                return conversation, ()
+            return _refuse(conversation, given.role, "", "unreadable", given.reason, given.at)
+        case Cancel():
+            return _stop(
+                conversation, OutcomeClass.CANCELLED, f"cancelled by {given.by}: {given.reason}", given.at
+            )
+        case Leave():
+            return _stop(conversation, OutcomeClass.ABORTED, f"{given.role} left: {given.reason}", given.at)
+        case _:
+            assert_never(given)
+
+
+# --- a message ---
+
+
+def _say(conversation: Conversation, message: Message, at: float) -> Step:
+    known = conversation.seen.get(message.id) if message.id else None
+    if known is not None:
+        return conversation, (Duplicate(message.id),)
+    if conversation.outcome is not None:
+        return conversation, (
+            Late(
+                message.id,
+                message.act,
+                message.sender,
+                f"the conversation ended as {conversation.outcome.name}",
+            ),
+        )
+    try:
+        _check_party(conversation, message)
+        if conversation.frame is not None:
+            return _say_in_overlay(conversation, conversation.frame, message, at)
+        state = conversation.state
+        move = state.moves.get(message.act)
+        if move is None or move.speaker != message.sender or not in_full(conversation, move):
+            return _say_otherwise(conversation, message, at)
+        message = _complete(conversation, move, message)
+        _check_conditions(conversation, move, message.content)
+    except _RefusedError as refused:
+        return _refuse(conversation, message.sender, message.act, refused.code, refused.reason, at)
+    act = move.act
+    if act.repeats and (trouble := _mismatch(conversation, act, message.content)):
+        return _open_repair(conversation, message, trouble, at)
+    if act.readback and "read-back" in conversation.rules.overlays:
+        return _open_readback(conversation, move, message, at)
+    conversation = _put_on_record(conversation, message, at)
+    return _commit(conversation, move, message, at, [Heard(conversation.n, message)], ())
+
+
+def _check_party(conversation: Conversation, message: Message) -> None:
+    if message.sender not in conversation.protocol.roles:
+        raise _RefusedError("wrong-party", f"{message.sender!r} is no role in this conversation")
+
+
+def _complete(conversation: Conversation, move: Move, message: Message) -> Message:
+    """Return the message with typed content, receivers and reference; raise if one of them is wrong."""
+    content = _content(move.act, message.content)
+    reply = message.in_reply_to
+    heard = conversation.last.get(message.sender, "")
+    if not reply:
+        reply = heard
+    elif reply != heard:
+        source = conversation.seen.get(reply)
+        if source is None or message.sender not in source.receivers:
+            raise _RefusedError("unknown-reference", f"{message.sender} has not heard a message {reply!r}")
+    return _replace(message, content=content, receivers=move.to, in_reply_to=reply)
+
+
+def _content(act: Act, content: Any) -> Content:
+    if type(content) is act.content:
+        return content
+    try:
+        return act.content.model_validate(to_plain(content) if isinstance(content, Content) else content)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'content'}: {_in_words(item['msg'], item['type'])}"
+            for item in error.errors(include_url=False, include_context=False)[:5]
+        )
+        raise _RefusedError("invalid-content", problems) from None
+
+
+def _in_words(text: str, kind: str) -> str:
+    return {"missing": "is missing", "extra_forbidden": "is not a field of this act"}.get(
+        kind, text.removeprefix("Value error, ")
+    )
+
+
+def _check_conditions(conversation: Conversation, move: Move, content: Content) -> None:
+    if not move.when:
+        return
+    values = entries_of(content) or {}
+    for condition in move.when:
+        try:
+            reason = unmet(conversation, move, condition, values)
+        except Incomparable as error:
+            raise _RefusedError("incomparable", str(error)) from None
+        if reason:
+            raise _RefusedError("condition-false", reason)
+
+
+def _mismatch(conversation: Conversation, act: Act, content: Content) -> tuple[Difference, ...]:
+    found: list[Difference] = []
+    for name, ref in act.repeats.items():
+        recorded, given = on_record(conversation, ref), getattr(content, name)
+        if not is_same(act.fields.get(name), recorded, given):
+            found.append(Difference(name, to_plain(recorded), to_plain(given)))
+    return tuple(found)
+
+
+def _say_otherwise(conversation: Conversation, message: Message, at: float) -> Step:
+    """Handle what is no legal move of the state: an honest exit, a late message, or a misfire."""
+    state = conversation.state
+    if message.sender == state.speaker:
+        for move in exits(conversation):
+            if move.label == message.act:
+                return _open_by_hearer(conversation, message, at)
+    expired = conversation.protocol.states.get(conversation.expired)
+    if expired is not None and expired.speaker == message.sender and message.act in expired.moves:
+        reason = f"the time in {conversation.expired!r} is up"
+        return conversation, (Late(message.id, message.act, message.sender, reason),)
+    move = state.moves.get(message.act)
+    if message.sender != state.speaker:
+        raise _RefusedError(
+            "unexpected-act", f"in {state.name!r} {state.speaker} speaks, not {message.sender}"
+        )
+    if move is not None:
+        raise _RefusedError(
+            "unexpected-act", f"{message.act!r} has been said {move.max} times, which is all it may be"
+        )
+    raise _RefusedError("unexpected-act", f"{message.sender} may not say {message.act!r} in {state.name!r}")
+
+
+def _refuse(conversation: Conversation, role: str, act: str, code: str, reason: str, at: float) -> Step:
+    speaker = floor(conversation)
+    moves = (
+        tuple(signature(move) for move in (*legal(conversation), *exits(conversation)))
+        if role == speaker
+        else ()
+    )
+    if role != speaker:
+        return conversation, (Refused(role, act, code, reason, moves, 0),)
+    misfires = conversation.misfires + 1
+    left = conversation.protocol.limits.misfires - misfires
+    after = _replace(conversation, misfires=misfires, at=at)
+    refused = Refused(role, act, code, reason, moves, max(0, left))
+    if left < 0:
+        ended, events = _stop(
+            after, OutcomeClass.ABORTED, f"{role} could not say anything that counts: {reason}", at
+        )
+        return ended, (refused, *events)
+    return after, (refused,)
+
+
+# --- commit ---
+
+
+def _put_on_record(conversation: Conversation, message: Message, at: float) -> Conversation:
+    return _replace(
+        conversation,
+        n=conversation.n + 1,
+        at=at,
+        misfires=0,
+        seen=conversation.seen.insert(message.id, message) if message.id else conversation.seen,
+    )
+
+
+def _commit(
+    conversation: Conversation,
+    move: Move,
+    message: Message,
+    at: float,
+    events: list[Event],
+    evidence: tuple[str, ...],
+) -> Step:
+    """Let a message take effect: evidence for what it answers, position, common ground, ledger, deadline."""
+    before = _replace(conversation, checkpoint=None)
+    ledger, held = conversation.ledger, conversation.held
+    said = conversation.said
+    act = move.act
+    if held:
+        ledger, held, said = _take_as_evidence(conversation, message, events)
+    waits = act.criterion is Criterion.RELEVANT
+    if waits:
+        held = (*held, Held(message, move.state))
+    elif act.criterion is not Criterion.NONE or evidence:
+        fields = {name: to_plain(getattr(message.content, name)) for name in act.readback} if evidence else {}
+        events.append(
+            Grounded(message.id, act.label, act.criterion.value, evidence or ("delivered",), fields)
+        )
+    if not waits:
+        ledger = _on_ledger(ledger, act, message, events)
+    said = said.insert(act.label, Said(message, not waits, evidence or ("delivered",), conversation.n))
+    used, target = conversation.used, move.next
+    if move.max is not None:
+        times = used.get(move.key, 0)
+        if times >= move.max:
+            target = move.then
+        else:
+            used = used.insert(move.key, times + 1)
+    events.append(Moved(act.label, message.sender, move.state, target, message.id))
+    last = conversation.last
+    for hearer in message.receivers:
+        last = last.insert(hearer, message.id)
+    owner = conversation.owner
+    if move.owner and move.owner != owner:
+        events.append(OwnerChanged(owner, move.owner, message.id))
+        owner = move.owner
+    after = _replace(
+        conversation,
+        said=said,
+        used=used,
+        last=last,
+        ledger=ledger,
+        held=held,
+        owner=owner,
+        latest=message.id,
+        frame=None,
+        troubles=(),
+        checkpoint=before,
+        repairs=_kept(conversation.repairs, f"{move.state}/{act.label}"),
+    )
+    return _enter(after, target, at, events, cause=f"{message.sender} said {act.label}")
+
+
+def _kept(repairs: "HashTrieMap[str, int]", key: str) -> "HashTrieMap[str, int]":
+    """Return the count of this contribution only: an answered one is closed, one said again stays charged."""
+    if not repairs:
+        return repairs
+    times = repairs.get(key)
+    return HashTrieMap({key: times}) if times else HashTrieMap()
+
+
+def _take_as_evidence(
+    conversation: Conversation, message: Message, events: list[Event]
+) -> tuple[Ledger, tuple[Held, ...], Any]:
+    """A reply grounds what it answers (Clark & Schaefer's relevant next contribution), and what waited for that happens."""
+    ledger, said = conversation.ledger, conversation.said
+    still: list[Held] = []
+    for entry in conversation.held:
+        it = entry.message
+        if message.in_reply_to != it.id or message.sender not in it.receivers:
+            still.append(entry)
+            continue
+        act = conversation.protocol.acts[it.act]
+        events.append(Grounded(it.id, it.act, Criterion.RELEVANT.value, (f"answered by {message.id}",)))
+        ledger = _on_ledger(ledger, act, it, events)
+        before = said.get(it.act)
+        if before is not None and before.message.id == it.id:
+            said = said.insert(it.act, _replace(before, grounded=True, evidence=("relevant",)))
+    return ledger, tuple(still), said
+
+
+def _on_ledger(ledger: Ledger, act: Act, message: Message, events: list[Event]) -> Ledger:
+    ledger, changes = record(ledger, act, message.sender, message.receivers, message.id)
+    for change in changes:
+        now = change.now
+        events.append(
+            CommitmentChanged(now.id, now.act, now.debtor, now.creditor, change.was or "", now.status.value)
+        )
+    return ledger
+
+
+def _enter(conversation: Conversation, place: str, at: float, events: list[Event], *, cause: str) -> Step:
+    protocol = conversation.protocol
+    state = protocol.states.get(place)
+    if state is not None:
+        deadline = at + state.within
+        events.append(DeadlineSet(place, deadline))
+        return _replace(conversation, position=place, deadline=deadline), tuple(events)
+    return _end(conversation, place, protocol.outcomes[place], cause, at, events)
+
+
+def _end(
+    conversation: Conversation, name: str, kind: OutcomeClass, cause: str, at: float, events: list[Event]
+) -> Step:
+    ledger, changes = audit(conversation.ledger, kind)
+    for change in changes:
+        now = change.now
+        events.append(
+            CommitmentChanged(now.id, now.act, now.debtor, now.creditor, change.was or "", now.status.value)
+        )
+    events.append(Ended(name, kind.value, cause))
+    ended = _replace(
+        conversation,
+        position=name,
+        ledger=ledger,
+        outcome=Outcome(name, kind, cause),
+        frame=None,
+        checkpoint=None,
+        at=at,
+    )
+    return ended, tuple(events)
+
+
+def _stop(conversation: Conversation, kind: OutcomeClass, cause: str, at: float) -> Step:
+    if conversation.outcome is not None:
+        return conversation, ()
+    return _end(conversation, kind.value, kind, cause, at, [])
+
+
+# --- time ---
+
+
+def _tick(conversation: Conversation, at: float) -> Step:
+    if conversation.outcome is not None:
+        return conversation, ()
+    if at >= conversation.whole:
+        limit = conversation.protocol.limits
+        kind = conversation.protocol.outcomes.get(limit.otherwise, OutcomeClass.EXPIRED)
+        name = limit.otherwise if limit.otherwise in conversation.protocol.outcomes else "expired"
+        return _end(
+            conversation,
+            name,
+            kind,
+            f"the whole conversation had {conversation.whole:g} s",
+            at,
+            [Expired("", name)],
+        )
+    frame = conversation.frame
+    if frame is not None:
+        if at < frame.deadline:
+            return conversation, ()
+        state = _overlay(conversation, frame).states[frame.position]
+        events: list[Event] = [Expired(f"{frame.overlay}/{state.name}", state.otherwise)]
+        return _enter_overlay(_replace(conversation, at=at), frame, state.otherwise, at, events)
+    if at < conversation.deadline:
+        return conversation, ()
+    state = conversation.state
+    after = _replace(conversation, at=at, expired=state.name, misfires=0)
+    events = [Expired(state.name, state.otherwise)]
+    return _enter(
+        after, state.otherwise, at, events, cause=f"{state.speaker} did not speak in {state.name!r} in time"
+    )
+
+
+# --- overlays ---
+
+
+def _overlay(conversation: Conversation, frame: Frame) -> Protocol:
+    return conversation.rules.overlay(frame.overlay, frame.it.act)
+
+
+def _push(
+    conversation: Conversation,
+    overlay: str,
+    it: Message,
+    hearer: str,
+    at: float,
+    *,
+    pending: bool,
+    fields: Mapping[str, Any],
+    rest: tuple[str, ...] = (),
+    trouble: tuple[Difference, ...] = (),
+    left: float | None = None,
+) -> Frame:
+    protocol = conversation.rules.overlay(overlay, it.act)
+    start = protocol.states[protocol.start]
+    return Frame(
+        overlay=overlay,
+        position=protocol.start,
+        sender=it.sender,
+        hearer=hearer,
+        it=it,
+        pending=pending,
+        fields=fields,
+        said={},
+        used={},
+        deadline=at + start.within,
+        left=conversation.deadline - at if left is None else left,
+        rest=rest,
+        trouble=trouble,
+    )
+
+
+def _open_readback(conversation: Conversation, move: Move, message: Message, at: float) -> Step:
+    conversation = _put_on_record(conversation, message, at)
+    hearer, *rest = message.receivers
+    fields = {name: getattr(message.content, name) for name in move.act.readback}
+    frame = _push(
+        conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
+    )
+    return _replace(conversation, frame=frame), (
+        Heard(conversation.n, message),
+        OverlayOpened("read-back", message.id, message.sender, hearer),
+    )
+
+
+def _open_repair(
+    conversation: Conversation, message: Message, trouble: tuple[Difference, ...], at: float
+) -> Step:
+    """A message that does not repeat what is on record stays out of it; its first hearer asks."""
+    state = conversation.position
+    found = TroubleFound(message.id, message.act, "repeats", trouble)
+    left = repairs_left(conversation, state, message.act)
+    if not left or "repair" not in conversation.rules.overlays:
+        cause = f"{message.act} differs from the record: {'; '.join(map(str, trouble))}; no repair is left"
+        ended, events = _stop(conversation, OutcomeClass.ABORTED, cause, at)
+        return ended, (found, *events)
+    conversation = _charge(_put_on_record(conversation, message, at), state, message.act)
+    hearer = message.receivers[0]
+    frame = _push(conversation, "repair", message, hearer, at, pending=True, fields={}, trouble=trouble)
+    return _replace(conversation, frame=_replace(frame, repairing=True)), (
+        Heard(conversation.n, message),
+        found,
+        OverlayOpened("repair", message.id, message.sender, hearer),
+        RepairOpened(message.id, "repeats", left - 1),
+    )
+
+
+def _open_by_hearer(conversation: Conversation, message: Message, at: float) -> Step:
+    """The hearer of the last message says that it did not understand."""
+    it = conversation.seen[conversation.last[message.sender]]
+    name = next(name for name in ("repair", "not-understood") if _begins(conversation, name, message.act))
+    before = conversation.checkpoint
+    if before is None:  # pragma: no cover  (exits() offers nothing then)
+        raise _RefusedError("unexpected-act", "there is nothing to go back to")
+    state, left = before.position, repairs_left(conversation, before.position, it.act)
+    conversation = _charge(conversation, state, it.act)
+    frame = _push(conversation, name, it, message.sender, at, pending=False, fields={})
+    opened = _replace(conversation, frame=_replace(frame, repairing=True))
+    after, events = _say_in_overlay(opened, _frame(opened), message, at)
+    heads: tuple[Event, ...] = (
+        OverlayOpened(name, it.id, it.sender, message.sender),
+        RepairOpened(it.id, message.act, left - 1),
+    )
+    return after, (*heads, *events)
+
+
+def _begins(conversation: Conversation, name: str, label: str) -> bool:
+    overlay = conversation.rules.overlays.get(name)
+    return overlay is not None and label in overlay.states[overlay.start].moves
+
+
+def _frame(conversation: Conversation) -> Frame:
+    if conversation.frame is None:  # pragma: no cover
+        _unreachable("an overlay was expected")
+    return conversation.frame
+
+
+def _unreachable(text: str) -> Never:
+    raise AssertionError(text)
+
+
+def _charge(conversation: Conversation, state: str, act: str) -> Conversation:
+    key = f"{state}/{act}"
+    return _replace(
+        conversation,
+        repairs=conversation.repairs.insert(key, conversation.repairs.get(key, 0) + 1),
+        spent=conversation.spent + 1,
+    )
+
+
+def _say_in_overlay(conversation: Conversation, frame: Frame, message: Message, at: float) -> Step:
+    overlay = _overlay(conversation, frame)
+    state = overlay.states[frame.position]
+    move = state.moves.get(message.act)
+    if bind(frame, state.speaker) != message.sender:
+        speaker = bind(frame, state.speaker)
+        raise _RefusedError("unexpected-act", f"{speaker} speaks now, about {frame.it.act} ({frame.overlay})")
+    if move is None or not in_full(conversation, move):
+        raise _RefusedError(
+            "unexpected-act", f"{message.sender} may not say {message.act!r} in {frame.overlay}"
+        )
+    content = _content(move.act, message.content)
+    _check_conditions(conversation, move, content)
+    corrected = _corrections(conversation, frame, move, content)
+    message = _replace(
+        message,
+        content=content,
+        receivers=tuple(bind(frame, role) for role in move.to),
+        in_reply_to=frame.it.id,
+        about=frame.it.id,
+    )
+    conversation = _put_on_record(conversation, message, at)
+    events: list[Event] = [Heard(conversation.n, message, frame.overlay)]
+    used, target = frame.used, move.next
+    if move.max is not None:
+        times = used.get(move.key, 0)
+        if times >= move.max:
+            target = move.then
+        else:
+            used = {**used, move.key: times + 1}
+    frame = _replace(frame, said={**frame.said, move.label: content}, used=used)
+    if corrected:
+        frame = _replace(frame, fields={**frame.fields, **corrected})
+    understood = entries_of(getattr(content, "fields", None))
+    if (
+        _is_first(overlay, move)
+        and overlay.overlay is not None
+        and overlay.overlay.on == "readback"
+        and understood
+    ):
+        differs = differences(conversation.protocol.acts[frame.it.act].fields, frame.fields, understood)
+        if differs:
+            return _mishearing(conversation, frame, differs, target, at, events)
+        if frame.repairing:
+            events.append(RepairClosed(frame.it.id, mended=True))
+            frame = _replace(frame, repairing=False, trouble=())
+    return _enter_overlay(conversation, frame, target, at, events)
+
+
+def _is_first(overlay: Protocol, move: Move) -> bool:
+    return move.state == overlay.start
+
+
+def _mishearing(
+    conversation: Conversation,
+    frame: Frame,
+    differs: tuple[Difference, ...],
+    target: str,
+    at: float,
+    events: list[Event],
+) -> Step:
+    """A read-back differs: that is a repair, paid for; with none left the overlay gives up."""
+    it = frame.it
+    events.append(TroubleFound(it.id, it.act, "readback", differs))
+    left = repairs_left(conversation, conversation.position, it.act)
+    if frame.repairing:
+        events.append(RepairClosed(it.id, mended=False))
+    if not left:
+        cause = f"{it.act} was not understood: {'; '.join(map(str, differs))}; no repair is left"
+        events.append(OverlayClosed(frame.overlay, it.id, "given-up", OutcomeClass.ABORTED.value))
+        return _end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
+    events.append(RepairOpened(it.id, "readback", left - 1))
+    conversation = _charge(conversation, conversation.position, it.act)
+    frame = _replace(frame, repairing=True, trouble=differs)
+    return _enter_overlay(conversation, frame, target, at, events)
+
+
+def _corrections(conversation: Conversation, frame: Frame, move: Move, content: Content) -> dict[str, Any]:
+    """Return the values that a correction gives; they must pass what the corrected message itself had to pass."""
+    given = entries_of(getattr(content, "fields", None))
+    overlay = _overlay(conversation, frame)
+    if given is None or _is_first(overlay, move) or not frame.pending:
+        return {}
+    values = {name: value for name, value in given.items() if value is not None}
+    if not values:
+        raise _RefusedError("invalid-content", "a correction names at least one field and what it should be")
+    it = frame.it
+    beneath = _replace(conversation, frame=None)
+    main = beneath.state.moves[it.act]
+    corrected = _content(main.act, {**to_plain(it.content), **to_plain({**frame.fields, **values})})
+    _check_conditions(beneath, main, corrected)
+    if trouble := _mismatch(beneath, main.act, corrected):
+        raise _RefusedError("condition-false", f"differs from the record: {'; '.join(map(str, trouble))}")
+    return {name: getattr(corrected, name) for name in values}
+
+
+def _enter_overlay(
+    conversation: Conversation, frame: Frame, place: str, at: float, events: list[Event]
+) -> Step:
+    overlay = _overlay(conversation, frame)
+    state = overlay.states.get(place)
+    if state is not None:
+        after = _replace(frame, position=place, deadline=at + state.within)
+        return _replace(conversation, frame=after), tuple(events)
+    kind = overlay.outcomes[place]
+    then = overlay.overlay.then if overlay.overlay is not None else dict[str, str]()
+    effect = then.get(kind.value) or then.get("otherwise") or OutcomeClass.ABORTED.value
+    it = frame.it
+    events.append(OverlayClosed(frame.overlay, it.id, place, effect))
+    if frame.repairing and effect != "resume":
+        events.append(RepairClosed(it.id, mended=effect == "again"))
+    match effect:
+        case "resume":
+            return _resume(conversation, frame, kind, at, events)
+        case "again":
+            return _again(conversation, frame, at, events)
+        case _:
+            cause = f"{frame.overlay} about {it.act} ended as {place}"
+            return _end(conversation, effect, OutcomeClass(effect), cause, at, events)
+
+
+def _resume(
+    conversation: Conversation, frame: Frame, kind: OutcomeClass, at: float, events: list[Event]
+) -> Step:
+    if not frame.pending or kind is not OutcomeClass.SUCCESS:
+        return _replace(conversation, frame=None, deadline=at + frame.left), tuple(events)
+    it = frame.it
+    if frame.rest:
+        hearer, *rest = frame.rest
+        following = _push(
+            conversation,
+            frame.overlay,
+            it,
+            hearer,
+            at,
+            pending=True,
+            fields=frame.fields,
+            rest=tuple(rest),
+            left=frame.left,
+        )
+        events.append(OverlayOpened(frame.overlay, it.id, it.sender, hearer))
+        return _replace(conversation, frame=following), tuple(events)
+    move = conversation.state.moves[it.act]
+    meant = _content(move.act, {**to_plain(it.content), **to_plain(dict(frame.fields))})
+    if meant != it.content:
+        it = _replace(it, content=meant)
+        conversation = _replace(conversation, seen=conversation.seen.insert(it.id, it))
+    return _commit(conversation, move, it, at, events, ("readback: copied",))
+
+
+def _again(conversation: Conversation, frame: Frame, at: float, events: list[Event]) -> Step:
+    """Go back to where `it` was about to be said; what was derived from it is void, what was spent stays spent."""
+    troubles = frame.trouble or _asked(frame)
+    if frame.pending or conversation.checkpoint is None:
+        after = _replace(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
+        return after, tuple(events)
+    before = conversation.checkpoint
+    events.extend(
+        CommitmentChanged(entry.id, entry.act, entry.debtor, entry.creditor, entry.status.value, "")
+        for entry in conversation.ledger.open()
+        if entry.message == frame.it.id
+    )
+    if conversation.owner != before.owner:
+        events.append(OwnerChanged(conversation.owner, before.owner, frame.it.id))
+    state = before.state
+    after = _replace(
+        before,
+        at=at,
+        n=conversation.n,
+        seen=conversation.seen,
+        spent=conversation.spent,
+        repairs=conversation.repairs,
+        troubles=troubles,
+        misfires=0,
+        deadline=at + state.within,
+    )
+    events.append(Moved("again", frame.sender, conversation.position, before.position, frame.it.id))
+    events.append(DeadlineSet(before.position, after.deadline))
+    return after, tuple(events)
+
+
+def _asked(frame: Frame) -> tuple[Difference, ...]:
+    """Return what the hearer asked about and what the sender answered, for the one who must speak again."""
+    found: list[Difference] = []
+    for content in frame.said.values():
+        path = getattr(content, "path", None)
+        if path is not None:
+            answer = getattr(frame.said.get("value"), "value", getattr(content, "candidate", None))
+            found.append(
+                Difference(str(path), to_plain(answer), to_plain(getattr(frame.it.content, str(path), None)))
+            )
+    reason = getattr(frame.said.get("not-understood"), "reason", None)
+    if reason is not None:
+        found.append(Difference("message", "something clearer", format_value(reason)))
+    return tuple(found)

@@ -1,0 +1,328 @@
+"""The record of a conversation: one format for every store, hash-chained from the first line.
+
+A transcript is JSON lines of two kinds, hashed as the bytes that stand there:
+
+    {"hash": H, "record": {"v", "seq", "prev", "time", "kind", "type", "data", "body"}}
+    {"blob": B, "salt": S, "body": ...}
+
+H is the SHA-256 of the record's own bytes, and `prev` is the H before it, so an edit or a deletion shows. What was said stands in
+blobs, named by SHA-256 over salt and body; a record holds only the name. Deleting a blob erases what was said, keeps the chain
+valid, and the salt keeps short contents from being guessed. Nothing here reads a clock or a file: times and salts are given.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+
+from agentcomm.acts.content import to_plain
+from agentcomm.conversation.events import Event, Input
+from agentcomm.conversation.state import Conversation, Rules, state_hash
+from agentcomm.conversation.step import open_conversation, step
+from agentcomm.errors import RecordError
+
+__all__ = (
+    "ERASED",
+    "SCHEMA",
+    "Chain",
+    "Kind",
+    "Record",
+    "Replay",
+    "Transcript",
+    "content_of",
+    "replay_inputs",
+)
+
+SCHEMA = 1
+"""Version of the record format."""
+
+Kind = Literal["open", "input", "event", "step", "seal"]
+
+ERASED = "erased"
+
+_CONTENT = frozenset({"content", "differs", "fields", "reason", "cause", "legal"})
+"""Fields of inputs and events that hold what was said; they go into blobs."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the chain."""
+
+    v: int
+    seq: int
+    prev: str
+    time: str
+    """RFC 3339, UTC."""
+    kind: Kind
+    type: str
+    data: dict[str, Any]
+    body: str = ""
+    """Name of the blob that holds the content; empty if there is none."""
+
+
+class _Line(msgspec.Struct, frozen=True):
+    hash: str
+    record: msgspec.Raw
+
+
+class _Blob(msgspec.Struct, frozen=True):
+    blob: str
+    salt: str
+    body: msgspec.Raw
+
+
+def _dump(value: Any) -> bytes:
+    """Return the bytes that are hashed: fields in the order they were said, no spaces."""
+    return msgspec.json.encode(value, enc_hook=to_plain)
+
+
+class Chain:
+    """Writes records: gives the lines for the next one.
+
+    Args:
+        now: Returns the wall-clock time in RFC 3339.
+        salt: Returns 16 random hexadecimal digits.
+    """
+
+    def __init__(self, now: Callable[[], str], salt: Callable[[], str]) -> None:
+        self._now = now
+        self._salt = salt
+        self.seq = 0
+        self.head = ""
+
+    def record(self, kind: Kind, type_: str, data: dict[str, Any], body: Any = None) -> bytes:
+        """Return the lines of one record, the blob's first."""
+        lines = b""
+        name = ""
+        if body is not None:
+            salt, text = self._salt(), _dump(body)
+            name = _blob_name(salt, text)
+            lines = _dump({"blob": name, "salt": salt, "body": msgspec.Raw(text)}) + b"\n"
+        entry = {
+            "v": SCHEMA,
+            "seq": self.seq,
+            "prev": self.head,
+            "time": self._now(),
+            "kind": kind,
+            "type": type_,
+            "data": data,
+            "body": name,
+        }
+        text = _dump(entry)
+        self.head = hashlib.sha256(text).hexdigest()
+        self.seq += 1
+        return lines + _dump({"hash": self.head, "record": msgspec.Raw(text)}) + b"\n"
+
+    def input(self, given: Input) -> bytes:
+        """Return the lines of an input."""
+        return self._split("input", given)
+
+    def event(self, event: Event) -> bytes:
+        """Return the lines of an event."""
+        return self._split("event", event)
+
+    def _split(self, kind: Kind, value: Input | Event) -> bytes:
+        data, body = content_of(value)
+        return self.record(kind, data.pop("type"), data, body or None)
+
+
+def content_of(value: Input | Event) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an input or event as (structure, content): only the second holds what was said."""
+    data = cast("dict[str, Any]", msgspec.to_builtins(value, enc_hook=to_plain))
+    body = {name: data.pop(name) for name in list(data) if name in _CONTENT}
+    message = data.get("message")
+    if isinstance(message, dict):
+        entry = cast("dict[str, Any]", message)
+        if data["type"] == "heard":  # the input before it holds the rest
+            data["message"] = entry["id"]
+            data["act"], data["sender"], data["receivers"] = entry["act"], entry["sender"], entry["receivers"]
+            data["in_reply_to"], data["about"] = entry["in_reply_to"], entry["about"]
+        body["content"] = entry.pop("content")
+    return data, body
+
+
+def _blob_name(salt: str, body: bytes) -> str:
+    return "sha256:" + hashlib.sha256(salt.encode() + body).hexdigest()
+
+
+class Transcript:
+    """A conversation's record, read back.
+
+    `damage` says which line is broken and why; everything before it is in `records` and usable.
+    """
+
+    def __init__(
+        self, records: Sequence[Record], blobs: dict[str, Any], damage: RecordError | None, head: str
+    ) -> None:
+        self.records = tuple(records)
+        self.blobs = blobs
+        self.damage = damage
+        self.head = head
+
+    @classmethod
+    def from_lines(cls, lines: Iterable[bytes], *, where: str = "") -> "Transcript":
+        """Read JSON lines, checking the chain and every blob; stops at the first damage."""
+        records: list[Record] = []
+        blobs: dict[str, Any] = {}
+        head = ""
+        damage: RecordError | None = None
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            problem = ""
+            try:
+                if line.startswith(b'{"blob":'):
+                    blob = msgspec.json.decode(line, type=_Blob)
+                    if _blob_name(blob.salt, bytes(blob.body)) != blob.blob:
+                        problem = "this content is not what was recorded"
+                    else:
+                        blobs[blob.blob] = msgspec.json.decode(blob.body)
+                else:
+                    entry = msgspec.json.decode(line, type=_Line)
+                    record = msgspec.json.decode(entry.record, type=Record)
+                    found = hashlib.sha256(bytes(entry.record)).hexdigest()
+                    if found != entry.hash:
+                        problem = "the record was changed after it was written"
+                    elif record.prev != head:
+                        problem = "a record before this one is missing or was changed"
+                    elif record.v > SCHEMA:
+                        problem = f"written by a newer version (format {record.v}, this one reads {SCHEMA})"
+                    else:
+                        records.append(record)
+                        head = entry.hash
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                problem = f"not a line of a transcript: {error}"
+            if problem:
+                damage = RecordError(
+                    f"line {number}: {problem}",
+                    where=f"{where}:{number}" if where else "",
+                    why=f"{len(records)} records before it are sound",
+                    fix="work with what is before it, or take an intact copy",
+                )
+                break
+        return cls(records, blobs, damage, head)
+
+    def body(self, record: Record) -> Any:
+        """Return a record's content; `ERASED` if it was deleted, None if it never had any."""
+        return self.blobs.get(record.body, ERASED) if record.body else None
+
+    @property
+    def opening(self) -> Record | None:
+        """The first record."""
+        return self.records[0] if self.records and self.records[0].kind == "open" else None
+
+    @property
+    def seal(self) -> Record | None:
+        """The last record, if the conversation was closed in order."""
+        return self.records[-1] if self.records and self.records[-1].kind == "seal" else None
+
+    @property
+    def erased(self) -> tuple[int, ...]:
+        """`seq` of the records whose content was deleted."""
+        return tuple(r.seq for r in self.records if r.body and r.body not in self.blobs)
+
+    def inputs(self) -> Iterator[Input]:
+        """Yield the inputs, in order.
+
+        Raises:
+            RecordError: If the content of one was erased.
+        """
+        for record in self.records:
+            if record.kind == "input":
+                yield self._join(record, Input)
+
+    def events(self) -> Iterator[Event]:
+        """Yield the events, in order; content that was erased reads `erased`."""
+        heard: dict[str, Any] = {}
+        for record in self.records:
+            if record.kind == "event":
+                data = {**record.data, "type": record.type}
+                body = self.body(record)
+                if isinstance(body, dict):
+                    data |= cast("dict[str, Any]", body)
+                elif body == ERASED:
+                    data |= _blank(record.type)
+                if record.type == "heard":
+                    names = ("act", "sender", "receivers", "in_reply_to", "about")
+                    data["message"] = {
+                        "id": data["message"],
+                        "content": data.pop("content"),
+                        **{name: data.pop(name) for name in names},
+                    }
+                    heard[data["message"]["id"]] = data["message"]
+                yield msgspec.convert(data, type=Event)
+
+    def _join(self, record: Record, kind: Any) -> Any:
+        data: dict[str, Any] = {**record.data, "type": record.type}
+        body = self.body(record)
+        if body == ERASED:
+            raise RecordError(
+                f"record {record.seq} was erased",
+                why="its content was deleted on purpose, so what followed from it cannot be computed again",
+                fix="read the events with `agentcomm trace show`: they are still there",
+            )
+        if isinstance(body, dict):
+            extra = cast("dict[str, Any]", body)
+            if isinstance(data.get("message"), dict):
+                data["message"] = {**data["message"], "content": extra.pop("content")}
+            data |= extra
+        return msgspec.convert(data, type=kind)
+
+
+def _blank(kind: str) -> dict[str, Any]:
+    blanks: dict[str, dict[str, Any]] = {
+        "heard": {"content": {}},
+        "refused": {"reason": ERASED, "legal": []},
+        "trouble": {"differs": []},
+        "late": {"reason": ERASED},
+        "ended": {"cause": ERASED},
+    }
+    return blanks.get(kind, {})
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What a replay gave."""
+
+    conversation: Conversation
+    state_hash: str
+    same: bool
+    """Every event and, if the record is sealed, the final hash are the recorded ones."""
+    first_difference: str = ""
+
+
+def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:
+    """Fold the recorded inputs through the core and compare every event with the recorded one.
+
+    Raises:
+        RecordError: If there is no opening record, or an input was erased.
+    """
+    opening = transcript.opening
+    if opening is None:
+        raise transcript.damage or RecordError(
+            "the transcript has no opening record", fix="take an intact copy"
+        )
+    conversation, events = open_conversation(
+        rules, str(opening.data["conversation"]), whole=opening.data.get("whole")
+    )
+    made = list(events)
+    for given in transcript.inputs():
+        conversation, events = step(conversation, given)
+        made += events
+    recorded = [r for r in transcript.records if r.kind == "event"]
+    difference = ""
+    for n, (event, record) in enumerate(zip(made, recorded, strict=False)):
+        data, body = content_of(event)
+        wanted = transcript.body(record)
+        kind = data.pop("type")
+        plain = msgspec.json.decode(_dump(data))
+        said = msgspec.json.decode(_dump(body)) if body else None
+        if kind != record.type or plain != record.data or wanted not in (ERASED, said):
+            difference = f"event {n + 1} (record {record.seq}): recorded {record.type}, now {kind}"
+            break
+    if not difference and len(made) != len(recorded):
+        difference = f"{len(recorded)} events were recorded, {len(made)} come out now"
+    found = state_hash(conversation)
+    seal = transcript.seal
+    if not difference and seal is not None and seal.data["state"] != found:
+        difference = "the final state differs"
+    return Replay(conversation, found, not difference, difference)

@@ -1,0 +1,128 @@
+"""The hash of a protocol: the same for the short and the long form, for any layout, and for defaults said aloud."""
+
+import hashlib
+import json
+from typing import Any
+
+from agentcomm.acts.content import FieldType, to_plain
+from agentcomm.protocol.graph import Act, Condition, Move, Protocol, Ref
+
+__all__ = ("canonical", "document_hash")
+
+
+def document_hash(protocol: Protocol) -> str:
+    """Return `sha256:` and the hash of the canonical document."""
+    text = json.dumps(canonical(protocol), ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(protocol: Protocol) -> dict[str, Any]:
+    """Return the longest form of a document as JSON data.
+
+    Every default is written out and every named type is resolved. The order of roles, acts, states, moves and fields is the
+    file's, for a model reads them in that order.
+    """
+    limits = protocol.limits
+    return {
+        "agentcomm": 1,
+        "protocol": protocol.name,
+        "version": protocol.version,
+        "about": protocol.about,
+        "source": protocol.source,
+        "roles": list(protocol.roles),
+        "owner": protocol.owner,
+        "acts": [_act(act) for act in protocol.acts.values()],
+        "start": protocol.start,
+        "states": [
+            {
+                "name": state.name,
+                "speaker": state.speaker,
+                "moves": [_move(move) for move in state.moves.values()],
+                "within": state.within,
+                "else": state.otherwise,
+            }
+            for state in protocol.states.values()
+        ],
+        "outcomes": [[name, str(kind)] for name, kind in sorted(protocol.outcomes.items())],
+        "limits": {
+            "reply_within": limits.reply_within,
+            "else": limits.otherwise,
+            "repairs": limits.repairs,
+            "repairs_in_all": limits.repairs_in_all,
+            "misfires": limits.misfires,
+            "turns": limits.turns,
+            "whole": limits.whole,
+            "escalate_to": limits.escalate_to,
+        },
+        "overlay": {"on": protocol.overlay.on, "then": sorted(protocol.overlay.then.items())} if protocol.overlay else None,
+    }
+
+
+def _act(act: Act) -> dict[str, Any]:
+    return {
+        "label": act.label,
+        "act": str(act.performative),
+        "content": [[name, _type(kind)] for name, kind in act.fields.items()],
+        "class": _class(act),
+        "critical": list(act.critical),
+        "stakes": str(act.stakes),
+        "criterion": str(act.criterion),
+        "readback": list(act.readback),
+        "repeats": [[name, str(ref)] for name, ref in act.repeats.items()],
+        "when": [_condition(condition) for condition in act.when],
+        "discharges": act.discharges,
+        "outlives": act.outlives,
+    }
+
+
+def _move(move: Move) -> dict[str, Any]:
+    return {
+        "act": move.label,
+        "speaker": move.speaker,
+        "to": list(move.to),
+        "next": move.next,
+        "max": move.max,
+        "then": move.then,
+        "owner": move.owner,
+        "when": [_condition(condition) for condition in move.when],
+        "stakes": str(move.stakes) if move.stakes else None,
+    }
+
+
+def _condition(condition: Condition) -> list[Any]:
+    def side(value: Any) -> Any:
+        return {"ref": str(value)} if isinstance(value, Ref) else to_plain(value)
+
+    return [side(condition.left), condition.op, side(condition.right)]
+
+
+def _type(kind: FieldType) -> dict[str, Any]:
+    entry: dict[str, Any] = {"is": kind.kind}
+    if kind.optional:
+        entry["optional"] = True
+    if kind.item:
+        entry["item"] = _type(kind.item)
+    if kind.fields is not None:
+        entry["fields"] = [[name, _type(inner)] for name, inner in kind.fields.items()]
+    if kind.choices:
+        entry["choices"] = list(kind.choices)
+    if kind.constraints:
+        entry["constraints"] = sorted(kind.constraints.items())
+    return entry
+
+
+def _class(act: Act) -> Any:
+    """Return the shape of a class given in Python, without what is only for readers."""
+    return _bare(act.registered.model_json_schema()) if act.registered else None
+
+
+def _bare(schema: Any) -> Any:
+    match schema:
+        case dict():
+            entries: dict[str, Any] = schema
+            return {key: _bare(value) for key, value in sorted(entries.items()) if key not in ("title", "description")}
+        case list():
+            items: list[Any] = schema
+            return [_bare(item) for item in items]
+        case _:
+            return schema

@@ -1,0 +1,247 @@
+"""`when` and `repeats`: from `price <= ask.price` to conditions, with names and types checked.
+
+A condition restricts what may be said; it never branches.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, cast
+
+from agentcomm.acts.content import FieldType, Kind, parse_duration, parse_money
+from agentcomm.protocol.fields import ANY
+from agentcomm.protocol.findings import Report, near
+from agentcomm.protocol.graph import Comparison, Condition, Ref
+from agentcomm.protocol.shape import Word
+
+__all__ = ("IT", "ConditionReader", "parse_ref")
+
+IT = "it"
+"""In an overlay: the message it is about."""
+
+_PART = r"[^\W\d_][\w-]*"
+_CONDITION = re.compile(rf"\s*(?P<left>{_PART}(?:\.\w+)?)\s*(?P<op>==|!=|<=|>=|<|>|\bin\b)\s*(?P<right>.*\S)\s*", re.DOTALL)
+_REF = re.compile(rf"({_PART})\.([^\W\d_]\w*)")
+_NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d{1,300})?")
+_ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,'"\[\]]+?)\s*(?:,|$)""")
+_ORDERED: tuple[Kind, ...] = ("int", "number", "money", "date", "datetime", "duration")
+_NUMBERS: tuple[Kind, ...] = ("int", "number")
+_OPPOSITE = {"=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "is": "==", "not": "!="}
+
+
+def parse_ref(text: str) -> Ref | None:
+    """Return `act.field` as a reference, None if it is none."""
+    found = _REF.fullmatch(text.strip())
+    return Ref(found[1], found[2]) if found else None
+
+
+@dataclass(slots=True)
+class ConditionReader:
+    """Reads conditions; knows the fields of every act."""
+
+    report: Report
+    fields: Mapping[str, Mapping[str, FieldType]]
+    """By label of the act."""
+    in_overlay: bool = False
+
+    def read(self, word: Word, label: str) -> Condition | None:
+        """Return the condition on saying `label`; None, with a finding, if it is none."""
+        found = _CONDITION.fullmatch(word.text)
+        if not found:
+            self.report.add(
+                "E101",
+                "syntax",
+                word.at,
+                f"'{word}' is not a condition",
+                why="a condition is a field, a comparison (== != < <= > >= in), and a constant or `act.field`",
+                fix=_hint(word.text),
+            )
+            return None
+        op = cast("Comparison", found["op"])
+        left = parse_ref(found["left"]) or found["left"]
+        left_kind = self._kind(left, label, word)
+        right = self._right(found["right"].strip(), op, word)
+        if left_kind is None or right is None:
+            return None
+        if isinstance(right, Ref):
+            right_kind = self._kind(right, label, word)
+            if right_kind is None:
+                return None
+            problem = _mismatch(left_kind, op, right_kind)
+        else:
+            problem = _misfit(left_kind, op, right)
+        if problem:
+            self.report.add("E104", "data_flow", word.at, f"'{word}' compares what cannot be compared", why=problem)
+            return None
+        return Condition(left, op, right)
+
+    def repeat(self, name: Word, target: Word, label: str) -> Ref | None:
+        """Return the value on record that a field must equal; None, with a finding, if there is none."""
+        ref = parse_ref(target.text)
+        if ref is None:
+            self.report.add(
+                "E101",
+                "syntax",
+                target.at,
+                f"'{target}' is not a value on record",
+                fix=f"write `{name}: act.field`, such as `price: propose.price`",
+            )
+            return None
+        left = self._kind(name.text, label, name)
+        right = self._kind(ref, label, target)
+        if left is None or right is None:
+            return None
+        if problem := _mismatch(left, "==", right):
+            self.report.add(
+                "E104", "data_flow", target.at, f"'{name}' can never equal '{ref}'", why=problem
+            )
+            return None
+        return ref
+
+    def _kind(self, left: Ref | str, label: str, word: Word) -> FieldType | None:
+        """Return the type of a field of the act itself or of a reference."""
+        if isinstance(left, str):
+            own = self.fields.get(label, {})
+            if left not in own:
+                self.report.add(
+                    "E102", "unknown_name", word.at, f"'{label}' has no field '{left}'", fix=near(left, own)
+                )
+            return own.get(left)
+        if left.act == IT and self.in_overlay:
+            if left.field == "fields":
+                return ANY
+            self.report.add(
+                "E102",
+                "unknown_name",
+                word.at,
+                f"'{left}' is not known",
+                why="of the message an overlay is about, `it.fields` is known: its critical fields",
+                fix="write `it.fields`",
+            )
+            return None
+        if left.act not in self.fields:
+            hint = near(left.act, self.fields)
+            self.report.add("E102", "unknown_name", word.at, f"'{left.act}' in '{left}' is not an act", fix=hint)
+            return None
+        fields = self.fields[left.act]
+        if left.field not in fields:
+            hint = near(left.field, fields, otherwise=f"'{left.act}' carries nothing")
+            self.report.add(
+                "E102", "unknown_name", word.at, f"'{left.act}' has no field '{left.field}'", fix=hint
+            )
+        return fields.get(left.field)
+
+    def _right(self, text: str, op: Comparison, word: Word) -> Any:
+        """Return a reference, a constant or a tuple of constants; None, with a finding, for anything else."""
+        if op == "in" and text.startswith("["):
+            inner = text.removeprefix("[").removesuffix("]").strip()
+            values: list[Any] = []
+            at = 0
+            while text.endswith("]") and at < len(inner) and (item := _ITEM.match(inner, at)):
+                values.append(_constant(item[1]))
+                at = item.end()
+            if values and at >= len(inner):
+                return tuple(values)
+            self.report.add(
+                "E101", "syntax", word.at, f"'{text}' is not a list of values", fix="write `in [low, high]`"
+            )
+            return None
+        if ref := parse_ref(text):
+            return ref
+        if op == "in":
+            self.report.add(
+                "E101",
+                "syntax",
+                word.at,
+                f"`in` needs a list, not '{text}'",
+                fix="write `in [low, high]`, or `in act.field` for a list on record",
+            )
+            return None
+        return _constant(text)
+
+
+def _hint(text: str) -> str:
+    for wrong, right in _OPPOSITE.items():
+        if re.search(rf"(?<![<>=!\w]){re.escape(wrong)}(?![<>=\w])", text):
+            return f"did you mean '{right}' for '{wrong}'?"
+    if " and " in text or " or " in text:
+        return "write a list of conditions: all of them must hold"
+    return "write it like `price <= ask.price`"
+
+
+def _constant(text: str) -> str | int | float | bool:
+    if len(text) > 1 and text[0] == text[-1] == "'":
+        return text[1:-1]
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            return text[1:-1]
+    if _NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return {"true": True, "false": False}.get(text, text)
+
+
+def _mismatch(left: FieldType, op: Comparison, right: FieldType) -> str:
+    """Return why two fields cannot be compared, an empty text if they can."""
+    if op == "in":
+        if right.kind == "any":
+            return ""
+        if right.kind != "list":
+            return f"`in` needs a list, and the right side is {right}"
+        right = right.item or ANY
+        op = "=="
+    if "any" in (left.kind, right.kind):
+        return ""
+    words: tuple[Kind, ...] = ("text", "id", "choice")
+    same = left.kind == right.kind or all(kind.kind in _NUMBERS for kind in (left, right))
+    if not same and not (left.kind in words and right.kind in words):
+        return f"the left side is {left.kind}, the right side is {right.kind}"
+    return _unordered(left, op)
+
+
+def _unordered(kind: FieldType, op: Comparison) -> str:
+    if op in ("==", "!=", "in") or kind.kind in _ORDERED:
+        return ""
+    return f"{kind.kind} has no order; `{op}` compares {', '.join(_ORDERED)}"
+
+
+def _misfit(left: FieldType, op: Comparison, right: Any) -> str:
+    """Return why a field cannot be compared with a constant, an empty text if it can."""
+    if isinstance(right, tuple):
+        return next((text for item in cast("tuple[Any, ...]", right) if (text := _misfit(left, "==", item))), "")
+    if left.kind == "any":
+        return ""
+    wanted = _is_not(left, right)
+    return f"{right!r} is not {wanted}" if wanted else _unordered(left, op)
+
+
+def _is_not(kind: FieldType, value: Any) -> str:
+    """Return what a constant should be to be compared with `kind`, an empty text if it is that."""
+    try:
+        match kind.kind:
+            case "text" | "id":
+                return "" if isinstance(value, str) else "text: put it in quotes"
+            case "int" | "number":
+                return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
+            case "bool":
+                return "" if isinstance(value, bool) else "true or false"
+            case "choice":
+                return "" if value in kind.choices else f"one of {', '.join(map(str, kind.choices))}"
+            case "money":
+                parse_money(value)
+            case "duration":
+                parse_duration(value)
+            case "date":
+                date.fromisoformat(str(value))
+            case "datetime":
+                datetime.fromisoformat(str(value))
+            case _:
+                return f"a {kind.kind}: compare it with `act.field`"
+    except ValueError:
+        return {"money": "an amount such as 120 EUR", "duration": "a duration such as 30s"}.get(
+            kind.kind, f"a {kind.kind}"
+        )
+    return ""

@@ -1,0 +1,271 @@
+"""What an act carries: from the type words of a document to `FieldType`s.
+
+A type that does not parse is reported once and read as `any`, so that its field stays known.
+"""
+
+import keyword
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import StringConstraints, TypeAdapter
+
+
+from agentcomm.acts.content import (
+    CONSTRAINTS,
+    KINDS,
+    Content,
+    FieldType,
+    parse_duration,
+    parse_money,
+)
+from agentcomm.protocol.findings import Report, near, quoted
+from agentcomm.protocol.graph import Mark
+from agentcomm.protocol.source import Entry, Node
+
+__all__ = ("ANY", "TypeReader")
+
+ANY = FieldType("any")
+_FIELD = re.compile(r"[^\W\d_]\w*")
+_WORDS = {
+    "string": "text",
+    "str": "text",
+    "integer": "int",
+    "float": "number",
+    "decimal": "number",
+    "double": "number",
+    "boolean": "bool",
+    "time": "datetime",
+    "timestamp": "datetime",
+    "object": "any",
+    "currency": "money",
+}
+"""Words of other languages for our types."""
+
+
+@dataclass(slots=True)
+class TypeReader:
+    """Reads types; knows the named ones of the document and those registered in Python."""
+
+    report: Report
+    types: Mapping[str, Entry]
+    registered: Mapping[str, type[Content]]
+    used: set[str] = field(default_factory=set[str])
+    """Names that something refers to."""
+    _done: dict[str, FieldType] = field(default_factory=dict[str, FieldType])
+    _open: list[str] = field(default_factory=list[str])
+
+    def content(self, node: Node, label: str) -> tuple[Mapping[str, FieldType], type[Content] | None]:
+        """Return the fields of an act's content, and the class if one is registered."""
+        if node.entries is not None and "is" not in node.entries:
+            return self.fields(node, f"'{label}'"), None
+        name = node.text
+        if name is not None and name in self.registered and name not in self.types:
+            self.used.add(name)
+            return fields_of(self.registered[name]), self.registered[name]
+        kind = self.field(node, whole=True)
+        if kind is None:
+            return {}, None
+        if kind.kind == "map" and not kind.optional and kind.fields is not None:
+            return kind.fields, None
+        self._wrong(
+            node.at,
+            f"'{label}' carries {node}, which has no fields",
+            why="content is a map of fields, or the name of a type that is one",
+            fix=f"give it a name, such as {{value: {name or 'text'}}}",
+        )
+        return {}, None
+
+    def fields(self, node: Node, owner: str) -> Mapping[str, FieldType]:
+        """Return the types of a map by name."""
+        result: dict[str, FieldType] = {}
+        for entry in (node.entries or {}).values():
+            if not _FIELD.fullmatch(entry.key) or keyword.iskeyword(entry.key):
+                self._wrong(
+                    entry.at,
+                    f"'{entry.key}' cannot be the name of a field",
+                    why="a field becomes an attribute in Python",
+                    fix=f"call it '{_as_field(entry.key)}'",
+                )
+            elif hasattr(Content, entry.key):
+                self._wrong(
+                    entry.at,
+                    f"'{entry.key}' cannot be the name of a field",
+                    why="every content class has an attribute of this name",
+                    fix=f"call it '{entry.key}_value', or something better",
+                )
+            result[entry.key] = self.field(entry.node) or ANY
+            if entry.node.is_scalar and entry.node.value is None:
+                self._wrong(entry.at, f"the field '{entry.key}' of {owner} has no type", fix=f"write `{entry.key}: text`")
+        return result
+
+    def field(self, node: Node, *, whole: bool = False) -> FieldType | None:
+        """Return the type that a node stands for, None with a finding if it stands for none.
+
+        Args:
+            node: A word, a list of choices, a map of fields or a map with `is`.
+            whole: It is the whole content of an act, so a name may be a registered class.
+        """
+        if node.items is not None:
+            return self._choice(node)
+        if node.entries is not None:
+            return self._limited(node) if "is" in node.entries else FieldType("map", fields=self.fields(node, "a map"))
+        if node.value is None:
+            return None
+        if node.text is None:
+            self._wrong(node.at, f"{node} is not a type", fix=f"types are {quoted(KINDS)}")
+            return None
+        return self._word(node.text, node.at, whole=whole)
+
+    def unused(self) -> list[Entry]:
+        """Return the named types that nothing refers to."""
+        return [entry for name, entry in self.types.items() if name not in self.used]
+
+    def _wrong(self, at: Mark, what: str, *, why: str = "", fix: str = "") -> None:
+        self.report.add("E104", "unknown_name", at, what, why=why, fix=fix)
+
+    def _word(self, text: str, at: Mark, *, whole: bool = False) -> FieldType | None:
+        word = text.strip()
+        head, _, rest = word.partition(" ")
+        if head == "optional" and rest:
+            inner = self._word(rest, at)
+            return _changed(inner, optional=True) if inner else None
+        if word.startswith("list of "):
+            inner = self._word(word.removeprefix("list of "), at)
+            if inner and inner.optional:
+                self._wrong(at, "the items of a list cannot be optional", fix="make the list optional, or leave it empty")
+            return FieldType("list", item=inner or ANY)
+        if word in KINDS and word not in self.types:
+            return FieldType(word)
+        if word in self.types:
+            return self._named(word, at)
+        if word in self.registered and not whole:
+            self.used.add(word)
+            self._wrong(
+                at,
+                f"the class '{word}' is the whole content of an act or nothing",
+                fix=f"write `{word}` where the act's content stands",
+            )
+            return ANY
+        known = (*KINDS, *self.types, *self.registered)
+        if word.endswith("?"):
+            hint = f"did you mean 'optional {word[:-1]}'?"
+        elif head == "list":
+            hint = "did you mean 'list of ...'?"
+        elif word.lower() in _WORDS:
+            hint = f"did you mean '{_WORDS[word.lower()]}'?"
+        else:
+            hint = near(word, known)
+        self._wrong(at, f"'{word}' is not a type", fix=hint)
+        return None
+
+    def _named(self, name: str, at: Mark) -> FieldType:
+        self.used.add(name)
+        if name in self._open:
+            self._wrong(at, f"the type '{name}' contains itself", fix="let an id refer to the other one")
+            return ANY
+        if name not in self._done:
+            self._open.append(name)
+            kind = self.field(self.types[name].node)
+            self._open.pop()
+            if kind is None and self.types[name].node.value is None and self.types[name].node.is_scalar:
+                self._wrong(self.types[name].at, f"the type '{name}' is empty", fix=f"write `{name}: {{text: text}}`")
+            self._done[name] = kind or ANY
+        return self._done[name]
+
+    def _choice(self, node: Node) -> FieldType:
+        values: list[str | int | float | bool] = []
+        for item in node.items or ():
+            if not item.is_scalar or item.value is None:
+                self._wrong(item.at, f"a choice is a word or a number, not {item}", fix="put it in quotes")
+            elif any(item.value == value and type(item.value) is type(value) for value in values):
+                self._wrong(item.at, f"the choice {item} stands here twice", fix="remove one")
+            else:
+                values.append(item.value)
+        if not node.items:
+            self._wrong(node.at, "a choice without choices", fix="write them: [low, high]")
+        return FieldType("choice", choices=tuple(values)) if values else ANY
+
+    def _limited(self, node: Node) -> FieldType | None:
+        entries = node.entries or {}
+        base = self.field(entries["is"].node)
+        if base is None:
+            if entries["is"].node.value is None and entries["is"].node.is_scalar:
+                self._wrong(entries["is"].at, "`is` names no type", fix="write `is: text`")
+            return None
+        limits: dict[str, Any] = {}
+        for key, entry in entries.items():
+            if key == "is":
+                continue
+            allowed = [word for word, kinds in CONSTRAINTS.items() if base.kind in kinds]
+            if key not in CONSTRAINTS:
+                hint = near(key, allowed, otherwise=f"{base.kind} takes no constraint")
+                self._wrong(entry.at, f"'{key}' is not a constraint", fix=hint)
+            elif key not in allowed:
+                fix = f"{base.kind} takes {quoted(allowed)}" if allowed else f"{base.kind} takes no constraint"
+                self._wrong(entry.at, f"'{key}' does not go with {base.kind}", fix=fix)
+            elif (problem := _bound_problem(key, base, entry.node)) is None:
+                limits[key] = entry.node.value
+            else:
+                self._wrong(entry.node.at, f"'{key}' is {problem}, not {entry.node}")
+        if _contradicts(base, limits):
+            self._wrong(node.at, "nothing fits these constraints", why="the least is above the most", fix="swap them")
+            limits = {}
+        return _changed(base, constraints={**base.constraints, **limits})
+
+
+def _changed(kind: FieldType, **changes: Any) -> FieldType:
+    return msgspec.structs.replace(kind, **changes)
+
+
+def fields_of(registered: type[Content]) -> Mapping[str, FieldType]:
+    """Return the fields of a class given in Python; their types are the class's own matter."""
+    return {
+        name: FieldType("any", optional=not info.is_required()) for name, info in registered.model_fields.items()
+    }
+
+
+def _as_field(name: str) -> str:
+    text = re.sub(r"\W+", "_", name).strip("_") or "value"
+    return f"{text}_" if keyword.iskeyword(text) else f"n{text}" if text[0].isdigit() else text
+
+
+def _bound_problem(key: str, base: FieldType, node: Node) -> str | None:
+    """Return what the value of a constraint should be, None if it is that."""
+    value = node.value
+    number = node.is_scalar and isinstance(value, int | float) and not isinstance(value, bool)
+    if key == "pattern":
+        try:
+            TypeAdapter(Annotated[str, StringConstraints(pattern=node.text)])
+        except Exception:  # noqa: BLE001  (the regex engine has an error class of its own)
+            return "a regular expression"
+        return None if node.text is not None else "a regular expression"
+    if key.startswith(("minL", "maxL", "minI", "maxI")):
+        return None if number and isinstance(value, int) and value >= 0 else "a whole number from 0"
+    if base.kind == "int":
+        return None if number and isinstance(value, int) else "a whole number"
+    if base.kind == "number" or number:
+        return None if number and base.kind != "duration" else "a number" if base.kind == "number" else "a duration"
+    try:
+        if base.kind == "money":
+            parse_money(node.text)
+        else:
+            parse_duration(node.text)
+    except ValueError:
+        return "a number or an amount such as 120 EUR" if base.kind == "money" else "a duration"
+    return None
+
+
+def _contradicts(base: FieldType, limits: Mapping[str, Any]) -> bool:
+    for least, most in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
+        if least in limits and most in limits:
+            low, high = limits[least], limits[most]
+            if base.kind == "duration":
+                low, high = parse_duration(low), parse_duration(high)
+            if isinstance(low, str) or isinstance(high, str):
+                continue
+            if low > high:
+                return True
+    return False

@@ -1,0 +1,171 @@
+"""The small readers that every part of a document is read with: maps with known keys, words, counts, durations.
+
+A reader that finds something wrong says so once and returns nothing; whoever asked goes on without it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from agentcomm.acts.content import parse_duration
+from agentcomm.protocol.findings import Report, near, quoted
+from agentcomm.protocol.graph import Mark
+from agentcomm.protocol.source import Entry, Node
+
+__all__ = ("Reader", "Word", "is_name")
+
+_T = TypeVar("_T")
+_NAME = re.compile(r"[^\W\d_][\w-]*")
+_LONGEST_NAME = 64
+"""Characters; names go into spans, file names and drawings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of the document with its place."""
+
+    text: str
+    at: Mark
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a role, an act, a state or an outcome."""
+    return len(text) <= _LONGEST_NAME and bool(_NAME.fullmatch(text))
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads nodes and reports what does not fit."""
+
+    report: Report
+    broken: bool = False
+    """Something was left out that the graph needs: what follows from the graph is not to be trusted."""
+    later_seen: set[str] = field(default_factory=set[str])
+    """Features already reported."""
+
+    def wrong(self, at: Mark, what: str, *, why: str = "", fix: str = "") -> None:
+        """Add a finding about the shape of the document."""
+        self.report.add("E101", "syntax", at, what, why=why, fix=fix)
+
+    def later(self, feature: str, at: Mark) -> None:
+        """Note a part of the language that this version does not have; it is reported once."""
+        self.broken = True
+        if feature not in self.later_seen:
+            self.later_seen.add(feature)
+            self.report.add(
+                "E190",
+                "other",
+                at,
+                f"the language has this, this version does not: {feature}",
+                fix="write the protocol without it, or use a later version",
+            )
+
+    def entries(self, node: Node, what: str, *, fix: str = "") -> Mapping[str, Entry]:
+        """Return the entries of a map; none, with a finding, for anything else."""
+        if node.entries is None:
+            self.wrong(node.at, f"{what} is a map, not {node}", fix=fix)
+            self.broken = True
+            return {}
+        return node.entries
+
+    def known(self, node: Node, what: str, allowed: Iterable[str], *, fix: str = "") -> dict[str, Entry]:
+        """Return the entries of a map with a closed list of keys.
+
+        An unknown key that is close to a missing one is reported and read as that one.
+        """
+        keys = tuple(allowed)
+        given = self.entries(node, what, fix=fix)
+        result = {key: entry for key, entry in given.items() if key in keys}
+        for key, entry in given.items():
+            if key in keys:
+                continue
+            hint = near(key, keys)
+            self.wrong(entry.at, f"'{key}' is not a key of {what}", why=f"keys: {quoted(keys, limit=20)}", fix=hint)
+            meant = hint.split("'")[1] if hint.startswith("did") else ""
+            if meant and meant not in result:
+                result[meant] = entry
+        return result
+
+    def word(self, node: Node, what: str) -> Word | None:
+        """Return a text."""
+        if (text := node.text) is not None:
+            return Word(text, node.at)
+        if node.is_scalar:
+            self.report.add(
+                "E100",
+                "syntax",
+                node.at,
+                f"{what} is read as {node}, not as a word",
+                fix=f'write "{node.raw}" in quotes' if node.raw else "write it out",
+            )
+        else:
+            self.wrong(node.at, f"{what} is one word, not {node}")
+        return None
+
+    def name(self, word: Word, what: str) -> bool:
+        """Whether a word can be a name; a finding if not."""
+        if is_name(word.text):
+            return True
+        self.wrong(
+            word.at,
+            f"'{word.text}' cannot be the name of {what}",
+            why="a name is letters, digits, `-` and `_`, begins with a letter, and is at most 64 characters long",
+        )
+        self.broken = True
+        return False
+
+    def words(self, node: Node, what: str) -> tuple[Word, ...]:
+        """Return one text or a list of them."""
+        nodes = node.items if node.items is not None else [node]
+        found = [self.word(item, what) for item in nodes]
+        return tuple(word for word in found if word)
+
+    def count(self, node: Node, what: str, *, least: int = 1) -> int | None:
+        """Return a whole number."""
+        value = node.value
+        if node.is_scalar and isinstance(value, int) and not isinstance(value, bool) and least <= value <= _MOST:
+            return value
+        self.wrong(node.at, f"{what} is a whole number from {least}, not {node}")
+        return None
+
+    def duration(self, node: Node, what: str) -> float | None:
+        """Return seconds, more than none."""
+        try:
+            seconds = parse_duration(node.text).total_seconds()
+        except (ValueError, OverflowError):
+            self.wrong(
+                node.at,
+                f"{what} is a duration, not {node}",
+                fix="write a number with a unit, such as 30s, 10m or 1h30m",
+            )
+            return None
+        if seconds > 0:
+            return seconds
+        self.report.add(
+            "E206",
+            "missing_deadline",
+            node.at,
+            f"{what} of {node.raw} is over at once",
+            why="nobody could ever answer in time",
+            fix="give it time, such as 30s",
+        )
+        return None
+
+    def flag(self, node: Node, what: str) -> bool:
+        """Return true or false."""
+        if node.is_scalar and isinstance(node.value, bool):
+            return node.value
+        self.wrong(node.at, f"{what} is true or false, not {node}")
+        return False
+
+    def optional(self, entry: Entry | None, read: Callable[[Node, str], _T | None], what: str) -> _T | None:
+        """Return what `read` makes of an entry, None if there is none."""
+        return read(entry.node, what) if entry else None
+
+
+_MOST = 1_000_000
+"""The biggest count: a protocol with more turns than that is a mistake."""

@@ -1,0 +1,414 @@
+"""Read the text of a protocol: YAML in, a plain tree out, in which every key and value keeps its place.
+
+A closed, dull part of YAML 1.2: its core scalars, no tags, no merge keys, one document, keys are words. Built from parser
+events and without recursion, so that no document is too deep, too big or too clever. The only importer of yaml.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
+
+import yaml
+
+from agentcomm.protocol.findings import NOWHERE, Report
+from agentcomm.protocol.graph import Mark
+
+__all__ = ("BYTES", "Entry", "Node", "ReadLimits", "Scalar", "Source", "read")
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+BYTES = 256 * 1024
+"""Bytes of the biggest document."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """How big a document may be."""
+
+    size: int = BYTES
+    """Bytes."""
+    depth: int = 40
+    aliases: int = 50
+    nodes: int = 50_000
+    """Values, after aliases are followed; keys are not counted."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A key and its value."""
+
+    key: str
+    at: Mark
+    node: "Node"
+
+
+@dataclass(slots=True)
+class Node:
+    """A value of the document."""
+
+    at: Mark
+    value: Scalar = None
+    """For a scalar."""
+    raw: str = ""
+    """For a scalar: as it was written, without quotes."""
+    entries: dict[str, Entry] | None = None
+    """For a map."""
+    items: "list[Node] | None" = None
+    """For a list."""
+    size: int = 1
+    """Values in it, itself included."""
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is neither a map nor a list."""
+        return self.entries is None and self.items is None
+
+    @property
+    def text(self) -> str | None:
+        """The text, if it is one."""
+        return self.value if isinstance(self.value, str) and self.is_scalar else None
+
+    def __str__(self) -> str:
+        if self.entries is not None:
+            return "a map"
+        if self.items is not None:
+            return "a list"
+        match self.value:
+            case None:
+                return "nothing"
+            case bool():
+                return f"the boolean {self.raw}"
+            case int() | float():
+                return f"the number {self.raw}"
+            case str():
+                return f"'{self.value}'"
+
+
+@dataclass(slots=True)
+class Source:
+    """A document that was read."""
+
+    text: str
+    root: Node | None
+    """None if it could not be read; then the report says why."""
+    report: Report = field(default_factory=Report)
+
+
+def read(data: bytes | str, path: str = "", *, limits: ReadLimits | None = None) -> Source:
+    """Return the tree of a document; what is wrong with it stands in the report.
+
+    Args:
+        data: The document; bytes are UTF-8.
+        path: Its name, for findings.
+        limits: How big it may be.
+    """
+    limits = limits or ReadLimits()
+    report = Report(path)
+    text = _decoded(data, report, limits)
+    if text is None:
+        return Source("", None, report)
+    report.lines = text.splitlines()
+    builder = _Builder(report, limits)
+    try:
+        root = builder.build(text)
+    except yaml.YAMLError as error:
+        _tell_syntax(error, text, report)
+        root = None
+    except _Stop:
+        root = None
+    return Source(text, root, report)
+
+
+class _Stop(Exception):  # noqa: N818  (it stops, it is not an error)
+    """The finding is made, reading goes no further."""
+
+
+def _decoded(data: bytes | str, report: Report, limits: ReadLimits) -> str | None:
+    try:
+        raw = data.encode() if isinstance(data, str) else data
+        if len(raw) > limits.size:
+            report.add(
+                "E100",
+                "syntax",
+                NOWHERE,
+                f"the document is bigger than {limits.size // 1024} KB",
+                fix="split it: a protocol of this size is read by nobody",
+            )
+            return None
+        text = raw.decode("utf-8-sig")
+    except UnicodeError as error:
+        good = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+        lines = good.decode("utf-8", "replace").splitlines() or [""]
+        report.add(
+            "E100",
+            "syntax",
+            Mark(len(lines), len(lines[-1]) + 1),
+            "the document is not UTF-8 text",
+            fix="save it as UTF-8, or name the right file",
+        )
+        return None
+    bad = _CONTROL.search(text)
+    if bad:
+        lines = text[: bad.start()].splitlines() or [""]
+        report.add(
+            "E100",
+            "syntax",
+            Mark(len(lines), len(lines[-1]) + 1),
+            f"a character that no text has: U+{ord(bad[0]):04X}",
+            fix="remove it, or name the right file",
+        )
+        return None
+    return text
+
+
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff")
+"""What YAML does not print, and a byte order mark in the middle."""
+
+
+def _parser() -> Any:
+    """Return the C parser where there is one: the same events, ten times faster."""
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _events(text: str, loader: Any) -> Iterator[yaml.Event]:
+    return cast("Iterator[yaml.Event]", yaml.parse(text, Loader=loader))
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection that is being read."""
+
+    node: Node
+    anchor: str | None
+    key: Entry | None = None
+    """The key whose value comes next."""
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Events to nodes."""
+
+    report: Report
+    limits: ReadLimits
+    anchors: dict[str, Node | None] = field(default_factory=dict[str, Node | None])
+    """None while the anchored collection is still open."""
+    aliases: int = 0
+    nodes: int = 0
+    stack: list[_Open] = field(default_factory=list[_Open])
+    root: Node | None = None
+
+    def build(self, text: str) -> Node | None:
+        """Return the root.
+
+        Raises:
+            yaml.YAMLError: If it is no YAML.
+            _Stop: If it is no document of ours.
+        """
+        documents = 0
+        for event in _events(text, _parser()):
+            match event:
+                case yaml.DocumentStartEvent():
+                    documents += 1
+                    if documents > 1:
+                        self._stop(_mark(event), "a second document begins", fix="one protocol a file: split it")
+                case yaml.AliasEvent():
+                    self._alias(event)
+                case yaml.ScalarEvent():
+                    self._scalar(event)
+                case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
+                    self._open(event)
+                case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
+                    done = self.stack.pop()
+                    if done.anchor:
+                        self.anchors[done.anchor] = done.node
+                    self._place(done.node)
+                case _:
+                    pass
+        if self.root is None:
+            self.report.add(
+                "E100", "syntax", NOWHERE, "the document is empty", fix="begin with `agentcomm: 1`"
+            )
+        return None if self.report.has_errors else self.root
+
+    def _stop(self, at: Mark, what: str, *, why: str = "", fix: str = "") -> None:
+        self.report.add("E100", "syntax", at, what, why=why, fix=fix)
+        raise _Stop
+
+    def _count(self, at: Mark, size: int) -> None:
+        self.nodes += size
+        if self.nodes > self.limits.nodes:
+            self._stop(at, f"the document has more than {self.limits.nodes} values", fix="split it")
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        at = _mark(event)
+        name = str(event.anchor)
+        self.aliases += 1
+        if self.aliases > self.limits.aliases:
+            self._stop(at, f"more than {self.limits.aliases} aliases", fix="write the values out, or use `types`")
+        if name not in self.anchors:
+            self._stop(at, f"'*{name}' stands for nothing", fix=f"put '&{name}' before the value it stands for")
+        node = self.anchors[name]
+        if node is None:
+            self._stop(at, f"'*{name}' contains itself", fix="write the value out")
+            return
+        self._count(at, node.size - 1)
+        self._place(Node(at, node.value, node.raw, node.entries, node.items, node.size))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        at = _mark(event)
+        self._untagged(event.tag, at)
+        raw = str(event.value)
+        plain = event.style is None or event.style == ""
+        value: Scalar = _resolved(raw) if plain else raw
+        if isinstance(value, float) and not math.isfinite(value):
+            self.report.add("E100", "syntax", at, f"{raw} is not a number that can be used here")
+        node = Node(at, value, raw)
+        if event.anchor:
+            self.anchors[str(event.anchor)] = node
+        top = self.stack[-1] if self.stack else None
+        if top and top.node.entries is not None and top.key is None:
+            self._key(top, node)
+        else:
+            self._place(node)
+
+    def _open(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
+        at = _mark(event)
+        self._untagged(event.tag, at)
+        if len(self.stack) >= self.limits.depth:
+            self._stop(at, f"nested deeper than {self.limits.depth} levels")
+        is_map = isinstance(event, yaml.MappingStartEvent)
+        top = self.stack[-1] if self.stack else None
+        if top and top.node.entries is not None and top.key is None:
+            self._stop(at, f"{'a map' if is_map else 'a list'} cannot be a key", fix="put it in quotes, or name it")
+        node = Node(at, entries={} if is_map else None, items=None if is_map else [])
+        if event.anchor:
+            self.anchors[str(event.anchor)] = None
+        self.stack.append(_Open(node, str(event.anchor) if event.anchor else None))
+
+    def _untagged(self, tag: object, at: Mark) -> None:
+        if tag and tag != "!":
+            self._stop(at, f"the tag {tag} is not allowed", why="a protocol is data only", fix="remove the tag")
+
+    def _key(self, top: _Open, node: Node) -> None:
+        entries = top.node.entries
+        if entries is None:  # pragma: no cover  (called for maps only)
+            return
+        key = node.raw
+        if not isinstance(node.value, str):
+            self.report.add(
+                "E100",
+                "syntax",
+                node.at,
+                f"the key {key or 'here'} is read as {_READ_AS[type(node.value)]}, not as a name",
+                fix=f'write "{key}" in quotes, or choose another name',
+            )
+        elif key == "<<":
+            self.report.add("E100", "syntax", node.at, "there are no merge keys", fix="write the keys out")
+        if key in entries:
+            first = entries[key].at
+            self.report.add(
+                "E100",
+                "syntax",
+                node.at,
+                f"'{key}' stands here twice",
+                why=f"the first is in line {first.line}, column {first.column}; one of them would be lost",
+                fix="remove one, or rename it",
+            )
+        top.key = Entry(key, node.at, node)
+
+    def _place(self, node: Node) -> None:
+        self._count(node.at, 1)
+        if not self.stack:
+            self.root = node
+            return
+        top = self.stack[-1]
+        if top.node.items is not None:
+            top.node.items.append(node)
+        elif top.key is None:
+            self._stop(node.at, "an alias cannot be a key", fix="write the name out")
+        elif top.node.entries is not None:
+            top.key.node = node
+            top.node.entries.setdefault(top.key.key, top.key)
+            top.key = None
+        top.node.size += node.size
+
+
+_READ_AS: dict[type, str] = {bool: "a boolean", int: "a number", float: "a number", type(None): "nothing"}
+
+_NULL = re.compile(r"~|null|Null|NULL|")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]{1,300}")
+_OCTAL = re.compile(r"0o[0-7]{1,300}")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,300}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+
+def _resolved(raw: str) -> Scalar:
+    """Return what a plain scalar means by the core schema of YAML 1.2: `on`, `12:30` and dates are text."""
+    if _NULL.fullmatch(raw):
+        return None
+    if _BOOL.fullmatch(raw):
+        return raw[0] in "tT"
+    if _INT.fullmatch(raw):
+        return int(raw)
+    if _OCTAL.fullmatch(raw):
+        return int(raw[2:], 8)
+    if _HEX.fullmatch(raw):
+        return int(raw[2:], 16)
+    if _FLOAT.fullmatch(raw):
+        return float(raw)
+    return math.nan if _NOT_FINITE.fullmatch(raw) else raw
+
+
+def _mark(event: yaml.Event) -> Mark:
+    start, end = cast("Any", event).start_mark, cast("Any", event).end_mark
+    same_line = start.line == end.line and end.column > start.column
+    length = end.column - start.column if same_line and not isinstance(event, yaml.CollectionStartEvent) else 1
+    return Mark(start.line + 1, start.column + 1, length)
+
+
+_SYNTAX = (
+    ("mapping values are not allowed", "a colon where none can be", "put text that contains `: ` in quotes"),
+    ("could not find expected ':'", "a key without its colon", "write `key: value`, with a space after the colon"),
+    ("undefined alias", "an alias that stands for nothing", "write the value out"),
+    ("unexpected end of stream", "a quote that is never closed", "close it"),
+    ("unknown escape", "an unknown escape in double quotes", "use single quotes, or double the backslash"),
+    ("expected ',' or ']'", "a list that is not closed", "close it with `]`; in it, quote text with brackets"),
+    ("expected ',' or '}'", "a map that is not closed", "close it with `}`; in it, quote text with brackets"),
+    ("expected <block end>", "the indentation does not fit", "align it with the lines above"),
+    ("inconsistent indentation", "the indentation does not fit", "align it with the lines above"),
+    ("duplicate anchor", "an anchor that stands here twice", "rename one"),
+    ("cannot start any token", "a character that cannot stand here", "put the text in quotes"),
+)
+
+
+def _tell_syntax(error: yaml.YAMLError, text: str, report: Report) -> None:
+    """Add the finding for a syntax error, in the words of the slow parser, so that both parsers report alike."""
+    try:
+        for _ in _events(text, yaml.SafeLoader):
+            pass
+    except yaml.YAMLError as same:
+        error = same
+    at = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = str(getattr(error, "problem", "") or error).splitlines()[0]
+    place = Mark(at.line + 1, at.column + 1) if at is not None else NOWHERE
+    line = report.lines[place.line - 1] if place.line <= len(report.lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        column = line.index("\t") + 1
+        report.add(
+            "E100",
+            "syntax",
+            Mark(place.line, column),
+            "a tab in the indentation",
+            why="YAML indents with spaces only",
+            fix="replace the tab with spaces",
+        )
+        return
+    for words, what, fix in _SYNTAX:
+        if words in problem:
+            report.add("E100", "syntax", place, what, why=f"YAML: {problem}", fix=fix)
+            return
+    report.add("E100", "syntax", place, "this is not YAML", why=f"YAML: {problem}", fix="put text in quotes")

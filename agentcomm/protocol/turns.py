@@ -1,0 +1,143 @@
+"""The shape of states and moves: who may speak, what, and where it leads, in long form."""
+
+from dataclasses import dataclass
+
+from agentcomm.protocol.findings import near
+from agentcomm.protocol.graph import Mark
+from agentcomm.protocol.shape import Reader, Word
+from agentcomm.protocol.source import Entry, Node
+
+__all__ = ("MoveSpec", "StateSpec", "read_states")
+
+_STATE = ("within", "else", "gather", "run", "as", "with", "then", "first")
+_MOVE = ("next", "to", "for", "max", "then", "at_most", "at_once", "when", "stakes", "owner")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveSpec:
+    """A move in its long form."""
+
+    label: Word
+    next: Word
+    to: tuple[Word, ...] | None = None
+    max: int | None = None
+    then: Word | None = None
+    when: tuple[Word, ...] = ()
+    stakes: Word | None = None
+    owner: Word | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSpec:
+    """A state in its long form."""
+
+    name: Word
+    speakers: tuple[tuple[Word, tuple[MoveSpec, ...]], ...]
+    """More than one is a race."""
+    within: float | None = None
+    within_at: Mark | None = None
+    otherwise: Word | None = None
+
+
+def read_states(reader: Reader, node: Node) -> list[StateSpec]:
+    """Return the states of a document in its order."""
+    return [_state(reader, entry) for entry in reader.entries(node, "`states`").values()]
+
+
+def _state(reader: Reader, entry: Entry) -> StateSpec:
+    name = Word(entry.key, entry.at)
+    reader.name(name, "a state")
+    if entry.node.is_scalar and entry.node.value is None:
+        return StateSpec(name=name, speakers=())
+    given = reader.entries(entry.node, f"the state '{name}'", fix="write `asked: {seller: {propose: offered}}`")
+    keys = {key: item for key, item in given.items() if key in _STATE}
+    for key, feature in _LATER:
+        if key in keys:
+            reader.later(feature, keys[key].at)
+    if "run" not in keys:
+        for key in ("as", "with", "then"):
+            if key in keys:
+                reader.wrong(keys[key].at, f"`{key}` without `run`", fix="remove it, or put it on a move")
+    speakers: list[tuple[Word, tuple[MoveSpec, ...]]] = []
+    for key, item in given.items():
+        if key in _STATE:
+            continue
+        role = Word(key, item.at)
+        if item.node.entries is None and not (item.node.is_scalar and item.node.value is None):
+            hint = near(key, _STATE)
+            reader.wrong(
+                item.at,
+                f"'{key}' under the state '{name}' is neither a role with its moves nor a key of a state",
+                fix=hint if hint.startswith("did") else f"write `{key}: {{act: next-state}}`",
+            )
+            reader.broken = True
+            continue
+        moves = (_move(reader, name, move) for move in (item.node.entries or {}).values())
+        speakers.append((role, tuple(move for move in moves if move)))
+    within = keys.get("within")
+    return StateSpec(
+        name=name,
+        speakers=tuple(speakers),
+        within=reader.optional(within, reader.duration, "`within`"),
+        within_at=within.node.at if within else None,
+        otherwise=reader.optional(keys.get("else"), reader.word, "`else`"),
+    )
+
+
+_LATER = (
+    ("gather", "`gather`, for many-roles"),
+    ("run", "`run`, a protocol within a protocol"),
+    ("first", "`first`, races between roles"),
+)
+
+
+def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
+    label, node = Word(entry.key, entry.at), entry.node
+    if node.entries is None:
+        if node.items is None and (target := reader.word(node, f"what '{label}' leads to")):
+            return MoveSpec(label=label, next=target)
+        if node.items is not None:
+            reader.wrong(
+                node.at,
+                f"'{label}' leads to one state, not to a list",
+                why="what is said decides; one act leads to one place",
+                fix="give each way an act of its own",
+            )
+        reader.broken = True
+        return None
+    keys = reader.known(node, f"the move '{label}' in '{state}'", _MOVE)
+    for key, feature in (
+        ("for", "`for: all`, for many-roles"),
+        ("at_most", "`at_most`, for many-roles"),
+        ("at_once", "`at_once`, for many-roles"),
+    ):
+        if key in keys:
+            reader.later(feature, keys[key].at)
+    target = reader.optional(keys.get("next"), reader.word, "`next`")
+    most = reader.optional(keys.get("max"), reader.count, "`max`")
+    then = reader.optional(keys.get("then"), reader.word, "`then`")
+    if "then" in keys and "max" not in keys:
+        reader.wrong(
+            keys["then"].at,
+            "`then` without `max`",
+            why="`then` says where the move leads once `max` is used up",
+            fix="add `max: 3`, or remove `then`",
+        )
+        then = None
+    if target is None:
+        if "next" not in keys:
+            reader.wrong(label.at, f"the move '{label}' in '{state}' leads nowhere", fix="add `next:`")
+        reader.broken = True
+        return None
+    if "max" in keys and most is None:
+        reader.broken = True
+    return MoveSpec(
+        label=label,
+        next=target,
+        to=reader.optional(keys.get("to"), reader.words, "`to`"),
+        max=most,
+        then=then,
+        when=reader.optional(keys.get("when"), reader.words, "`when`") or (),
+        stakes=reader.optional(keys.get("stakes"), reader.word, "`stakes`"),
+        owner=reader.optional(keys.get("owner"), reader.word, "`owner`"),
+    )

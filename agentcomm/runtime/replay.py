@@ -1,0 +1,66 @@
+"""Replay a transcript: fold its inputs through the core again, and see whether the same comes out."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+from agentcomm.conversation.state import Rules
+from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
+from agentcomm.errors import RecordError
+from agentcomm.protocol.library import load
+from agentcomm.store.jsonl import read_lines
+
+__all__ = ("read_transcript", "replay", "rules_of")
+
+
+def read_transcript(path: str | Path) -> Transcript:
+    """Return the transcript in a file; its `damage` says where it is broken.
+
+    Raises:
+        StoreError: If the file cannot be read.
+        RecordError: If it is no transcript at all.
+    """
+    transcript = Transcript.from_lines(read_lines(Path(path)), where=str(path))
+    if not transcript.records:
+        raise transcript.damage or RecordError(
+            "the transcript is empty", where=str(path), fix="check the path"
+        )
+    return transcript
+
+
+def rules_of(transcript: Transcript) -> Rules:
+    """Return the protocol and overlays that a transcript carries with it.
+
+    Raises:
+        RecordError: If they were erased or cut off.
+        ProtocolError: If this version no longer accepts them.
+    """
+    opening = transcript.opening
+    if opening is None:
+        raise RecordError("the transcript has no opening record", fix="take an intact copy")
+    body: Any = transcript.body(opening)
+    if body == ERASED or not isinstance(body, dict):
+        raise RecordError("the protocol was erased from the transcript", fix="read its events instead")
+    texts = cast("dict[str, Any]", body)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def parse(name: str, text: str) -> Any:
+            path = Path(folder, f"{name}.yaml")
+            path.write_text(text, encoding="utf-8")
+            return load(path)
+
+        overlays = {str(name): parse(str(name), str(text)) for name, text in texts["overlays"].items()}
+        return Rules(parse("protocol", str(texts["protocol"])), overlays)
+
+
+def replay(source: str | Path | Transcript) -> Replay:
+    """Return what a transcript gives when its inputs are folded through the core again. No model is called.
+
+    Raises:
+        StoreError: If the file cannot be read.
+        RecordError: If the record is broken before its end, or an input was erased.
+    """
+    transcript = source if isinstance(source, Transcript) else read_transcript(source)
+    if transcript.damage is not None:
+        raise transcript.damage
+    return replay_inputs(rules_of(transcript), transcript)

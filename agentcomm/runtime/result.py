@@ -1,0 +1,110 @@
+"""What a conversation came to."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from agentcomm.acts.content import to_plain
+from agentcomm.commitments.ledger import Commitment
+from agentcomm.conversation.render import View
+from agentcomm.conversation.state import CommonGround, Conversation
+from agentcomm.conversation.transcript import Transcript
+from agentcomm.errors import InternalError
+from agentcomm.store.jsonl import JsonlLog, MemoryLog
+
+__all__ = ("Result",)
+
+
+class Result:
+    """What a conversation came to.
+
+    Printed, it shows the talk turn by turn.
+    """
+
+    def __init__(self, conversation: Conversation, log: JsonlLog | MemoryLog, cast: dict[str, str]) -> None:
+        if conversation.outcome is None:
+            raise InternalError("a conversation was handed over before it ended", fix="please report this")
+        self.conversation = conversation
+        self.cast = cast
+        self._log = log
+        self._outcome = conversation.outcome
+
+    @property
+    def id(self) -> str:
+        """Id of the conversation."""
+        return self.conversation.id
+
+    @property
+    def outcome(self) -> str:
+        """The protocol's name for how it ended."""
+        return self._outcome.name
+
+    @property
+    def outcome_class(self) -> str:
+        """success, partial, refused, rejected, failed, expired, cancelled, undecided or aborted."""
+        return self._outcome.kind.value
+
+    @property
+    def cause(self) -> str:
+        """What made it end."""
+        return self._outcome.cause
+
+    @property
+    def ground(self) -> CommonGround:
+        """The common ground: `ground["price"]`."""
+        return self.conversation.ground
+
+    @property
+    def commitments(self) -> tuple[Commitment, ...]:
+        """Every commitment with its fate."""
+        return tuple(sorted(self.conversation.ledger, key=lambda entry: entry.id))
+
+    @property
+    def owner(self) -> str:
+        """The role that owns the matter at the end; empty if the protocol knows no owner."""
+        return self.conversation.owner
+
+    @property
+    def messages(self) -> int:
+        """Messages on record."""
+        return self.conversation.n
+
+    @property
+    def repairs(self) -> int:
+        """Repairs spent."""
+        return self.conversation.spent
+
+    @property
+    def path(self) -> Path | None:
+        """Where the transcript lies; None if it is in memory."""
+        return self._log.path
+
+    @cached_property
+    def transcript(self) -> Transcript:
+        """The record."""
+        return Transcript.from_lines(self._log.lines(), where=str(self.path or ""))
+
+    def __str__(self) -> str:
+        return "\n".join(View(self.cast).lines(self.transcript.events()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, as `agentcomm run --json` prints it."""
+        protocol = self.conversation.protocol
+        return {
+            "conversation": self.id,
+            "protocol": {"name": protocol.name, "version": protocol.version, "hash": protocol.hash},
+            "cast": self.cast,
+            "outcome": self.outcome,
+            "class": self.outcome_class,
+            "cause": self.cause,
+            "owner": self.owner or None,
+            "messages": self.messages,
+            "repairs": self.repairs,
+            "ground": self.ground.as_dict(),
+            "commitments": [
+                {"act": c.act, "debtor": c.debtor, "creditor": c.creditor, "status": c.status.value}
+                for c in self.commitments
+            ],
+            "transcript": str(self.path) if self.path else None,
+            "state": to_plain(self.transcript.seal.data["state"]) if self.transcript.seal else None,
+        }

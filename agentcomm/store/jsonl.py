@@ -1,0 +1,112 @@
+"""A transcript on disk: JSON lines, appended and never rewritten. Knows nothing of what the lines say."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from agentcomm.errors import StoreError
+
+__all__ = ("JsonlLog", "MemoryLog", "read_lines")
+
+
+class MemoryLog:
+    """Keeps lines in memory."""
+
+    path: Path | None = None
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def append(self, lines: bytes) -> None:
+        """Keep one or more whole lines."""
+        self._lines.append(lines)
+
+    def lines(self) -> list[bytes]:
+        """Return everything, line by line."""
+        return b"".join(self._lines).splitlines(keepends=True)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class JsonlLog:
+    """Appends lines to a new file, readable by its owner only.
+
+    Each append reaches the operating system before it returns, so it survives a crash of the process; `close` also
+    reaches the disk.
+
+    Args:
+        path: The file; it must not exist. Its folder is made if need be.
+
+    Raises:
+        StoreError: If the file or its folder cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        except FileExistsError as error:
+            if path.parent.is_dir():
+                fix = "give another name with --transcript; a transcript is never overwritten"
+                raise StoreError("there is a transcript already", where=str(path), fix=fix) from error
+            raise StoreError(
+                "the transcript folder is a file",
+                where=str(path.parent),
+                fix="give another place with --transcript",
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot write a transcript: {error.strerror}",
+                where=str(path),
+                why="what is said is written down before it takes effect",
+                fix="make the folder writable, or give another place with --transcript",
+            ) from error
+
+    def append(self, lines: bytes) -> None:
+        """Write one or more whole lines.
+
+        Raises:
+            StoreError: If the disk takes no more.
+        """
+        left = memoryview(lines)
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError as error:
+            raise StoreError(
+                f"cannot write the transcript: {error.strerror}",
+                where=str(self.path),
+                fix="free some space; what was written so far can be read",
+            ) from error
+
+    def lines(self) -> list[bytes]:
+        """Return everything, line by line."""
+        return list(read_lines(self.path))
+
+    def close(self) -> None:
+        """Reach the disk and close."""
+        if self._file >= 0:
+            with contextlib.suppress(OSError):
+                os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file.
+
+    Raises:
+        StoreError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as error:
+        raise StoreError(
+            f"cannot read the transcript: {error.strerror}",
+            where=str(path),
+            fix="check the path and its permissions",
+        ) from error
