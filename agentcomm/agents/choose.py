@@ -15,6 +15,7 @@ from agentcomm.acts.message import Message
 from agentcomm.agents.prompt import build
 from agentcomm.agents.turn import Turn, Unspoken
 from agentcomm.errors import ModelBroken, UsageError
+from agentcomm.grounding.sourced import unsourced
 from agentcomm.models.base import ModelRequest
 from agentcomm.protocol.graph import Act, Move
 
@@ -83,7 +84,7 @@ async def choose(
         },
         {"text": reply.text, "thinking": reply.thinking},
     )
-    return _read(turn, reply.text, act, known, asks)
+    return _read(turn, reply.text, act, known, facts, asks)
 
 
 def _offered(turn: Turn) -> tuple[Move, ...]:
@@ -95,7 +96,12 @@ def _digest(value: Any) -> str:
 
 
 def _read(
-    turn: Turn, text: str, act: str, known: Mapping[str, Any], asks: tuple[str, ...] | None
+    turn: Turn,
+    text: str,
+    act: str,
+    known: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    asks: tuple[str, ...] | None,
 ) -> Message | Unspoken:
     """Return the message in a model's text; sender, role and receivers are never taken from it."""
     try:
@@ -107,11 +113,24 @@ def _read(
     data = cast("dict[str, Any]", answer)
     if asks is not None:
         written = {name: value for name, value in data.items() if name in asks}
+        if invented := unsourced(_texts(written), _sources(turn, known, facts)):
+            shown = ", ".join(repr(word[:40]) for word in invented[:3])
+            return Unspoken(f"{shown} stands in none of the facts; use only what was given")
         return Message(act=act, content={**to_plain(dict(known)), **written}, sender=turn.role)
     label, content = data.get("act"), data.get("content", {})
     if not isinstance(label, str) or not isinstance(content, dict):
         return Unspoken('the answer must be {"act": …, "content": {…}}')
     return Message(act=label, content=content, sender=turn.role)
+
+
+def _texts(written: Mapping[str, Any]) -> list[str]:
+    return [value for value in written.values() if isinstance(value, str)]
+
+
+def _sources(turn: Turn, known: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """Return everything the model was given that it may repeat."""
+    given = (known, facts, turn.brief, turn.content, turn.ground.as_dict())
+    return [msgspec.json.encode(to_plain(item)).decode() for item in given if item]
 
 
 def moves_schema(moves: tuple[Move, ...]) -> dict[str, Any]:

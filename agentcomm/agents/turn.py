@@ -7,7 +7,7 @@ from typing import Any, Protocol, overload
 import msgspec
 from pydantic import ValidationError
 
-from agentcomm.acts.content import Content, to_plain
+from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Refused
 from agentcomm.conversation.moves import Speak, signature
@@ -109,6 +109,16 @@ class Turn:
     def ground(self) -> CommonGround:
         """The common ground so far."""
         return self.conversation.ground
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Fields of the message to answer, typed; empty for the one who opens."""
+        return (entries_of(self.heard.content) if self.heard else None) or {}
+
+    @property
+    def judges(self) -> bool:
+        """Whether the agent has a model that can choose; one that only copies leaves choices to code."""
+        return self.model is not None and self.model.capabilities.judges
 
     def can(self, act: str) -> bool:
         """Say whether an act is legal now."""

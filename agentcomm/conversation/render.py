@@ -69,15 +69,15 @@ class View:
             case TroubleFound():
                 text = "; ".join(map(str, event.differs))
                 where = "" if event.kind == "readback" else " from the record"
-                return [style("bad", f"{'':9}differs{where}: {text}")]
+                return [style("bad", f"{'':8}differs{where}: {text}")]
             case Grounded() if event.evidence and event.evidence[0].startswith("readback"):
                 fields = ", ".join(event.fields)
-                return [style("good", f"{'':9}grounded: {fields}")]
+                return [style("good", f"{'':8}grounded: {fields}")]
             case Refused():
                 legal = f"; legal: {', '.join(event.legal)}" if event.legal else ""
                 return [
                     style(
-                        "bad", f"{'':9}refused: {self._name(event.role)} {event.act}: {event.reason}{legal}"
+                        "bad", f"{'':8}refused: {self._name(event.role)} {event.act}: {event.reason}{legal}"
                     )
                 ]
             case RepairOpened():
@@ -88,27 +88,27 @@ class View:
                 return [
                     style(
                         "good",
-                        f"{'':9}owner: {self._name(event.now)}{was}, by message {self._n(event.message)}",
+                        f"{'':8}owner: {self._name(event.now)}{was}, by message {self._n(event.message)}",
                     )
                 ]
             case CommitmentChanged() if event.now in {"violated", "cancelled"}:
                 text = (
                     f"commitment of {self._name(event.debtor)} to {self._name(event.creditor)} ({event.act})"
                 )
-                return [style("bad", f"{'':9}{text}: {event.now}")]
+                return [style("bad", f"{'':8}{text}: {event.now}")]
             case Expired():
                 state = event.state or "the whole conversation"
-                return [style("bad", f"{'':9}time is up: {state} -> {event.next}")]
+                return [style("bad", f"{'':8}time is up: {state} -> {event.next}")]
             case Duplicate():
-                return [style("dim", f"{'':9}duplicate of {self._n(event.message)}: no second effect")]
+                return [style("dim", f"{'':8}duplicate of {self._n(event.message)}: no second effect")]
             case Late():
-                return [style("bad", f"{'':9}late: {self._name(event.role)} {event.act}: {event.reason}")]
+                return [style("bad", f"{'':8}late: {self._name(event.role)} {event.act}: {event.reason}")]
             case Moved(act="again"):
-                return [style("dim", f"{'':9}back to {event.next}: message {self._n(event.message)} is void")]
+                return [style("dim", f"{'':8}back to {event.next}: message {self._n(event.message)} is void")]
             case OverlayClosed(effect="resume" | "again"):
                 return []
             case OverlayClosed():
-                return [style("bad", f"{'':9}{event.overlay} ended as {event.outcome}")]
+                return [style("bad", f"{'':8}{event.overlay} ended as {event.outcome}")]
             case Ended():
                 return self._end(event)
             case (
@@ -131,20 +131,16 @@ class View:
         sender = self._name(message.sender)
         fields = self._fields(message.content)
         if event.overlay:
-            head = f"      {event.n:>2}  {sender} ~ {self._n(message.about)}"
-            head = f"{head:<29}"
+            number, between, indent = f"{event.n:>6}", f"{sender} ~ {self._n(message.about)}", 12
         else:
             hearers = ", ".join(self._name(role) for role in message.receivers)
-            head = f"{event.n:>3}  {sender} -> {hearers}"
-            head = f"{head:<29}"
-        act = f"{message.act:<16}"
-        line = style("name", head) + " " + style("act", act) + " "
-        indent = len(head) + len(act) + 2
+            number, between, indent = f"{event.n:>3}", f"{sender} -> {hearers}", 9
+        head = f"{style('dim', number)}  {style('name', between)}  {style('act', message.act)}"
+        length = len(number) + len(between) + len(message.act) + 4
         if not self._width:
-            return [(line + "  ".join(fields)).rstrip()]
-        rows = _wrap(fields, max(30, self._width - indent))
-        first = line + (rows[0] if rows else "")
-        return [first.rstrip(), *(" " * indent + row for row in rows[1:])]
+            return ["  ".join([head, *fields])]
+        rows = _wrap(fields, length + 2, indent, self._width)
+        return [head + rows[0], *rows[1:]]
 
     def _fields(self, content: Any) -> list[str]:
         pairs = entries_of(content) or {}
@@ -169,18 +165,22 @@ class View:
         return str(self._numbers.get(message, "?"))
 
 
-def _wrap(fields: list[str], width: int) -> list[str]:
-    """Return the fields in rows of at most `width` columns; a long one breaks at spaces."""
+def _wrap(fields: list[str], used: int, indent: int, width: int) -> list[str]:
+    """Return the rest of a line of which `used` columns are taken, and the lines under it; long fields break at spaces."""
     rows: list[str] = []
-    row = ""
+    row, room = "", max(20, width - used)
     for field in fields:
-        if row and len(row) + 2 + len(field) > width:
+        if row and len(row) + 2 + len(field) > room:
             rows.append(row)
-            row = ""
+            row, room = "", max(20, width - indent)
+        elif not row and len(field) > room and not rows:  # nothing fits beside the act
+            rows.append("")
+            room = max(20, width - indent)
         row = f"{row}  {field}" if row else field
-        while len(row) > width:
-            cut = row.rfind(" ", 0, width)
-            cut = cut if cut > width // 3 else width
+        while len(row) > room:
+            cut = row.rfind(" ", 0, room)
+            cut = cut if cut > room // 3 else room
             rows.append(row[:cut])
-            row = "  " + row[cut:].strip()
-    return [*rows, row] if row else rows
+            row, room = "  " + row[cut:].strip(), max(20, width - indent)
+    first, *rest = [*rows, row]
+    return [f"  {first}" if first else "", *(" " * indent + line for line in rest if line)]

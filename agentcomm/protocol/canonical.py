@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, cast
 
 from agentcomm.acts.content import FieldType, to_plain
 from agentcomm.protocol.graph import Act, Condition, Move, Protocol, Ref
@@ -54,7 +54,9 @@ def canonical(protocol: Protocol) -> dict[str, Any]:
             "whole": limits.whole,
             "escalate_to": limits.escalate_to,
         },
-        "overlay": {"on": protocol.overlay.on, "then": sorted(protocol.overlay.then.items())} if protocol.overlay else None,
+        "overlay": {"on": protocol.overlay.on, "then": sorted(protocol.overlay.then.items())}
+        if protocol.overlay
+        else None,
     }
 
 
@@ -119,10 +121,14 @@ def _class(act: Act) -> Any:
 def _bare(schema: Any) -> Any:
     match schema:
         case dict():
-            entries: dict[str, Any] = schema
-            return {key: _bare(value) for key, value in sorted(entries.items()) if key not in ("title", "description")}
+            entries = cast("dict[str, Any]", schema)
+            return {
+                key: _bare(value)
+                for key, value in sorted(entries.items())
+                if key not in ("title", "description")
+            }
         case list():
-            items: list[Any] = schema
+            items = cast("list[Any]", schema)
             return [_bare(item) for item in items]
         case _:
             return schema

@@ -3,32 +3,29 @@
 What cannot be resolved is reported once; the draft goes on with a hole in its place, so that one mistake makes one finding.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from agentcomm.acts.content import Content, FieldType
+from agentcomm.acts.content import Content
 from agentcomm.acts.performative import Performative
 from agentcomm.protocol.canonical import document_hash
 from agentcomm.protocol.conditions import ConditionReader
 from agentcomm.protocol.fields import TypeReader
-from agentcomm.protocol.findings import Report, near, quoted
+from agentcomm.protocol.findings import Report, TooMany, near, quoted
 from agentcomm.protocol.graph import (
     Act,
-    Condition,
-    Criterion,
     Limits,
     Mark,
     Move,
     OutcomeClass,
     Overlay,
     Protocol,
-    Ref,
-    Stakes,
     State,
 )
+from agentcomm.protocol.lexicon import Lexicon
 from agentcomm.protocol.shape import Word
 from agentcomm.protocol.source import Source
-from agentcomm.protocol.spec import ACT_KEYS, ActSpec, GroundingSpec, LimitsSpec, OverlaySpec, Spec
+from agentcomm.protocol.spec import LimitsSpec, OverlaySpec, Spec, shape
 from agentcomm.protocol.turns import MoveSpec, StateSpec
 
 __all__ = ("EXPIRED", "Draft", "draft")
@@ -36,8 +33,6 @@ __all__ = ("EXPIRED", "Draft", "draft")
 EXPIRED = "expired"
 """The built-in outcome of a deadline, where nothing else is said."""
 
-_CRITERIA = tuple(Criterion)
-_LATER_CRITERIA = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 _OVERLAY_ROLES = ({"sender", "hearer"}, {"canceller", "other"})
 
 
@@ -57,20 +52,25 @@ class Draft:
     """The graph is all there: what follows from it can be trusted."""
 
 
-def draft(
-    spec: Spec, source: Source, *, types: Mapping[str, type[Content]] | None = None
-) -> Draft | None:
-    """Return the tables of a document; what does not resolve stands in the report.
+def draft(source: Source, *, types: Mapping[str, type[Content]] | None = None) -> Draft | None:
+    """Return the tables of a document; what does not fit or resolve stands in the report.
 
     Args:
-        spec: The long form.
-        source: The text it comes from.
+        source: The document.
         types: Content classes by the name that the document uses.
 
     Returns:
         None if there are no states to go on with.
     """
-    return _Compiler(spec, source, source.report, types or {}).compile()
+    marks: dict[str, Mark] = {}
+    try:
+        spec = shape(source)
+        if spec is None:
+            return None
+        lexicon = Lexicon(spec, source.report, marks)
+        return _Compiler(spec, source, source.report, types or {}, marks, lexicon).compile()
+    except TooMany:
+        return None
 
 
 @dataclass(slots=True)
@@ -79,9 +79,9 @@ class _Compiler:
     source: Source
     report: Report
     types: Mapping[str, type[Content]]
-    marks: dict[str, Mark] = field(default_factory=dict[str, Mark])
+    marks: dict[str, Mark]
+    lexicon: Lexicon
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
-    fields: dict[str, Mapping[str, FieldType]] = field(default_factory=dict[str, Mapping[str, FieldType]])
     states: dict[str, State] = field(default_factory=dict[str, State])
     outcomes: dict[str, OutcomeClass] = field(default_factory=dict[str, OutcomeClass])
     roles: tuple[str, ...] = ()
@@ -102,16 +102,22 @@ class _Compiler:
             self.marks[f"roles.{role}"] = role.at
         self._outcomes()
         reader = TypeReader(self.report, spec.types, self.types)
-        self._acts(reader)
+        self.acts = self.lexicon.acts(reader)
         limits = self._limits()
         self._states(limits)
         if not self.states:
             if not self.report.has_errors:
-                self.report.add("E105", "no_final", spec.states_at, "there is no state", fix="write the first one")
+                self.report.add(
+                    "E105", "no_final", spec.states_at, "there is no state", fix="write the first one"
+                )
             return None
         if not self.outcomes and not self.report.has_errors:
             self.report.add(
-                "E105", "no_final", spec.outcomes_at, "there is no outcome", fix="write `outcomes: {done: success}`"
+                "E105",
+                "no_final",
+                spec.outcomes_at,
+                "there is no outcome",
+                fix="write `outcomes: {done: success}`",
             )
             spec.broken = True
         start = self._start()
@@ -150,10 +156,6 @@ class _Compiler:
 
     # --- names ---
 
-    def _unknown(self, word: Word, what: str, known: Iterable[str], *, why: str = "") -> None:
-        fix = near(word.text, known)
-        self.report.add("E102", "unknown_name", word.at, f"'{word}' is not {what}", why=why, fix=fix)
-
     def _role(self, word: Word, what: str) -> str:
         if word.text in self.roles:
             return word.text
@@ -176,7 +178,7 @@ class _Compiler:
             self.places.add(EXPIRED)
             return EXPIRED
         self.holes.add(word.text)
-        self._unknown(word, "a state", sorted(self.places), why=why)
+        self.lexicon.unknown(word, "a state", sorted(self.places), why=why)
         return word.text
 
     def _start(self) -> str:
@@ -217,7 +219,7 @@ class _Compiler:
                 self.outcomes[name.text] = OutcomeClass(kind.text)
                 continue
             if kind.text:
-                self._unknown(kind, "a class of outcomes", [str(item) for item in OutcomeClass])
+                self.lexicon.unknown(kind, "a class of outcomes", [str(item) for item in OutcomeClass])
             self.outcomes[name.text] = OutcomeClass.UNDECIDED
         self.places = set(named) | set(self.outcomes)
 
@@ -259,157 +261,10 @@ class _Compiler:
             self.outcomes[EXPIRED] = OutcomeClass.EXPIRED
             self.places.add(EXPIRED)
 
-    # --- acts ---
-
-    def _acts(self, reader: TypeReader) -> None:
-        registered: dict[str, type[Content] | None] = {}
-        for spec in self.spec.acts:
-            label = spec.label.text
-            self.marks[f"acts.{label}"] = spec.label.at
-            before = len(self.report.found)
-            if spec.content is None:
-                self.fields[label], registered[label] = {}, None
-            else:
-                self.fields[label], registered[label] = reader.content(spec.content, label)
-            if spec.looks_long and len(self.report.found) > before:
-                last = self.report.found[before]
-                self.report.found[before:] = [
-                    replace(last, fix=f"for the long form ({', '.join(ACT_KEYS)}) add `act:` or `content:`")
-                ]
-        conditions = self._conditions()
-        grounding = {item.label.text: item for item in self.spec.grounding}
-        labels = {spec.label.text for spec in self.spec.acts}
-        for item in self.spec.grounding:
-            self.marks[f"grounding.{item.label}"] = item.label.at
-            if item.label.text not in labels:
-                self._unknown(item.label, "an act", sorted(labels), why="`grounding` says how an act is grounded")
-        for spec in self.spec.acts:
-            self.acts[spec.label.text] = self._act(
-                spec, grounding.get(spec.label.text), registered[spec.label.text], conditions
-            )
-
-    def _conditions(self) -> ConditionReader:
-        return ConditionReader(self.report, self.fields, self.spec.overlay is not None)
-
-    def _act(
-        self,
-        spec: ActSpec,
-        grounding: GroundingSpec | None,
-        registered: type[Content] | None,
-        conditions: ConditionReader,
-    ) -> Act:
-        label = spec.label.text
-        fields = self.fields[label]
-        stakes = self._stakes(spec.stakes)
-        critical = self._own_fields(spec.critical, label, "critical")
-        criterion, readback = Criterion.DELIVERED, ()
-        repeats: dict[str, Ref] = {}
-        if grounding:
-            criterion = self._criterion(grounding)
-            if grounding.readback is not None:
-                criterion = Criterion.READBACK
-                readback = self._own_fields(grounding.readback, label, "read back")
-            for name, target in grounding.repeats:
-                if ref := conditions.repeat(name, target, label):
-                    repeats[name.text] = ref
-        critical = critical or readback
-        if stakes is Stakes.HIGH and critical:
-            criterion = max(criterion, Criterion.READBACK, key=_CRITERIA.index)
-            readback = tuple(dict.fromkeys((*readback, *critical)))
-        elif criterion is Criterion.READBACK and not readback:
-            readback = critical
-        if spec.discharges and spec.discharges.text not in self.fields:
-            self._unknown(spec.discharges, "an act", sorted(self.fields))
-        if spec.discharges:
-            self.marks[f"acts.{label}.discharges"] = spec.discharges.at
-        return Act(
-            label=label,
-            performative=self._performative(spec),
-            fields=fields,
-            critical=critical,
-            stakes=stakes,
-            criterion=criterion,
-            readback=readback,
-            repeats=repeats,
-            when=self._when(spec.when, label, conditions),
-            discharges=spec.discharges.text if spec.discharges else "",
-            outlives=spec.outlives,
-            registered=registered,
-        )
-
-    def _performative(self, spec: ActSpec) -> Performative:
-        word = spec.performative or spec.label
-        if word.text in set(Performative):
-            return Performative(word.text)
-        names = [str(item) for item in Performative]
-        hint = near(word.text, names)
-        self.report.add(
-            "E104",
-            "unknown_name",
-            word.at,
-            f"'{word}' is not an act of the library",
-            why="" if spec.performative else "a label of one's own says which act it is",
-            fix=hint if spec.performative or hint.startswith("did") else f"write `{word}: {{act: inform, content: ...}}`",
-        )
-        return Performative.INFORM
-
-    def _own_fields(self, words: tuple[Word, ...], label: str, what: str) -> tuple[str, ...]:
-        good: list[str] = []
-        for word in words:
-            if word.text in self.fields[label]:
-                good.append(word.text)
-                continue
-            self.report.add(
-                "E602",
-                "grounding",
-                word.at,
-                f"'{label}' has no field '{word}' that could be {what}",
-                fix=near(word.text, self.fields[label], otherwise=f"'{label}' carries nothing"),
-            )
-        return tuple(dict.fromkeys(good))
-
-    def _stakes(self, word: Word | None) -> Stakes:
-        if word is None:
-            return Stakes.NORMAL
-        if word.text not in set(Stakes):
-            self._unknown(word, "a level of stakes", [str(item) for item in Stakes])
-            return Stakes.NORMAL
-        if word.text == Stakes.IRREVERSIBLE:
-            self._later("stakes `irreversible`", word)
-            return Stakes.NORMAL
-        return Stakes(word.text)
-
-    def _criterion(self, grounding: GroundingSpec) -> Criterion:
-        word = grounding.criterion
-        if word is None:
-            return Criterion.DELIVERED
-        if word.text not in set(Criterion):
-            self._unknown(word, "a criterion", [str(item) for item in Criterion])
-            return Criterion.DELIVERED
-        if word.text in _LATER_CRITERIA:
-            self._later(f"the criterion `{word}`", word)
-            return Criterion.DELIVERED
-        return Criterion(word.text)
-
-    def _later(self, feature: str, word: Word) -> None:
-        if not any(found.code == "E190" and found.what.endswith(feature) for found in self.report.found):
-            self.report.add(
-                "E190",
-                "other",
-                word.at,
-                f"the language has this, this version does not: {feature}",
-                fix="write the protocol without it, or use a later version",
-            )
-        self.spec.broken = True
-
-    def _when(self, words: tuple[Word, ...], label: str, conditions: ConditionReader) -> tuple[Condition, ...]:
-        found = (conditions.read(word, label) for word in words)
-        return tuple(condition for condition in found if condition)
-
     # --- states ---
 
     def _states(self, limits: Limits) -> None:
-        conditions = self._conditions()
+        conditions = self.lexicon.conditions()
         for spec in self.spec.states:
             self.marks[f"states.{spec.name}"] = spec.name.at
             if spec.name.text not in self.outcomes:
@@ -451,12 +306,17 @@ class _Compiler:
         if act is None:
             if label not in self.strangers:
                 self.strangers.add(label)
-                self._unknown(spec.label, "an act of this protocol", sorted(self.acts), why="`acts` lists what may be said")
+                self.lexicon.unknown(
+                    spec.label,
+                    "an act of this protocol",
+                    sorted(self.acts),
+                    why="`acts` lists what may be said",
+                )
             act = Act(label, Performative.INFORM, {})
             own = ()
         else:
             self.said.add(label)
-            own = self._when(spec.when, label, conditions)
+            own = conditions.all_of(spec.when, label)
         return Move(
             state=state,
             act=act,
@@ -467,7 +327,7 @@ class _Compiler:
             then=self._target(spec.then, why) if spec.then else "",
             owner=self._role(spec.owner, "`owner`") if spec.owner else "",
             when=(*act.when, *own),
-            stakes=self._stakes(spec.stakes) if spec.stakes else None,
+            stakes=self.lexicon.stakes(spec.stakes) if spec.stakes else None,
         )
 
     def _receivers(self, spec: MoveSpec, speaker: str) -> tuple[str, ...]:
@@ -502,10 +362,10 @@ class _Compiler:
     def _overlay(self, spec: OverlaySpec) -> Overlay | None:
         on = spec.on.text
         if on == "demonstrated":
-            self._later("overlays on `demonstrated`", spec.on)
+            self.lexicon.later("overlays on `demonstrated`", spec.on)
             return None
         if on not in ("any", "readback"):
-            self._unknown(spec.on, "an occasion for an overlay", ["any", "readback"])
+            self.lexicon.unknown(spec.on, "an occasion for an overlay", ["any", "readback"])
             return None
         if set(self.roles) not in _OVERLAY_ROLES:
             self.report.add(
@@ -520,9 +380,11 @@ class _Compiler:
         classes = [str(item) for item in OutcomeClass]
         for key, value in spec.then:
             if key.text not in (*classes, "otherwise"):
-                self._unknown(key, "a class of outcomes", [*classes, "otherwise"])
+                self.lexicon.unknown(key, "a class of outcomes", [*classes, "otherwise"])
             elif value.text not in (*classes, "resume", "again"):
-                self._unknown(value, "`resume`, `again` or a class of outcomes", ["resume", "again", *classes])
+                self.lexicon.unknown(
+                    value, "`resume`, `again` or a class of outcomes", ["resume", "again", *classes]
+                )
             then[key.text] = value.text
         missing = {str(kind) for kind in self.outcomes.values()} - set(then)
         if missing and "otherwise" not in then:
@@ -541,7 +403,13 @@ class _Compiler:
         for label in self.acts:
             if label not in self.said:
                 self.report.add(
-                    "W201", "unreachable", self.marks[f"acts.{label}"], f"the act '{label}' is never said", fix="say it in a state, or remove it"
+                    "W201",
+                    "unreachable",
+                    self.marks[f"acts.{label}"],
+                    f"the act '{label}' is never said",
+                    fix="say it in a state, or remove it",
                 )
         for entry in reader.unused():
-            self.report.add("W201", "unreachable", entry.at, f"the type '{entry.key}' is never used", fix="remove it")
+            self.report.add(
+                "W201", "unreachable", entry.at, f"the type '{entry.key}' is never used", fix="remove it"
+            )

@@ -5,7 +5,7 @@ A condition restricts what may be said; it never branches.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
@@ -22,7 +22,9 @@ IT = "it"
 """In an overlay: the message it is about."""
 
 _PART = r"[^\W\d_][\w-]*"
-_CONDITION = re.compile(rf"\s*(?P<left>{_PART}(?:\.\w+)?)\s*(?P<op>==|!=|<=|>=|<|>|\bin\b)\s*(?P<right>.*\S)\s*", re.DOTALL)
+_CONDITION = re.compile(
+    rf"\s*(?P<left>{_PART}(?:\.\w+)?)\s*(?P<op>==|!=|<=|>=|<|>|\bin\b)\s*(?P<right>.*\S)\s*", re.DOTALL
+)
 _REF = re.compile(rf"({_PART})\.([^\W\d_]\w*)")
 _NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d{1,300})?")
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,'"\[\]]+?)\s*(?:,|$)""")
@@ -73,9 +75,16 @@ class ConditionReader:
         else:
             problem = _misfit(left_kind, op, right)
         if problem:
-            self.report.add("E104", "data_flow", word.at, f"'{word}' compares what cannot be compared", why=problem)
+            self.report.add(
+                "E104", "data_flow", word.at, f"'{word}' compares what cannot be compared", why=problem
+            )
             return None
         return Condition(left, op, right)
+
+    def all_of(self, words: Iterable[Word], label: str) -> tuple[Condition, ...]:
+        """Return the conditions on saying `label`, without those that are none."""
+        found = (self.read(word, label) for word in words)
+        return tuple(condition for condition in found if condition)
 
     def repeat(self, name: Word, target: Word, label: str) -> Ref | None:
         """Return the value on record that a field must equal; None, with a finding, if there is none."""
@@ -94,9 +103,7 @@ class ConditionReader:
         if left is None or right is None:
             return None
         if problem := _mismatch(left, "==", right):
-            self.report.add(
-                "E104", "data_flow", target.at, f"'{name}' can never equal '{ref}'", why=problem
-            )
+            self.report.add("E104", "data_flow", target.at, f"'{name}' can never equal '{ref}'", why=problem)
             return None
         return ref
 
@@ -123,7 +130,9 @@ class ConditionReader:
             return None
         if left.act not in self.fields:
             hint = near(left.act, self.fields)
-            self.report.add("E102", "unknown_name", word.at, f"'{left.act}' in '{left}' is not an act", fix=hint)
+            self.report.add(
+                "E102", "unknown_name", word.at, f"'{left.act}' in '{left}' is not an act", fix=hint
+            )
             return None
         fields = self.fields[left.act]
         if left.field not in fields:
@@ -211,7 +220,9 @@ def _unordered(kind: FieldType, op: Comparison) -> str:
 def _misfit(left: FieldType, op: Comparison, right: Any) -> str:
     """Return why a field cannot be compared with a constant, an empty text if it can."""
     if isinstance(right, tuple):
-        return next((text for item in cast("tuple[Any, ...]", right) if (text := _misfit(left, "==", item))), "")
+        return next(
+            (text for item in cast("tuple[Any, ...]", right) if (text := _misfit(left, "==", item))), ""
+        )
     if left.kind == "any":
         return ""
     wanted = _is_not(left, right)

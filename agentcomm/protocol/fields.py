@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import StringConstraints, TypeAdapter
 
-
 from agentcomm.acts.content import (
     CONSTRAINTS,
     KINDS,
@@ -98,7 +97,11 @@ class TypeReader:
                 )
             result[entry.key] = self.field(entry.node) or ANY
             if entry.node.is_scalar and entry.node.value is None:
-                self._wrong(entry.at, f"the field '{entry.key}' of {owner} has no type", fix=f"write `{entry.key}: text`")
+                self._wrong(
+                    entry.at,
+                    f"the field '{entry.key}' of {owner} has no type",
+                    fix=f"write `{entry.key}: text`",
+                )
         return result
 
     def field(self, node: Node, *, whole: bool = False) -> FieldType | None:
@@ -111,7 +114,11 @@ class TypeReader:
         if node.items is not None:
             return self._choice(node)
         if node.entries is not None:
-            return self._limited(node) if "is" in node.entries else FieldType("map", fields=self.fields(node, "a map"))
+            return (
+                self._limited(node)
+                if "is" in node.entries
+                else FieldType("map", fields=self.fields(node, "a map"))
+            )
         if node.value is None:
             return None
         if node.text is None:
@@ -135,7 +142,11 @@ class TypeReader:
         if word.startswith("list of "):
             inner = self._word(word.removeprefix("list of "), at)
             if inner and inner.optional:
-                self._wrong(at, "the items of a list cannot be optional", fix="make the list optional, or leave it empty")
+                self._wrong(
+                    at,
+                    "the items of a list cannot be optional",
+                    fix="make the list optional, or leave it empty",
+                )
             return FieldType("list", item=inner or ANY)
         if word in KINDS and word not in self.types:
             return FieldType(word)
@@ -171,7 +182,9 @@ class TypeReader:
             kind = self.field(self.types[name].node)
             self._open.pop()
             if kind is None and self.types[name].node.value is None and self.types[name].node.is_scalar:
-                self._wrong(self.types[name].at, f"the type '{name}' is empty", fix=f"write `{name}: {{text: text}}`")
+                self._wrong(
+                    self.types[name].at, f"the type '{name}' is empty", fix=f"write `{name}: {{text: text}}`"
+                )
             self._done[name] = kind or ANY
         return self._done[name]
 
@@ -204,14 +217,18 @@ class TypeReader:
                 hint = near(key, allowed, otherwise=f"{base.kind} takes no constraint")
                 self._wrong(entry.at, f"'{key}' is not a constraint", fix=hint)
             elif key not in allowed:
-                fix = f"{base.kind} takes {quoted(allowed)}" if allowed else f"{base.kind} takes no constraint"
+                fix = (
+                    f"{base.kind} takes {quoted(allowed)}" if allowed else f"{base.kind} takes no constraint"
+                )
                 self._wrong(entry.at, f"'{key}' does not go with {base.kind}", fix=fix)
             elif (problem := _bound_problem(key, base, entry.node)) is None:
                 limits[key] = entry.node.value
             else:
                 self._wrong(entry.node.at, f"'{key}' is {problem}, not {entry.node}")
         if _contradicts(base, limits):
-            self._wrong(node.at, "nothing fits these constraints", why="the least is above the most", fix="swap them")
+            self._wrong(
+                node.at, "nothing fits these constraints", why="the least is above the most", fix="swap them"
+            )
             limits = {}
         return _changed(base, constraints={**base.constraints, **limits})
 
@@ -223,7 +240,8 @@ def _changed(kind: FieldType, **changes: Any) -> FieldType:
 def fields_of(registered: type[Content]) -> Mapping[str, FieldType]:
     """Return the fields of a class given in Python; their types are the class's own matter."""
     return {
-        name: FieldType("any", optional=not info.is_required()) for name, info in registered.model_fields.items()
+        name: FieldType("any", optional=not info.is_required())
+        for name, info in registered.model_fields.items()
     }
 
 
@@ -247,7 +265,13 @@ def _bound_problem(key: str, base: FieldType, node: Node) -> str | None:
     if base.kind == "int":
         return None if number and isinstance(value, int) else "a whole number"
     if base.kind == "number" or number:
-        return None if number and base.kind != "duration" else "a number" if base.kind == "number" else "a duration"
+        return (
+            None
+            if number and base.kind != "duration"
+            else "a number"
+            if base.kind == "number"
+            else "a duration"
+        )
     try:
         if base.kind == "money":
             parse_money(node.text)

@@ -6,11 +6,12 @@ The codes are those of the documentation's page on checks: E is an error, W a wa
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
 from typing import Any, Literal
 
 from agentcomm.protocol.graph import Mark
 
-__all__ = ("NOWHERE", "Finding", "Kind", "Report", "Severity", "near", "quoted")
+__all__ = ("NOWHERE", "Finding", "Kind", "Report", "Severity", "TooMany", "near", "quoted")
 
 Severity = Literal["error", "warning", "info"]
 Kind = Literal[
@@ -42,6 +43,10 @@ NOWHERE = Mark(1, 1)
 _SEVERITIES: dict[str, Severity] = {"E": "error", "W": "warning", "I": "info"}
 _EXCERPT = 120
 """Characters of a line that are shown."""
+_CANDIDATES = 2_000
+"""Names that a misspelt one is compared with."""
+MOST_FINDINGS = 100
+"""After so many, checking stops: nobody reads more at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,9 @@ class Finding:
     length: int = 1
     """Characters to underline."""
     excerpt: str = ""
-    """The line of the file, without its end."""
+    """The line of the file, without its end; of a long line, what is around the place."""
+    excerpt_from: int = 1
+    """Column of the excerpt's first character."""
     witness: tuple[str, ...] = ()
     """The shortest way there: steps `state --act--> state`."""
 
@@ -89,12 +96,10 @@ class Finding:
         return "\n".join(lines)
 
     def _underlined(self) -> list[str]:
-        first = max(0, self.column - 1 - _EXCERPT // 2) if self.column > _EXCERPT * 3 // 4 else 0
-        shown = self.excerpt[first : first + _EXCERPT]
-        before = self.excerpt[first : self.column - 1]
-        room = max(1, min(self.length, len(shown) - len(before)))
+        before = self.excerpt[: self.column - self.excerpt_from]
+        room = max(1, min(self.length, len(self.excerpt) - len(before)))
         padding = "".join("\t" if character == "\t" else " " for character in before)
-        return [shown.rstrip(), padding + "^" * room]
+        return [self.excerpt.rstrip(), padding + "^" * room]
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as JSON data, for programs."""
@@ -107,6 +112,7 @@ class Finding:
             "column": self.column,
             "length": self.length,
             "excerpt": self.excerpt,
+            "excerpt_from": self.excerpt_from,
             "what": self.what,
             "why": self.why,
             "fix": self.fix,
@@ -117,10 +123,14 @@ class Finding:
 def _chain(witness: Sequence[str]) -> str:
     """Return steps as one chain: `a --x--> b --y--> c`."""
     text = witness[0]
-    for before, step in zip(witness, witness[1:], strict=False):
+    for before, step in pairwise(witness):
         last = before.rpartition("> ")[2]
         text += step.removeprefix(last) if step.startswith(f"{last} ") else f", {step}"
     return text
+
+
+class TooMany(Exception):
+    """There are enough findings."""
 
 
 @dataclass(slots=True)
@@ -142,7 +152,16 @@ class Report:
         fix: str = "",
         witness: Iterable[str] = (),
     ) -> None:
-        """Add a finding at a place."""
+        """Add a finding at a place.
+
+        Raises:
+            TooMany: If there are enough.
+        """
+        if len(self.found) == MOST_FINDINGS:
+            code, kind, why, fix, witness = "E101", "other", "", "mend these first, then check again", ()
+            what = f"more than {MOST_FINDINGS} findings"
+        line = self.lines[at.line - 1] if 0 < at.line <= len(self.lines) else ""
+        first = max(0, at.column - 1 - _EXCERPT // 2) if len(line) > _EXCERPT + _EXCERPT // 2 else 0
         self.found.append(
             Finding(
                 code=code,
@@ -154,10 +173,13 @@ class Report:
                 line=at.line,
                 column=at.column,
                 length=at.length,
-                excerpt=self.lines[at.line - 1] if 0 < at.line <= len(self.lines) else "",
+                excerpt=line[first : first + _EXCERPT] if first or len(line) > _EXCERPT * 3 // 2 else line,
+                excerpt_from=first + 1,
                 witness=tuple(witness),
             )
         )
+        if len(self.found) > MOST_FINDINGS:
+            raise TooMany
 
     @property
     def has_errors(self) -> bool:
@@ -171,7 +193,7 @@ class Report:
 
 def near(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """Return `did you mean 'x'?`, or the known names, or `otherwise` if there are none."""
-    names = list(dict.fromkeys(known))
+    names = list(dict.fromkeys(islice(known, _CANDIDATES)))
     lowered = {name.lower(): name for name in names}
     close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
     if close:

@@ -216,7 +216,7 @@ class Overlay:
     """Outcome class or `otherwise` -> `resume`, `again` or an outcome class of the conversation beneath."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Protocol:
     """Who may say what, when, and where that leads. Immutable; named by its hash."""
 
@@ -240,14 +240,21 @@ class Protocol:
     marks: Mapping[str, Mark] = field(default_factory=dict[str, Mark], compare=False, repr=False)
     """Place in the file by path in the document, such as `states.asked.seller.propose`."""
 
-    @cached_property
+    @property
     def bound(self) -> int:
         """The longest possible conversation in messages, without overlays; `limits.turns` plays no part in it."""
+        return self._bound
+
+    @cached_property
+    def _bound(self) -> int:
         rows = {
             name: ([(move.next, move.max, move.then) for move in state.moves.values()], state.otherwise)
             for name, state in self.states.items()
         }
         return longest(rows, self.start)
+
+    def __repr__(self) -> str:
+        return f"<Protocol {self.name} {self.version} {self.hash[:15]}>"
 
     def __format__(self, spec: str) -> str:
         if not spec:

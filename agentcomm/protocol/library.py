@@ -17,7 +17,6 @@ from agentcomm.protocol.compile import draft
 from agentcomm.protocol.findings import Finding, near, quoted
 from agentcomm.protocol.graph import Protocol
 from agentcomm.protocol.source import BYTES, read
-from agentcomm.protocol.spec import shape
 
 __all__ = ("find", "load", "loads", "names", "read_document", "stamp")
 
@@ -30,6 +29,7 @@ _NAME = re.compile(r"(_overlays/)?[a-z0-9]+(-[a-z0-9]+)*")
 _PASSES = (
     "protocol/bound.py",
     "protocol/canonical.py",
+    "protocol/arcs.py",
     "protocol/check.py",
     "protocol/compile.py",
     "protocol/conditions.py",
@@ -37,6 +37,8 @@ _PASSES = (
     "protocol/findings.py",
     "protocol/flow.py",
     "protocol/graph.py",
+    "protocol/lexicon.py",
+    "protocol/local.py",
     "protocol/shape.py",
     "protocol/source.py",
     "protocol/spec.py",
@@ -63,9 +65,7 @@ def load(source: str | Path, *, types: Mapping[str, type[Content]] | None = None
     return loads(read_document(path), path=str(path), types=types)
 
 
-def loads(
-    data: bytes | str, *, path: str = "", types: Mapping[str, type[Content]] | None = None
-) -> Protocol:
+def loads(data: bytes | str, *, path: str = "", types: Mapping[str, type[Content]] | None = None) -> Protocol:
     """Return the protocol of a document that is already in memory.
 
     Args:
@@ -166,7 +166,10 @@ def checker_version() -> str:
 def _folder() -> Path | None:
     """Return the library's folder: the checkout's own, else the one in the package."""
     checkout = _PACKAGE.parent
-    for folder, needed in ((checkout / "protocols", checkout / "pyproject.toml"), (_SHIPPED / "protocols", None)):
+    for folder, needed in (
+        (checkout / "protocols", checkout / "pyproject.toml"),
+        (_SHIPPED / "protocols", None),
+    ):
         if folder.is_dir() and (needed is None or needed.is_file()):
             return folder
     return None
@@ -174,8 +177,7 @@ def _folder() -> Path | None:
 
 def _compiled(data: bytes | str, path: str, types: Mapping[str, type[Content]] | None) -> Protocol | None:
     document = read(data, path)
-    spec = shape(document)
-    made = draft(spec, document, types=types) if spec else None
+    made = draft(document, types=types)
     return made.protocol if made and not document.report.has_errors else None
 
 

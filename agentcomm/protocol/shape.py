@@ -84,7 +84,9 @@ class Reader:
             if key in keys:
                 continue
             hint = near(key, keys)
-            self.wrong(entry.at, f"'{key}' is not a key of {what}", why=f"keys: {quoted(keys, limit=20)}", fix=hint)
+            self.wrong(
+                entry.at, f"'{key}' is not a key of {what}", why=f"keys: {quoted(keys, limit=20)}", fix=hint
+            )
             meant = hint.split("'")[1] if hint.startswith("did") else ""
             if meant and meant not in result:
                 result[meant] = entry
@@ -124,10 +126,23 @@ class Reader:
         found = [self.word(item, what) for item in nodes]
         return tuple(word for word in found if word)
 
+    def pairs(self, node: Node, what: str, value: str, *, fix: str = "") -> tuple[tuple[Word, Word], ...]:
+        """Return the entries of a map of words."""
+        found = [
+            (Word(entry.key, entry.at), self.word(entry.node, value))
+            for entry in self.entries(node, what, fix=fix).values()
+        ]
+        return tuple((key, word) for key, word in found if word)
+
     def count(self, node: Node, what: str, *, least: int = 1) -> int | None:
         """Return a whole number."""
         value = node.value
-        if node.is_scalar and isinstance(value, int) and not isinstance(value, bool) and least <= value <= _MOST:
+        if (
+            node.is_scalar
+            and isinstance(value, int)
+            and not isinstance(value, bool)
+            and least <= value <= _MOST
+        ):
             return value
         self.wrong(node.at, f"{what} is a whole number from {least}, not {node}")
         return None

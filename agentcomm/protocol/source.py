@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 
 import yaml
 
-from agentcomm.protocol.findings import NOWHERE, Report
+from agentcomm.protocol.findings import NOWHERE, Report, TooMany
 from agentcomm.protocol.graph import Mark
 
 __all__ = ("BYTES", "Entry", "Node", "ReadLimits", "Scalar", "Source", "read")
@@ -116,12 +116,12 @@ def read(data: bytes | str, path: str = "", *, limits: ReadLimits | None = None)
     except yaml.YAMLError as error:
         _tell_syntax(error, text, report)
         root = None
-    except _Stop:
+    except (_Stop, TooMany):
         root = None
     return Source(text, root, report)
 
 
-class _Stop(Exception):  # noqa: N818  (it stops, it is not an error)
+class _Stop(Exception):
     """The finding is made, reading goes no further."""
 
 
@@ -173,7 +173,8 @@ def _parser() -> Any:
 
 
 def _events(text: str, loader: Any) -> Iterator[yaml.Event]:
-    return cast("Iterator[yaml.Event]", yaml.parse(text, Loader=loader))
+    parse = cast("Any", yaml).parse
+    return cast("Iterator[yaml.Event]", parse(text, Loader=loader))
 
 
 @dataclass(slots=True)
@@ -212,7 +213,9 @@ class _Builder:
                 case yaml.DocumentStartEvent():
                     documents += 1
                     if documents > 1:
-                        self._stop(_mark(event), "a second document begins", fix="one protocol a file: split it")
+                        self._stop(
+                            _mark(event), "a second document begins", fix="one protocol a file: split it"
+                        )
                 case yaml.AliasEvent():
                     self._alias(event)
                 case yaml.ScalarEvent():
@@ -246,9 +249,13 @@ class _Builder:
         name = str(event.anchor)
         self.aliases += 1
         if self.aliases > self.limits.aliases:
-            self._stop(at, f"more than {self.limits.aliases} aliases", fix="write the values out, or use `types`")
+            self._stop(
+                at, f"more than {self.limits.aliases} aliases", fix="write the values out, or use `types`"
+            )
         if name not in self.anchors:
-            self._stop(at, f"'*{name}' stands for nothing", fix=f"put '&{name}' before the value it stands for")
+            self._stop(
+                at, f"'*{name}' stands for nothing", fix=f"put '&{name}' before the value it stands for"
+            )
         node = self.anchors[name]
         if node is None:
             self._stop(at, f"'*{name}' contains itself", fix="write the value out")
@@ -281,7 +288,9 @@ class _Builder:
         is_map = isinstance(event, yaml.MappingStartEvent)
         top = self.stack[-1] if self.stack else None
         if top and top.node.entries is not None and top.key is None:
-            self._stop(at, f"{'a map' if is_map else 'a list'} cannot be a key", fix="put it in quotes, or name it")
+            self._stop(
+                at, f"{'a map' if is_map else 'a list'} cannot be a key", fix="put it in quotes, or name it"
+            )
         node = Node(at, entries={} if is_map else None, items=None if is_map else [])
         if event.anchor:
             self.anchors[str(event.anchor)] = None
@@ -289,7 +298,9 @@ class _Builder:
 
     def _untagged(self, tag: object, at: Mark) -> None:
         if tag and tag != "!":
-            self._stop(at, f"the tag {tag} is not allowed", why="a protocol is data only", fix="remove the tag")
+            self._stop(
+                at, f"the tag {tag} is not allowed", why="a protocol is data only", fix="remove the tag"
+            )
 
     def _key(self, top: _Open, node: Node) -> None:
         entries = top.node.entries
@@ -340,8 +351,7 @@ _READ_AS: dict[type, str] = {bool: "a boolean", int: "a number", float: "a numbe
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?[0-9]{1,300}")
-_OCTAL = re.compile(r"0o[0-7]{1,300}")
-_HEX = re.compile(r"0x[0-9a-fA-F]{1,300}")
+_PREFIXED = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
@@ -354,10 +364,8 @@ def _resolved(raw: str) -> Scalar:
         return raw[0] in "tT"
     if _INT.fullmatch(raw):
         return int(raw)
-    if _OCTAL.fullmatch(raw):
-        return int(raw[2:], 8)
-    if _HEX.fullmatch(raw):
-        return int(raw[2:], 16)
+    if _PREFIXED.fullmatch(raw):
+        return int(raw, 0)
     if _FLOAT.fullmatch(raw):
         return float(raw)
     return math.nan if _NOT_FINITE.fullmatch(raw) else raw
@@ -366,17 +374,27 @@ def _resolved(raw: str) -> Scalar:
 def _mark(event: yaml.Event) -> Mark:
     start, end = cast("Any", event).start_mark, cast("Any", event).end_mark
     same_line = start.line == end.line and end.column > start.column
-    length = end.column - start.column if same_line and not isinstance(event, yaml.CollectionStartEvent) else 1
+    length = (
+        end.column - start.column if same_line and not isinstance(event, yaml.CollectionStartEvent) else 1
+    )
     return Mark(start.line + 1, start.column + 1, length)
 
 
 _SYNTAX = (
     ("mapping values are not allowed", "a colon where none can be", "put text that contains `: ` in quotes"),
-    ("could not find expected ':'", "a key without its colon", "write `key: value`, with a space after the colon"),
+    (
+        "could not find expected ':'",
+        "a key without its colon",
+        "write `key: value`, with a space after the colon",
+    ),
     ("undefined alias", "an alias that stands for nothing", "write the value out"),
     ("unexpected end of stream", "a quote that is never closed", "close it"),
     ("unknown escape", "an unknown escape in double quotes", "use single quotes, or double the backslash"),
-    ("expected ',' or ']'", "a list that is not closed", "close it with `]`; in it, quote text with brackets"),
+    (
+        "expected ',' or ']'",
+        "a list that is not closed",
+        "close it with `]`; in it, quote text with brackets",
+    ),
     ("expected ',' or '}'", "a map that is not closed", "close it with `}`; in it, quote text with brackets"),
     ("expected <block end>", "the indentation does not fit", "align it with the lines above"),
     ("inconsistent indentation", "the indentation does not fit", "align it with the lines above"),

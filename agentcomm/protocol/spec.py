@@ -130,7 +130,9 @@ def shape(source: Source) -> Spec | None:
         return None
     reader = Reader(source.report)
     if source.root.entries is None:
-        reader.wrong(source.root.at, f"a protocol is a map, not {source.root}", fix="begin with `agentcomm: 1`")
+        reader.wrong(
+            source.root.at, f"a protocol is a map, not {source.root}", fix="begin with `agentcomm: 1`"
+        )
         return None
     if not set(source.root.entries) & set(_TOP):
         reader.wrong(
@@ -159,7 +161,9 @@ def shape(source: Source) -> Spec | None:
     if entry := top.get("types"):
         spec.types = reader.entries(entry.node, "`types`")
     if entry := top.get("acts"):
-        spec.acts = [act for item in reader.entries(entry.node, "`acts`").values() if (act := _act(reader, item))]
+        spec.acts = [
+            act for item in reader.entries(entry.node, "`acts`").values() if (act := _act(reader, item))
+        ]
     if entry := top.get("grounding"):
         spec.grounding = [
             _grounding(reader, item) for item in reader.entries(entry.node, "`grounding`").values()
@@ -242,12 +246,18 @@ def _act(reader: Reader, entry: Entry) -> ActSpec | None:
     if not reader.name(label, "an act"):
         return None
     if label.text in _BARRED_ACTS:
-        reader.wrong(label.at, "'it' cannot be the label of an act", why="in an overlay, `it` is the message it is about")
+        reader.wrong(
+            label.at,
+            "'it' cannot be the label of an act",
+            why="in an overlay, `it` is the message it is about",
+        )
     entries = node.entries
     if entries is None or not {"act", "content"} & set(entries):
         looks_long = entries is not None and bool(set(entries) & set(ACT_KEYS))
         if node.is_scalar and node.value is None:
-            reader.wrong(label.at, f"'{label}' carries nothing", fix=f"write `{label}: {{}}` for empty content")
+            reader.wrong(
+                label.at, f"'{label}' carries nothing", fix=f"write `{label}: {{}}` for empty content"
+            )
             return ActSpec(label=label)
         return ActSpec(label=label, content=node, looks_long=looks_long)
     keys = reader.known(node, f"the act '{label}'", ACT_KEYS)
@@ -269,16 +279,15 @@ def _grounding(reader: Reader, entry: Entry) -> GroundingSpec:
     if node.entries is None:
         return GroundingSpec(label=label, criterion=reader.word(node, "a criterion"))
     keys = reader.known(node, f"the grounding of '{label}'", _GROUNDING)
-    repeats: list[tuple[Word, Word]] = []
+    repeats: tuple[tuple[Word, Word], ...] = ()
     if repeat := keys.get("repeats"):
-        for item in reader.entries(repeat.node, "`repeats`", fix="write `repeats: {price: propose.price}`").values():
-            if word := reader.word(item.node, "what is repeated"):
-                repeats.append((Word(item.key, item.at), word))
+        sample = "write `repeats: {price: propose.price}`"
+        repeats = reader.pairs(repeat.node, "`repeats`", "what is repeated", fix=sample)
     return GroundingSpec(
         label=label,
         criterion=reader.optional(keys.get("criterion"), reader.word, "`criterion`"),
         readback=reader.optional(keys.get("readback"), reader.words, "a field to be read back"),
-        repeats=tuple(repeats),
+        repeats=repeats,
     )
 
 
@@ -323,22 +332,19 @@ def _overlay(reader: Reader, top: Mapping[str, Entry]) -> OverlaySpec | None:
     entry, then = top.get("overlay"), top.get("then")
     if not entry:
         if then:
-            reader.wrong(then.at, "`then` without `overlay`", why="only an overlay returns to what is beneath it")
+            reader.wrong(
+                then.at, "`then` without `overlay`", why="only an overlay returns to what is beneath it"
+            )
         return None
     keys = reader.known(entry.node, "`overlay`", ("on",), fix="write `overlay: {on: any}`")
     on = reader.optional(keys.get("on"), reader.word, "`on`")
     if not on:
         reader.wrong(entry.at, "an overlay says when it may run", fix="write `overlay: {on: any}`")
-    pairs: list[tuple[Word, Word]] = []
     if not then:
         reader.wrong(
             entry.at,
             "an overlay says what follows from its outcome",
             fix="add `then: {success: resume, otherwise: aborted}`",
         )
-    else:
-        for item in reader.entries(then.node, "`then`").values():
-            if word := reader.word(item.node, f"what follows from '{item.key}'"):
-                pairs.append((Word(item.key, item.at), word))
-    return OverlaySpec(on, tuple(pairs), then.at if then else entry.at) if on else None
-
+    pairs = reader.pairs(then.node, "`then`", "what follows") if then else ()
+    return OverlaySpec(on, pairs, then.at if then else entry.at) if on else None

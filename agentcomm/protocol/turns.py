@@ -49,7 +49,9 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
     reader.name(name, "a state")
     if entry.node.is_scalar and entry.node.value is None:
         return StateSpec(name=name, speakers=())
-    given = reader.entries(entry.node, f"the state '{name}'", fix="write `asked: {seller: {propose: offered}}`")
+    given = reader.entries(
+        entry.node, f"the state '{name}'", fix="write `asked: {seller: {propose: offered}}`"
+    )
     keys = {key: item for key, item in given.items() if key in _STATE}
     for key, feature in _LATER:
         if key in keys:

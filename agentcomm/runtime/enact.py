@@ -246,20 +246,22 @@ class _Driver:
         if events or isinstance(given, Say):
             self.write(self.chain.input(given) + b"".join(self.chain.event(event) for event in events))
         self.conversation = after
+        if self.spans is not None:
+            self.spans.happened(events)
         for event in events:
             self.watch(event)
         return events
 
     async def _turn(self, asked: Speak | Make) -> None:
-        before = self.conversation
-        if isinstance(asked, Make):
-            self._say(Message(act=asked.move.label, sender=asked.role))
-            return
-        role, player = asked.role, self.cast[asked.role]
-        spans = self.spans.turn(before, role, getattr(player, "model_name", "")) if self.spans else None
+        player = self.cast[asked.role]
+        model = "" if isinstance(asked, Make) else getattr(player, "model_name", "")
+        spans = self.spans.turn(self.conversation, asked.role, model) if self.spans else None
         events: tuple[Event, ...] = ()
         try:
-            events = await self._ask(asked, player, spans)
+            if isinstance(asked, Make):
+                events = self._say(Message(act=asked.move.label, sender=asked.role))
+            else:
+                events = await self._ask(asked, player, spans)
         except BaseException as error:
             if spans is not None:
                 spans.end(self.conversation, events, error=error)

@@ -1,13 +1,12 @@
 """Replay a transcript: fold its inputs through the core again, and see whether the same comes out."""
 
-import tempfile
 from pathlib import Path
 from typing import Any, cast
 
 from agentcomm.conversation.state import Rules
 from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
 from agentcomm.errors import RecordError
-from agentcomm.protocol.library import load
+from agentcomm.protocol.library import loads
 from agentcomm.store.jsonl import read_lines
 
 __all__ = ("read_transcript", "replay", "rules_of")
@@ -42,15 +41,8 @@ def rules_of(transcript: Transcript) -> Rules:
     if body == ERASED or not isinstance(body, dict):
         raise RecordError("the protocol was erased from the transcript", fix="read its events instead")
     texts = cast("dict[str, Any]", body)
-    with tempfile.TemporaryDirectory() as folder:
-
-        def parse(name: str, text: str) -> Any:
-            path = Path(folder, f"{name}.yaml")
-            path.write_text(text, encoding="utf-8")
-            return load(path)
-
-        overlays = {str(name): parse(str(name), str(text)) for name, text in texts["overlays"].items()}
-        return Rules(parse("protocol", str(texts["protocol"])), overlays)
+    overlays = {str(name): loads(str(text), path=f"{name} (in the transcript)") for name, text in texts["overlays"].items()}
+    return Rules(loads(str(texts["protocol"]), path="protocol (in the transcript)"), overlays)
 
 
 def replay(source: str | Path | Transcript) -> Replay:

@@ -1,12 +1,475 @@
-"""Draw OpenTelemetry spans from what happened: a placeholder port until tracing is wired."""
+"""Draw OpenTelemetry spans from what happened: one trace per turn, and two markers per conversation.
 
-from typing import Any
+Spans are a picture of the events, never their source: what is not traced is in the transcript all the same. A turn's span is
+open and current while its agent works, so that spans of the agent's own nest under it; everything else is drawn once it is over.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from agentcomm.acts.content import to_plain
+from agentcomm.acts.message import Message, format_content
+from agentcomm.conversation.events import (
+    Duplicate,
+    Ended,
+    Event,
+    Expired,
+    Grounded,
+    Heard,
+    Late,
+    Moved,
+    Refused,
+    RepairClosed,
+    RepairOpened,
+    TroubleFound,
+)
+from agentcomm.conversation.moves import legal
+from agentcomm.conversation.state import Conversation
+from agentcomm.errors import (
+    AgentcommError,
+    ContextOverflow,
+    IllegalMove,
+    ModelBroken,
+    ModelRefused,
+    ModelTimeout,
+    ModelUnavailable,
+)
+from agentcomm.protocol.graph import OutcomeClass, Protocol
+from agentcomm.runtime.span_steps import Steps
+from agentcomm.tracing import names
+from agentcomm.tracing.spans import active
+
+if TYPE_CHECKING:
+    from agentcomm.tracing.tracer import Attributes, OpenSpan, Tracer
+
+__all__ = ("ConversationSpans", "TurnSpans")
+
+_BAD_ENDS = frozenset({OutcomeClass.FAILED, OutcomeClass.ABORTED, OutcomeClass.EXPIRED})
+
+
+class _Repair(msgspec.Struct, frozen=True):
+    """A repair that is going on."""
+
+    id: str
+    about: str
+    trigger: str
+    depth: int
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What each of its turns says about it."""
+        kind = "third_position" if self.trigger == "readback" else "other_initiated"
+        return {
+            names.REPAIR_ID: self.id,
+            names.REPAIR_KIND: kind,
+            names.REPAIR_TRIGGER: self.trigger,
+            names.REPAIR_DEPTH: self.depth,
+        }
 
 
 class ConversationSpans:
-    @classmethod
-    def begin(cls, protocol: Any, conversation: str, names: dict[str, str]) -> "ConversationSpans | None":
-        return None
+    """The spans of one conversation; made by `begin`."""
 
-    def turn(self, before: Any, role: str, model: str) -> Any: ...
-    def end(self, conversation: Any, *, head: str, count: int) -> None: ...
+    def __init__(
+        self, tracer: "Tracer", protocol: Protocol, conversation: str, cast: Mapping[str, str]
+    ) -> None:
+        self.tracer = tracer
+        self.content = tracer.content
+        self.id = conversation
+        self.protocol = protocol
+        self.cast = dict(cast)
+        self.common: dict[str, Any] = {
+            names.GENAI_CONVERSATION: conversation,
+            names.OI_SESSION: conversation,
+            names.PROTOCOL: protocol.name,
+            names.PROTOCOL_VERSION: str(protocol.version),
+        }
+        self.turn_now: TurnSpans | None = None
+        self.inbox: dict[str, list[Parcel]] = {}
+        self.indexes: dict[str, int] = {}
+        self.repair: _Repair | None = None
+        self.repairs: dict[str, int] = {}
+        self.rejections = 0
+        self.turns = 0
+        self.timed_out: Any = None
+        """Place of the span of the deadline that passed last, until a turn follows from it."""
+        self._begun = time_ns()
+        caller = tracer.ambient()
+        opening = tracer.open(
+            f"{names.OPEN_CONVERSATION} {protocol.name}",
+            {
+                **self.common,
+                names.OI_KIND: names.OI_CHAIN,
+                names.PROTOCOL_HASH: protocol.hash,
+                names.PARTICIPANTS: list(dict.fromkeys(cast.values())),
+                names.STATE_INITIAL: protocol.start,
+                names.SCHEMA: names.SCHEMA_VERSION,
+                names.GENAI_VERSION: names.GENAI_SEMCONV,
+            },
+            start=self._begun,
+            links=[(caller, {names.LINK_RELATION: "caller"})] if caller else [],
+        )
+        opening.end(at=time_ns())
+        self.opening = self.latest = opening.place
+
+    @classmethod
+    def begin(
+        cls, protocol: Protocol, conversation: str, cast: Mapping[str, str]
+    ) -> "ConversationSpans | None":
+        """Mark that a conversation opens; None if nobody traces.
+
+        Args:
+            protocol: Its protocol.
+            conversation: Its id.
+            cast: Role -> agent's name.
+        """
+        tracer = active()
+        return None if tracer is None else cls(tracer, protocol, conversation, cast)
+
+    @property
+    def under(self) -> Any:
+        """The parent of turns; None where each is a trace of its own."""
+        return self.opening if self.tracer.scope == "conversation" else None
+
+    def agent(self, role: str) -> str:
+        """Return who plays a role."""
+        return self.cast.get(role, role)
+
+    def turn(self, before: Conversation, role: str, model: str) -> "TurnSpans":
+        """Begin a turn's span and make it current.
+
+        Args:
+            before: The conversation as it stands.
+            role: Who has the floor.
+            model: The agent's model; empty for code.
+        """
+        self.turn_now = TurnSpans(self, before, role, model)
+        return self.turn_now
+
+    def happened(self, events: Iterable[Event]) -> None:
+        """Take events at the moment they happen, for the turn that is going on."""
+        if self.turn_now is not None:
+            now = time_ns()
+            self.turn_now.moments += [(now, event) for event in events]
+
+    def end(self, conversation: Conversation, *, head: str, count: int) -> None:
+        """Mark that the conversation is closed.
+
+        Args:
+            conversation: As it ended.
+            head: Head of the transcript's hash chain.
+            count: Records in it.
+        """
+        now, outcome = time_ns(), conversation.outcome
+        bad = outcome is not None and outcome.kind in _BAD_ENDS
+        attributes: dict[str, Any] = {
+            **self.common,
+            names.OI_KIND: names.OI_CHAIN,
+            names.STATE_FINAL: conversation.position,
+            names.TURNS: self.turns,
+            names.MESSAGES: conversation.n,
+            names.REPAIRS: conversation.spent,
+            names.REJECTIONS: self.rejections,
+            names.DURATION: (now - self._begun) / 1e9,
+            names.AUDIT_HEAD: head if head.startswith("sha256:") else f"sha256:{head}",
+            names.AUDIT_COUNT: count,
+        }
+        if outcome is not None:
+            attributes |= {names.OUTCOME: outcome.kind.value, names.OUTCOME_NAME: outcome.name}
+            if bad:
+                attributes[names.ERROR_TYPE] = outcome.kind.value
+        links = [(self.opening, {names.LINK_RELATION: "opened"})]
+        if self.latest is not self.opening:
+            links.append((self.latest, {names.LINK_RELATION: "follows"}))
+        marker = self.tracer.open(
+            f"{names.CLOSE_CONVERSATION} {self.protocol.name}",
+            attributes,
+            start=now,
+            links=links,
+            under=self.under,
+        )
+        marker.end(at=time_ns(), error=outcome.kind.value if bad and outcome is not None else None)
+
+    def follow_repairs(self, event: Event) -> None:
+        """Keep up with which repair is going on."""
+        match event:
+            case RepairOpened(about=about, kind=kind):
+                depth = self.repairs[about] = self.repairs.get(about, 0) + 1
+                self.repair = _Repair(f"rep-{sum(self.repairs.values())}", about, kind, depth)
+            case RepairClosed() | Ended():
+                self.repair = None
+            case _:
+                pass
+
+
+class TurnSpans:
+    """The spans of one turn."""
+
+    def __init__(self, talk: ConversationSpans, before: Conversation, role: str, model: str) -> None:
+        self._talk = talk
+        self._before = before
+        self._role = role
+        self._begun = time_ns()
+        self.moments: list[tuple[int, Event]] = []
+        agent = talk.agent(role)
+        talk.turns += 1
+        index = talk.indexes[role] = talk.indexes.get(role, 0) + 1
+        self._state = _place(before)
+        self._common = {
+            **talk.common,
+            names.GENAI_AGENT: agent,
+            names.ROLE: role,
+            names.TURN_INDEX: index,
+        }
+        self._heard = talk.inbox.pop(role, [])
+        self._repair = talk.repair
+        trigger, links = self._trigger()
+        attributes: dict[str, Any] = {
+            **self._common,
+            names.GENAI_OPERATION: names.INVOKE_AGENT,
+            names.OI_KIND: names.OI_AGENT,
+            names.OI_NODE: agent,
+            names.AGENT_KIND: "llm" if model else "rule",
+            names.TURN_ID: f"{talk.id}/{talk.turns}",
+            names.TURN_TRIGGER: trigger,
+            names.STATE_BEFORE: self._state,
+        }
+        self._root: OpenSpan = talk.tracer.open(
+            f"{names.INVOKE_AGENT} {agent}", attributes, start=self._begun, links=links, under=talk.under
+        )
+        self._steps = Steps(self._root, self._common, talk.content, talk.tracer.sink)
+        talk.timed_out = None
+        if self._root.is_recording:
+            for parcel in self._heard:
+                self._receive(parcel)
+        self._root.enter()
+
+    def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
+        """Take a step from the journal, as it happens."""
+        self._steps.step(kind, data, body)
+
+    def end(
+        self, after: Conversation, events: Sequence[Event] = (), error: BaseException | None = None
+    ) -> None:
+        """End the turn's span, and draw what happened in it.
+
+        Args:
+            after: The conversation as it stands now.
+            events: What happened, where `ConversationSpans.happened` was not told.
+            error: What the turn failed with.
+        """
+        self._root.leave()
+        talk, now = self._talk, time_ns()
+        talk.turn_now = None
+        moments = self.moments or [(now, event) for event in events]
+        repair = self._repair
+        for _, event in moments:
+            talk.follow_repairs(event)
+            repair = repair or talk.repair
+            talk.rejections += isinstance(event, Refused)
+        sent = self._draw(moments, after, now, error)
+        talk.latest = self._root.place
+        if self._root.is_recording:
+            outcome, wrong = _outcome([event for _, event in moments], error)
+            attributes: dict[str, Any] = {
+                names.TURN_OUTCOME: outcome,
+                names.STATE_AFTER: _place(after),
+                names.OI_OUTPUT: sent.spoken if sent else f"({outcome})",
+                names.OI_OUTPUT_TYPE: "text/plain",
+                **self._input(),
+                **(repair.attributes if repair else {}),
+            }
+            if sent is not None:
+                if sent.message.in_reply_to:
+                    attributes[names.IN_REPLY_TO] = sent.message.in_reply_to
+                if talk.content.is_full:
+                    attributes[names.GENAI_OUTPUT_MESSAGES] = self._messages("assistant", [sent])
+            if wrong is not None:
+                attributes[names.ERROR_TYPE] = wrong
+                if isinstance(error, AgentcommError):
+                    attributes[names.ERROR_CODE] = error.code
+            self._root.end(attributes, at=time_ns(), error=wrong and self._why(wrong, error))
+        else:
+            self._root.end(at=now)
+
+    def _why(self, wrong: str, error: BaseException | None) -> str:
+        content = self._talk.content
+        return content.text("error", str(error)) if error is not None and content.is_full else wrong
+
+    def _trigger(self) -> tuple[str, list[tuple[Any, "Attributes"]]]:
+        """Return why the turn came about, and the spans it follows from."""
+        talk = self._talk
+        relation = "repair_of" if talk.repair is not None else "trigger"
+        links: list[tuple[Any, Attributes]] = [
+            (parcel.place, {names.MESSAGING_ID: parcel.message.id, names.LINK_RELATION: relation})
+            for parcel in self._heard
+        ]
+        if talk.timed_out is not None:
+            return "timer", [*links, (talk.timed_out, {names.LINK_RELATION: "timer"})]
+        if links:
+            return "message", links
+        if talk.turns == 1:
+            return "goal", [(talk.opening, {names.LINK_RELATION: "opened"})]
+        return "resume", [(talk.latest, {names.LINK_RELATION: "follows"})]
+
+    def _input(self) -> dict[str, Any]:
+        talk, heard = self._talk, self._heard
+        if not heard:
+            said = f"opens {talk.protocol.name}" if talk.turns == 1 else "has the floor"
+            return {names.OI_INPUT: f"({said})", names.OI_INPUT_TYPE: "text/plain"}
+        found: dict[str, Any] = {
+            names.OI_INPUT: "\n".join(parcel.heard for parcel in heard),
+            names.OI_INPUT_TYPE: "text/plain",
+            names.OI_PARENT_NODE: talk.agent(heard[-1].message.sender),
+            names.TRIGGER_IDS: [parcel.message.id for parcel in heard],
+        }
+        if talk.content.is_full:
+            found[names.GENAI_INPUT_MESSAGES] = self._messages("user", heard)
+        return found
+
+    def _messages(self, role: str, parcels: Sequence[Parcel]) -> str:
+        return self._talk.content.data(
+            "message",
+            [
+                {
+                    "role": role,
+                    "name": self._talk.agent(parcel.message.sender),
+                    "parts": [{"type": "text", "content": str(parcel.message)}],
+                }
+                for parcel in parcels
+            ],
+        )
+
+    def _receive(self, parcel: Parcel) -> None:
+        self._root.draw(
+            f"{names.RECEIVE} {parcel.message.act}",
+            {
+                **self._common,
+                **parcel.attributes,
+                names.MESSAGING_OPERATION: names.RECEIVE,
+                names.MESSAGING_OPERATION_TYPE: "process",
+                names.MESSAGING_DESTINATION: self._talk.agent(self._role),
+                names.LATENCY: max(0, self._begun - parcel.at) / 1e9,
+            },
+            start=self._begun,
+            end=time_ns(),
+            kind="consumer",
+        )
+
+    def _draw(
+        self,
+        moments: Sequence[tuple[int, Event]],
+        after: Conversation,
+        now: int,
+        error: BaseException | None,
+    ) -> Parcel | None:
+        """Draw the steps that the events tell of; return the message that was sent."""
+        events = [event for _, event in moments]
+        sent: Parcel | None = None
+        expired = next((event for event in events if isinstance(event, Expired)), None)
+        if expired is not None:
+            self._timeout(expired, now)
+        if self._root.is_recording:
+            self._steps.close(now, "timeout" if expired else _type(error) if error else "no_result")
+        for at, event in moments:
+            if isinstance(event, Heard):
+                sent = self._sent(event, after, at)
+            elif self._root.is_recording:
+                self._event(event, at, events, sent)
+        return sent
+
+    def _sent(self, event: Heard, after: Conversation, at: int) -> Parcel:
+        """Draw a message that counts: the transition it makes, and its way out."""
+        talk, message, root = self._talk, event.message, self._root
+        parcel = Parcel(talk, message, root.place, at)
+        if root.is_recording:
+            self._moved(message.act, self._state, _place(after), at, message.id)
+            attributes = {
+                **self._common,
+                **parcel.attributes,
+                names.MESSAGING_OPERATION: names.SEND,
+                names.MESSAGING_OPERATION_TYPE: names.SEND,
+            }
+            if len(message.receivers) == 1:
+                attributes[names.MESSAGING_DESTINATION] = talk.agent(message.receivers[0])
+            parcel.place = root.draw(
+                f"{names.SEND} {message.act}", attributes, start=at, end=at, kind="producer"
+            )
+        for role in message.receivers:
+            talk.inbox.setdefault(role, []).append(parcel)
+        return parcel
+
+    def _timeout(self, event: Expired, now: int) -> None:
+        """Draw a deadline that passed: a root of its own, linked to the turn that waited and what it had heard."""
+        talk, before = self._talk, self._before
+        kind = "reply" if event.state else "conversation"
+        state = before.protocol.states.get(event.state)
+        limit = state.within if state else before.whole if not event.state else None
+        attributes: dict[str, Any] = {
+            **self._common,
+            names.OI_KIND: names.OI_CHAIN,
+            names.ERROR_TYPE: "timeout",
+            names.TIMEOUT_KIND: kind,
+            names.TIMEOUT_WAITED: (now - self._begun) / 1e9,
+            names.TIMEOUT_AWAITING: [move.label for move in legal(before)],
+            names.STATE_FROM: event.state or self._state,
+            names.STATE_TO: event.next,
+        }
+        if limit is not None:
+            attributes[names.TIMEOUT_LIMIT] = limit
+        links: list[tuple[Any, Attributes]] = [(self._root.place, {names.LINK_RELATION: "waited"})]
+        for parcel in self._heard[-1:]:
+            attributes[names.MESSAGING_ID] = parcel.message.id
+            relation = {names.MESSAGING_ID: parcel.message.id, names.LINK_RELATION: "awaited"}
+            links.append((parcel.place, relation))
+        span = talk.tracer.open(
+            f"{names.TIMEOUT} {event.state or kind}",
+            attributes,
+            start=self._begun,
+            links=links,
+            under=talk.under,
+        )
+        span.end(at=now, error="timeout")
+        talk.timed_out = span.place
+
+
+def _place(conversation: Conversation) -> str:
+    frame = conversation.frame
+    return f"{frame.overlay}/{frame.position}" if frame else conversation.position
+
+
+def _outcome(events: Sequence[Event], error: BaseException | None) -> tuple[str, str | None]:
+    """Return how a turn came out, and its error's type if it failed as a whole."""
+    if isinstance(error, asyncio.CancelledError):
+        return "closed", None
+    if error is not None:
+        return "failed", _type(error)
+    spent = any(isinstance(event, Refused) and not event.left for event in events)
+    if any(isinstance(event, Heard) for event in events):
+        return ("refused" if spent else "sent"), None
+    if any(isinstance(event, Expired) for event in events):
+        return "silent", None
+    if spent:
+        return "failed", "illegal_move"
+    return "closed", None
+
+
+def _type(error: BaseException) -> str:
+    match error:
+        case asyncio.CancelledError():
+            return "cancelled"
+        case IllegalMove():
+            return "illegal_move"
+        case ContextOverflow():
+            return "context_overflow"
+        case ModelTimeout():
+            return "timeout"
+        case ModelUnavailable() | ModelRefused() | ModelBroken():
+            return "model_error"
+        case _:
+            return type(error).__qualname__

@@ -100,6 +100,10 @@ def test_megabytes_are_told_while_they_arrive(monkeypatch: pytest.MonkeyPatch) -
             "import sys; sys.exit('WARNING: retrying\\nERROR: Could not find a version\\nERROR: No matching')",
             "Could not find a version",
         ),
+        (
+            "import sys; sys.exit(\"WARNING: Retrying after connection broken by 'X'\\nERROR: No matching\")",
+            "the package index cannot be reached: offline, or a proxy is missing",
+        ),
         ("import sys; sys.exit(1)", "pip gave no reason"),
         ("", "pip gave no reason"),
     ],

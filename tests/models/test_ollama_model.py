@@ -241,11 +241,19 @@ async def test_a_schema_that_is_refused_is_reduced_once() -> None:
 
 
 async def test_a_schema_that_is_refused_twice_is_told_unwrapped() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}}
     async with FakeOllama([bad_schema()], repeat=True) as server:
         with pytest.raises(ModelRefused) as caught:
-            await ask(server)
+            await ask(server, request(schema=schema))
         assert caught.value.why.startswith("Field 'json_schema'")
         assert len(server.chats) == 2
+
+
+async def test_a_schema_that_cannot_be_reduced_is_not_sent_twice() -> None:
+    async with FakeOllama([bad_schema()], repeat=True) as server:
+        with pytest.raises(ModelRefused, match="cannot use the schema"):
+            await ask(server)
+        assert len(server.chats) == 1
 
 
 async def test_a_prompt_shortened_in_silence_is_noticed() -> None:

@@ -1,0 +1,75 @@
+"""Find examples: in the checkout, else in the package."""
+
+import importlib.util
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+from agentcomm.errors import InputError, UsageError
+
+__all__ = ("Example", "example_names", "find_example", "find_protocol")
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def _folder() -> Path:
+    checkout = _PACKAGE.parent
+    if (checkout / "examples").is_dir() and (checkout / "pyproject.toml").is_file():
+        return checkout / "examples"
+    return _PACKAGE / "_shipped" / "examples"
+
+
+def example_names() -> tuple[str, ...]:
+    """Return the names of the examples."""
+    return tuple(sorted(path.parent.name for path in _folder().glob("*/workflow.py")))
+
+
+class Example:
+    """An example on disk: `workflow.py`, `protocol.yaml` and `replies.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.protocol = folder / "protocol.yaml"
+        self.replies = folder / "replies.json"
+
+    def module(self) -> ModuleType:
+        """Import its workflow."""
+        sys.path.insert(0, str(self.folder))
+        name = f"agentcomm_example_{self.name.replace('-', '_')}"
+        spec = importlib.util.spec_from_file_location(name, self.folder / "workflow.py")
+        if spec is None or spec.loader is None:  # pragma: no cover
+            raise InputError("the example has no workflow", where=str(self.folder), fix="take an intact copy")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+
+def find_example(name: str) -> Example | None:
+    """Return the example of that name, or None."""
+    return Example(_folder() / name) if name in example_names() else None
+
+
+def find_protocol(name: str) -> Path:
+    """Return the file of an example's, the library's or a user's protocol.
+
+    Raises:
+        UsageError: If there is none of that name.
+    """
+    from agentcomm.protocol.library import find, names
+
+    example = find_example(name)
+    if example is not None:
+        return example.protocol
+    try:
+        return find(name)
+    except UsageError:
+        known = (*example_names(), *names(), *names(overlays=True))
+        close = get_close_matches(name, known, 1)
+        raise UsageError(
+            f"there is no protocol, example or file {name!r}",
+            why=f"examples: {', '.join(example_names())}; protocols: {', '.join(names())}",
+            fix=f"did you mean {close[0]!r}?" if close else "name one of these, or a file ending in .yaml",
+        ) from None

@@ -1,0 +1,104 @@
+"""The command line: words on a terminal.
+
+Exit codes: 0 all is well; 1 findings, a difference or a damaged record; 2 wrong use; 3 the conversation ended otherwise than
+well; 4 something outside failed; 70 we failed; 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from agentcomm.errors import AgentcommError, EdgeError, InternalError, ProtocolError, RecordError, UsageError
+
+__all__ = ("EXIT_ENDED", "EXIT_FINDINGS", "EXIT_OUTSIDE", "EXIT_STOPPED", "EXIT_US", "EXIT_USAGE", "main")
+
+EXIT_FINDINGS = 1
+EXIT_USAGE = 2
+EXIT_ENDED = 3
+EXIT_OUTSIDE = 4
+EXIT_US = 70
+EXIT_STOPPED = 130
+
+EPILOG = """\
+exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation did not end well;
+4 something outside failed; 70 our fault; 130 stopped by Ctrl-C
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    from agentcomm.cli import check, doctor, replay, run, show, trace
+
+    parser = argparse.ArgumentParser(
+        prog="agentcomm",
+        description="Conversations between agents that work in production.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for module in (run, check, show, trace, replay, doctor):
+        module.add_to(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    try:
+        return _main(arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    from agentcomm.cli.words import fault
+
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.version:
+        from agentcomm import __version__
+
+        print(f"agentcomm {__version__}")
+        return 0
+    if options.command is None:
+        parser.print_help()
+        return EXIT_USAGE
+    try:
+        code = options.call(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        return EXIT_STOPPED
+    except ProtocolError as error:
+        fault(str(error))
+        return EXIT_FINDINGS
+    except RecordError as error:
+        fault(str(error))
+        return EXIT_FINDINGS
+    except UsageError as error:
+        fault(str(error))
+        return EXIT_USAGE
+    except EdgeError as error:
+        fault(str(error))
+        return EXIT_OUTSIDE
+    except InternalError as error:
+        fault(str(error))
+        return EXIT_US
+    except AgentcommError as error:  # pragma: no cover  (the families above are all there are)
+        fault(str(error))
+        return EXIT_US
+    except Exception as error:
+        if os.environ.get("AGENTCOMM_DEBUG"):
+            raise
+        name = type(error).__name__
+        fault(
+            f"X900 {name}: {error}\n  why  this should not happen\n  fix  please report it; AGENTCOMM_DEBUG=1 shows where"
+        )
+        return EXIT_US
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""`agentcomm replay`: hold a recorded conversation again; no model is called."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from agentcomm.cli.words import print_json, style
+
+__all__ = ("add_to",)
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "replay", help="fold a transcript through the core again; exit 1 if anything differs"
+    )
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="a transcript; without it the newest in ./transcripts"
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(call=replay_file)
+
+
+def replay_file(options: argparse.Namespace) -> int:
+    """Replay a transcript; returns 1 if anything differs."""
+    from agentcomm.cli.trace import newest
+    from agentcomm.runtime.replay import read_transcript, replay
+
+    path = Path(options.file) if options.file else newest()
+    transcript = read_transcript(path)
+    found = replay(transcript)
+    outcome = found.conversation.outcome
+    name = outcome.name if outcome else f"open, in {found.conversation.position!r}"
+    if options.json:
+        print_json(
+            {
+                "same": found.same,
+                "difference": found.first_difference or None,
+                "outcome": outcome.name if outcome else None,
+                "state": found.state_hash,
+                "sealed": transcript.seal is not None,
+            }
+        )
+        return int(not found.same)
+    colour = style()
+    inputs = sum(record.kind == "input" for record in transcript.records)
+    if found.same:
+        print(f"{colour('good', 'the same')}: {name} after {inputs} inputs, state {found.state_hash}")
+        if transcript.seal is None:
+            print("the transcript is not sealed: its end may be missing")
+        return 0
+    print(f"{colour('bad', 'different')}: {found.first_difference}; now {name}, state {found.state_hash}")
+    return 1

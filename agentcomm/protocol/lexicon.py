@@ -1,0 +1,174 @@
+"""What may be said in a protocol: acts, with their content, stakes and grounding resolved."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from agentcomm.acts.content import Content, FieldType
+from agentcomm.acts.performative import Performative
+from agentcomm.protocol.conditions import ConditionReader
+from agentcomm.protocol.fields import TypeReader
+from agentcomm.protocol.findings import Report, near
+from agentcomm.protocol.graph import Act, Criterion, Mark, Ref, Stakes
+from agentcomm.protocol.shape import Word
+from agentcomm.protocol.spec import ACT_KEYS, ActSpec, GroundingSpec, Spec
+
+__all__ = ("Lexicon",)
+
+_CRITERIA = tuple(Criterion)
+_LATER_CRITERIA = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
+
+
+@dataclass(slots=True)
+class Lexicon:
+    """Compiles the acts of a document, and says what is not known."""
+
+    spec: Spec
+    report: Report
+    marks: dict[str, Mark]
+    fields: dict[str, Mapping[str, FieldType]] = field(default_factory=dict[str, Mapping[str, FieldType]])
+    """Of each act, by its label."""
+    _registered: dict[str, type[Content] | None] = field(default_factory=dict[str, type[Content] | None])
+
+    def acts(self, reader: TypeReader) -> dict[str, Act]:
+        """Return the acts by label, in the file's order."""
+        for spec in self.spec.acts:
+            self.marks[f"acts.{spec.label}"] = spec.label.at
+            self._read_content(spec, reader)
+        conditions = self.conditions()
+        grounding = {item.label.text: item for item in self.spec.grounding}
+        for item in self.spec.grounding:
+            self.marks[f"grounding.{item.label}"] = item.label.at
+            if item.label.text not in self.fields:
+                self.unknown(item.label, "an act", self.fields, why="`grounding` says how an act is grounded")
+        return {
+            spec.label.text: self._act(spec, grounding.get(spec.label.text), conditions)
+            for spec in self.spec.acts
+        }
+
+    def conditions(self) -> ConditionReader:
+        """Return a reader of conditions over these acts."""
+        return ConditionReader(self.report, self.fields, self.spec.overlay is not None)
+
+    def unknown(self, word: Word, what: str, known: Iterable[str], *, why: str = "") -> None:
+        """Add a finding about a name that stands for nothing."""
+        fix = near(word.text, known)
+        self.report.add("E102", "unknown_name", word.at, f"'{word}' is not {what}", why=why, fix=fix)
+
+    def later(self, feature: str, word: Word) -> None:
+        """Note a part of the language that this version does not have; it is reported once."""
+        self.spec.broken = True
+        if not any(found.code == "E190" and found.what.endswith(feature) for found in self.report.found):
+            self.report.add(
+                "E190",
+                "other",
+                word.at,
+                f"the language has this, this version does not: {feature}",
+                fix="write the protocol without it, or use a later version",
+            )
+
+    def stakes(self, word: Word) -> Stakes:
+        """Return a level of stakes."""
+        if word.text not in set(Stakes):
+            self.unknown(word, "a level of stakes", [str(item) for item in Stakes])
+            return Stakes.NORMAL
+        if word.text == Stakes.IRREVERSIBLE:
+            self.later("stakes `irreversible`", word)
+            return Stakes.NORMAL
+        return Stakes(word.text)
+
+    def _read_content(self, spec: ActSpec, reader: TypeReader) -> None:
+        label = spec.label.text
+        before = len(self.report.found)
+        if spec.content is None:
+            self.fields[label], self._registered[label] = {}, None
+        else:
+            self.fields[label], self._registered[label] = reader.content(spec.content, label)
+        if spec.looks_long and len(self.report.found) > before:
+            first = self.report.found[before]
+            long = f"for the long form ({', '.join(ACT_KEYS)}) add `act:` or `content:`"
+            self.report.found[before:] = [replace(first, fix=long)]
+
+    def _act(self, spec: ActSpec, grounding: GroundingSpec | None, conditions: ConditionReader) -> Act:
+        label = spec.label.text
+        stakes = self.stakes(spec.stakes) if spec.stakes else Stakes.NORMAL
+        critical = self._own_fields(spec.critical, label, "critical")
+        criterion, readback = Criterion.DELIVERED, ()
+        repeats: dict[str, Ref] = {}
+        if grounding:
+            criterion = self._criterion(grounding)
+            if grounding.readback is not None:
+                criterion = _stronger(criterion, Criterion.READBACK)
+                readback = self._own_fields(grounding.readback, label, "read back")
+            for name, target in grounding.repeats:
+                if ref := conditions.repeat(name, target, label):
+                    repeats[name.text] = ref
+        critical = critical or readback
+        if stakes is Stakes.HIGH and critical:
+            criterion = _stronger(criterion, Criterion.READBACK)
+            readback = tuple(dict.fromkeys((*readback, *critical)))
+        elif criterion is Criterion.READBACK and not readback:
+            readback = critical
+        if spec.discharges:
+            self.marks[f"acts.{label}.discharges"] = spec.discharges.at
+            if spec.discharges.text not in self.fields:
+                self.unknown(spec.discharges, "an act", self.fields)
+        return Act(
+            label=label,
+            performative=self._performative(spec),
+            fields=self.fields[label],
+            critical=critical,
+            stakes=stakes,
+            criterion=criterion,
+            readback=readback,
+            repeats=repeats,
+            when=conditions.all_of(spec.when, label),
+            discharges=spec.discharges.text if spec.discharges else "",
+            outlives=spec.outlives,
+            registered=self._registered[label],
+        )
+
+    def _performative(self, spec: ActSpec) -> Performative:
+        word = spec.performative or spec.label
+        if word.text in set(Performative):
+            return Performative(word.text)
+        hint = near(word.text, [str(item) for item in Performative])
+        if not spec.performative and not hint.startswith("did"):
+            hint = f"write `{word}: {{act: inform, content: ...}}`"
+        self.report.add(
+            "E104",
+            "unknown_name",
+            word.at,
+            f"'{word}' is not an act of the library",
+            why="" if spec.performative else "a label of one's own says which act it is",
+            fix=hint,
+        )
+        return Performative.INFORM
+
+    def _own_fields(self, words: tuple[Word, ...], label: str, what: str) -> tuple[str, ...]:
+        own = self.fields[label]
+        for word in words:
+            if word.text not in own:
+                self.report.add(
+                    "E602",
+                    "grounding",
+                    word.at,
+                    f"'{label}' has no field '{word}' that could be {what}",
+                    fix=near(word.text, own, otherwise=f"'{label}' carries nothing"),
+                )
+        return tuple(dict.fromkeys(word.text for word in words if word.text in own))
+
+    def _criterion(self, grounding: GroundingSpec) -> Criterion:
+        word = grounding.criterion
+        if word is None:
+            return Criterion.DELIVERED
+        if word.text not in set(Criterion):
+            self.unknown(word, "a criterion", [str(item) for item in Criterion])
+            return Criterion.DELIVERED
+        if word.text in _LATER_CRITERIA:
+            self.later(f"the criterion `{word}`", word)
+            return Criterion.DELIVERED
+        return Criterion(word.text)
+
+
+def _stronger(one: Criterion, other: Criterion) -> Criterion:
+    return max(one, other, key=_CRITERIA.index)

@@ -1,0 +1,110 @@
+"""The checks that look at one act or one state at a time: grounding, stakes, and how much there is to choose from."""
+
+from agentcomm.protocol.arcs import Arc, Ways, move_mark, steps
+from agentcomm.protocol.findings import NOWHERE, Report
+from agentcomm.protocol.graph import Act, Criterion, Mark, Move, Protocol, Stakes
+
+__all__ = ("MOST", "check_local")
+
+MOST = 7
+"""Critical fields in an act, and acts in a state: more are read back, and chosen, badly."""
+
+
+def check_local(protocol: Protocol, ways: Ways, report: Report) -> None:
+    """Add the findings about grounding (E601, E602) and size (W604)."""
+    if not any(
+        finding.code == "E602" for finding in report.found
+    ):  # a field misnamed there would be told twice
+        _check_stakes(protocol, report)
+    _check_last_words(protocol, ways, report)
+    _check_counts(protocol, report)
+
+
+def _check_stakes(protocol: Protocol, report: Report) -> None:
+    raised: dict[str, Move] = {}
+    """Moves that raise the stakes of an act, by its label."""
+    for state in protocol.states.values():
+        for move in state.moves.values():
+            if move.stakes is Stakes.HIGH:
+                raised.setdefault(move.label, move)
+    for label, act in protocol.acts.items():
+        at = protocol.marks.get(f"acts.{label}", NOWHERE)
+        if act.stakes is Stakes.HIGH and not act.critical:
+            _tell_uncritical(act, at, report)
+        elif label in raised and not act.critical:
+            _tell_uncritical(act, move_mark(protocol, raised[label]), report)
+        elif act.criterion is Criterion.READBACK and not act.readback:
+            report.add(
+                "E602",
+                "grounding",
+                protocol.marks.get(f"grounding.{label}", at),
+                f"nothing of '{label}' can be read back",
+                why="the criterion is `readback`, and no field is critical",
+                fix=f"write `{label}: {{readback: [{_some(act)}]}}`",
+            )
+    if protocol.limits.repairs == 0 and any(
+        act.criterion is Criterion.READBACK for act in protocol.acts.values()
+    ):
+        report.add(
+            "E602",
+            "grounding",
+            protocol.marks.get("limits.repairs", NOWHERE),
+            "values are read back, and there is no repair if they differ",
+            fix="write `repairs: 2`",
+        )
+
+
+def _tell_uncritical(act: Act, at: Mark, report: Report) -> None:
+    report.add(
+        "E602",
+        "grounding",
+        at,
+        f"the stakes of '{act.label}' are high, and nothing in it is critical",
+        why="high stakes are met by reading back the critical fields",
+        fix=f"add `critical: [{_some(act)}]` to the act",
+    )
+
+
+def _some(act: Act) -> str:
+    return ", ".join(act.fields) or "..."
+
+
+def _check_last_words(protocol: Protocol, ways: Ways, report: Report) -> None:
+    for state in protocol.states.values():
+        for move in state.moves.values():
+            end = next((place for place in (move.next, move.then) if place in protocol.outcomes), None)
+            if end is None or move.act.criterion is not Criterion.RELEVANT:
+                continue
+            before = ways.to(state.name)
+            report.add(
+                "E601",
+                "grounding",
+                move_mark(protocol, move),
+                f"'{move.label}' ends the conversation and can never be grounded",
+                why=f"its criterion is `relevant`, and no reply can come after '{end}'",
+                fix=f"write `{move.label}: delivered` or `{move.label}: readback` under `grounding`",
+                witness=steps([*before, Arc(state.name, end, "next", move)]),
+            )
+
+
+def _check_counts(protocol: Protocol, report: Report) -> None:
+    for label, act in protocol.acts.items():
+        if len(act.critical) > MOST:
+            report.add(
+                "W604",
+                "grounding",
+                protocol.marks.get(f"acts.{label}", NOWHERE),
+                f"'{label}' has {len(act.critical)} critical fields",
+                why=f"a read-back of more than {MOST} values goes wrong",
+                fix="split the message",
+            )
+    for name, state in protocol.states.items():
+        if len(state.moves) > MOST:
+            report.add(
+                "W604",
+                "other",
+                protocol.marks.get(f"states.{name}", NOWHERE),
+                f"in '{name}' there are {len(state.moves)} acts to choose from",
+                why=f"a choice among more than {MOST} is made badly",
+                fix="split the state",
+            )

@@ -1,0 +1,127 @@
+"""Decide how much of what was said reaches a span: redact, then show it, its hash, or nothing.
+
+Long texts are cut inside, so that what is left is still JSON: backends cut a long attribute blindly, and then show nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+__all__ = ("ATTRIBUTE_BYTES", "Content", "Level", "Redactor")
+
+Level = Literal["full", "hash", "none"]
+Redactor = Callable[[str, str], str]
+"""`(kind, text) -> text`; kinds are message, prompt, answer, tool and error."""
+
+ATTRIBUTE_BYTES = 8 * 1024
+"""Longest content of one attribute."""
+
+UNREADABLE = "[removed: a redactor failed]"
+ELLIPSIS = "…"
+
+
+class Content:
+    """What a span may show of what was said.
+
+    Args:
+        level: full, hash or none.
+        redactors: Applied in order to every text, before it is shown or hashed.
+    """
+
+    def __init__(self, level: Level = "hash", redactors: Sequence[Redactor] = ()) -> None:
+        self.level = level
+        self.redactors = tuple(redactors)
+
+    @property
+    def is_full(self) -> bool:
+        """Texts are shown."""
+        return self.level == "full"
+
+    @property
+    def is_hashed(self) -> bool:
+        """Hashes are shown, with or without the texts."""
+        return self.level != "none"
+
+    def text(self, kind: str, text: str) -> str:
+        """Return a redacted text, cut to what an attribute takes."""
+        return _cut(self._redact(kind, text), ATTRIBUTE_BYTES)
+
+    def data(self, kind: str, value: Any) -> str:
+        """Return redacted JSON data as JSON, its texts cut so that an attribute takes it."""
+        return fit(self._redact_all(kind, value) if self.redactors else value)
+
+    def digest(self, kind: str, value: Any) -> str:
+        """Return the `sha256:` of redacted JSON data, keys sorted; of a text, that of its bytes."""
+        value = self._redact_all(kind, value) if self.redactors else value
+        text = value if isinstance(value, str) else _dump(value, sort=True)
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+    def _redact(self, kind: str, text: str) -> str:
+        for redactor in self.redactors:
+            try:
+                text = redactor(kind, text)
+            except Exception:  # noqa: BLE001  (a redactor that fails must not let the text through, nor end the talk)
+                return UNREADABLE
+        return text
+
+    def _redact_all(self, kind: str, value: Any) -> Any:
+        match value:
+            case str():
+                return self._redact(kind, value)
+            case int() | float() if not isinstance(value, bool):
+                written = str(value)
+                shown = self._redact(kind, written)
+                return value if shown == written else shown
+            case Mapping():
+                entries = cast("Mapping[Any, Any]", value)
+                return {str(key): self._redact_all(kind, item) for key, item in entries.items()}
+            case list() | tuple():
+                return [self._redact_all(kind, item) for item in cast("Sequence[Any]", value)]
+            case _:
+                return value
+
+
+def fit(value: Any, limit: int = ATTRIBUTE_BYTES) -> str:
+    """Return JSON of at most `limit` bytes: long texts in it are cut, evenly and as little as needed."""
+    whole = _dump(value)
+    size = len(whole.encode())
+    if size <= limit:
+        return whole
+    share = limit
+    while share > 32:  # noqa: PLR2004  (shorter pieces tell nothing; then the head of the whole does)
+        share //= 2
+        cut = _dump(_shorten(value, share))
+        if len(cut.encode()) <= limit:
+            return cut
+    return _dump({"truncated": True, "chars": len(whole), "head": _cut(whole, limit // 4)})
+
+
+def _shorten(value: Any, share: int) -> Any:
+    match value:
+        case str():
+            return _cut(value, share)
+        case Mapping():
+            entries = cast("Mapping[Any, Any]", value)
+            made: dict[str, Any] = {str(key): _shorten(item, share) for key, item in entries.items()}
+            text = entries.get("content")
+            if "type" in entries and isinstance(text, str) and made["content"] != text:
+                made |= {"truncated": True, "chars": len(text)}
+            return made
+        case list() | tuple():
+            return [_shorten(item, share) for item in cast("Sequence[Any]", value)]
+        case _:
+            return value
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return at most `limit` bytes of a text, ending with its full length if it was cut."""
+    if len(text) <= limit // 4 or len(text.encode()) <= limit:
+        return text
+    note = f"{ELLIPSIS}[{len(text)} characters]"
+    room = max(0, limit - len(note.encode()))
+    return text.encode()[:room].decode(errors="ignore") + note
+
+
+def _dump(value: Any, *, sort: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=sort, separators=(",", ":"), default=str)

@@ -1,0 +1,167 @@
+"""Switch tracing on, for applications and the command line.
+
+A provider that the program has set is used and left as it is. Otherwise a private one is made: the global one stays free for
+the program.
+"""
+
+import atexit
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from agentcomm.errors import UsageError
+from agentcomm.tracing import names
+from agentcomm.tracing.content import Content, Level, Redactor
+from agentcomm.tracing.spans import activate, user_provider
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from agentcomm.tracing.export import CountedBatches
+    from agentcomm.tracing.tracer import Scope
+
+__all__ = ("FLUSH_SECONDS", "Tracing", "setup")
+
+FLUSH_SECONDS = 3.0
+"""Longest wait for a backend when the program ends."""
+
+VERSION = "0.1.0"
+
+
+class Tracing:
+    """Tracing that is switched on. Use it as a context manager, or call `shutdown` at the end."""
+
+    def __init__(self, where: str, provider: Any, batches: "CountedBatches | None", before: Any) -> None:
+        self.where = where
+        """Address or name of what gets the spans."""
+        self.provider = provider
+        self._batches = batches
+        self._before = before
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+
+    @property
+    def ended(self) -> int:
+        """Spans that were drawn; 0 if the program's own provider has them."""
+        return self._batches.counts.ended if self._batches else 0
+
+    @property
+    def lost(self) -> int:
+        """Spans that did not arrive: dropped, refused, or still waiting."""
+        return self._batches.counts.lost if self._batches else 0
+
+    def shutdown(self, timeout: float = FLUSH_SECONDS) -> int:
+        """Switch tracing off, flush, and return how many spans were lost.
+
+        Args:
+            timeout: Seconds to wait for the backend.
+        """
+        if not self._closed:
+            self._closed = True
+            atexit.unregister(self.shutdown)
+            activate(self._before)
+            if self._batches is not None:
+                self._batches.close(timeout)
+        return self.lost
+
+    def report(self) -> str:
+        """Return one line: what was sent where, and what was lost."""
+        if self._batches is None:
+            return f"traces: given to {self.where}"
+        counts = self._batches.counts
+        sent = f"traces: {counts.exported} of {counts.ended} spans sent to {self.where}"
+        if not self.lost:
+            return sent
+        if not self._closed and not counts.failed and not counts.overflowed:
+            return f"{sent}, {counts.waiting} waiting"
+        problem = f": {counts.problem}" if counts.problem else ""
+        return f"{sent}; {self.lost} lost{problem}"
+
+
+def setup(
+    endpoint: str | None = None,
+    *,
+    exporter: "SpanExporter | None" = None,
+    content: Level = "hash",
+    service_name: str = "agentcomm",
+    scope: "Scope" = "turn",
+    redactors: Sequence[Redactor] = (),
+) -> Tracing:
+    """Switch tracing on for this process.
+
+    If the program has set a tracer provider, spans go there and `endpoint` and `exporter` are not used; the report says so.
+
+    Args:
+        endpoint: Where to send, by OTLP over HTTP: `http://host:4318` or a full URL. Without it and without an exporter,
+            what the OTEL_EXPORTER_OTLP_* variables say.
+        exporter: A span exporter of your own, instead of an endpoint.
+        content: What spans show of what was said: full, hash or none.
+        service_name: `service.name` of the resource.
+        scope: `turn` makes each turn a trace; `conversation` keeps a short conversation in one.
+        redactors: `(kind, text) -> text`, applied before anything is shown or hashed.
+
+    Raises:
+        UsageError: If the arguments do not fit, or the OTLP exporter is not installed.
+    """
+    _check(endpoint, exporter, content, scope)
+    from agentcomm.tracing.tracer import Tracer
+
+    policy = Content(content, redactors)
+    theirs = user_provider()
+    if theirs is not None:
+        given = endpoint or (type(exporter).__name__ if exporter else "")
+        where = f"the provider that this program has set{f' ({given} is not used)' if given else ''}"
+        return Tracing(where, theirs, None, activate(Tracer(theirs, content=policy, scope=scope)))
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from agentcomm.tracing.export import CountedBatches, otlp_exporter, traces_url
+
+    if exporter is None:
+        url = traces_url(endpoint) if endpoint else _url_from_environment()
+        exporter, where, sink = otlp_exporter(url), url, f"otlp:{url.split('/')[2].rpartition('@')[2]}"
+    else:
+        where = sink = type(exporter).__name__
+    batches = CountedBatches(exporter)
+    resource = Resource.create(
+        {
+            names.SERVICE_NAME: service_name,
+            names.SERVICE_VERSION: VERSION,
+            names.SERVICE_INSTANCE_ID: str(uuid.uuid4()),
+        }
+    )
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(batches)
+    tracing = Tracing(
+        where, provider, batches, activate(Tracer(provider, content=policy, scope=scope, sink=sink))
+    )
+    atexit.register(tracing.shutdown)
+    return tracing
+
+
+def _check(endpoint: str | None, exporter: Any, content: str, scope: str) -> None:
+    if endpoint is not None and exporter is not None:
+        raise UsageError("both an endpoint and an exporter are given", fix="pass one of the two", code="U503")
+    for name, value, known in (
+        ("content", content, ("full", "hash", "none")),
+        ("scope", scope, ("turn", "conversation")),
+    ):
+        if value not in known:
+            raise UsageError(
+                f"{name}={value!r} is unknown", fix=f"use one of {', '.join(known)}", code="U504"
+            )
+
+
+def _url_from_environment() -> str:
+    import os
+
+    full = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    if full:
+        return full
+    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+    return f"{base.rstrip('/')}/v1/traces"

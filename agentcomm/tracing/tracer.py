@@ -1,0 +1,167 @@
+"""Draw spans with the OpenTelemetry API: turns that are open for a while, and steps drawn once they are over.
+
+Knows nothing about dialogue: names, attributes and times are given. Times are nanoseconds since the epoch.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextvars import Token
+from typing import Any, Literal
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TracerProvider,
+    get_current_span,
+    set_span_in_context,
+)
+
+from agentcomm.tracing.content import Content
+
+__all__ = ("Attributes", "Kind", "OpenSpan", "Scope", "Tracer")
+
+Attributes = Mapping[str, Any]
+Kind = Literal["internal", "client", "producer", "consumer"]
+Scope = Literal["turn", "conversation"]
+"""Whether each turn is a trace of its own, or a whole conversation is one."""
+
+VERSION = "0.1.0"
+
+_KINDS: dict[Kind, SpanKind] = {
+    "internal": SpanKind.INTERNAL,
+    "client": SpanKind.CLIENT,
+    "producer": SpanKind.PRODUCER,
+    "consumer": SpanKind.CONSUMER,
+}
+
+
+class Tracer:
+    """Draws spans with one provider.
+
+    Args:
+        provider: Where spans go.
+        content: How much of what was said they show.
+        scope: Whether a turn or a conversation is one trace.
+        sink: What the records of prompts call this destination.
+    """
+
+    def __init__(
+        self, provider: TracerProvider, *, content: Content, scope: Scope = "turn", sink: str = "otel"
+    ) -> None:
+        self.content = content
+        self.scope = scope
+        self.sink = sink
+        self._tracer = provider.get_tracer("agentcomm", VERSION)
+
+    def open(
+        self,
+        name: str,
+        attributes: Attributes,
+        *,
+        start: int,
+        links: Sequence[tuple[SpanContext, Attributes]] = (),
+        under: SpanContext | None = None,
+    ) -> "OpenSpan":
+        """Start a root span; it begins a new trace, whatever is current, unless it is put `under` another span.
+
+        Args:
+            name: Name of low cardinality.
+            attributes: All that is known; samplers see only these.
+            start: When it began.
+            links: Spans it follows from.
+            under: Its parent.
+        """
+        parent = Context() if under is None else set_span_in_context(_ended(under), Context())
+        span = self._tracer.start_span(
+            name,
+            parent,
+            attributes=attributes,
+            links=[Link(place, known) for place, known in links],
+            start_time=start,
+        )
+        return OpenSpan(self._tracer, span)
+
+    @staticmethod
+    def ambient() -> SpanContext | None:
+        """Return the place of the span that is current in the caller's program, or None."""
+        place = get_current_span().get_span_context()
+        return place if place.is_valid else None
+
+
+class OpenSpan:
+    """A span that is open while something happens, and under which steps are drawn."""
+
+    def __init__(self, tracer: Any, span: Span) -> None:
+        self._tracer = tracer
+        self._span = span
+        self._token: Token[Context] | None = None
+        self._within = set_span_in_context(span, Context())
+        self.is_recording = span.is_recording()
+
+    @property
+    def place(self) -> SpanContext:
+        """Where it is, for links."""
+        return self._span.get_span_context()
+
+    def enter(self) -> None:
+        """Make it current, so that spans of the caller's own nest under it."""
+        self._token = otel_context.attach(set_span_in_context(self._span))
+
+    def leave(self) -> None:
+        """Give back what was current before."""
+        if self._token is not None:
+            otel_context.detach(self._token)
+            self._token = None
+
+    def draw(
+        self,
+        name: str,
+        attributes: Attributes,
+        *,
+        start: int,
+        end: int,
+        kind: Kind = "internal",
+        error: str | None = None,
+    ) -> SpanContext:
+        """Draw a step that is over as a child, and return its place.
+
+        Args:
+            name: Name of low cardinality.
+            attributes: Everything about it.
+            start: When it began.
+            end: When it was over.
+            kind: Its kind.
+            error: What went wrong, if it did.
+        """
+        span = self._tracer.start_span(
+            name, self._within, kind=_KINDS[kind], attributes=attributes, start_time=start
+        )
+        if error is not None:
+            span.set_status(Status(StatusCode.ERROR, error))
+        span.end(end)
+        return span.get_span_context()
+
+    def end(self, attributes: Attributes | None = None, *, at: int, error: str | None = None) -> None:
+        """End it.
+
+        Args:
+            attributes: What is known only now.
+            at: When it was over.
+            error: What went wrong, if it did.
+        """
+        if attributes:
+            self._span.set_attributes(attributes)
+        if error is not None:
+            self._span.set_status(Status(StatusCode.ERROR, error))
+        self._span.end(at)
+
+
+def _ended(place: SpanContext) -> Span:
+    from opentelemetry.trace import NonRecordingSpan
+
+    return NonRecordingSpan(place)

@@ -1,0 +1,107 @@
+"""A monitoring agent reads a real log and hands the incident over to the engineer on call.
+
+What can be counted is counted by code (`facts.py`), the model writes the words, and the handoff counts only once the engineer
+has read the critical fields back correctly. Run it with `agentcomm run incident-handoff`, or with your own log:
+`agentcomm run incident-handoff --input /var/log/nginx/error.log`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from facts import read_facts
+
+from agentcomm.acts.message import Message
+from agentcomm.agents.agent import Agent
+from agentcomm.agents.turn import Turn, Unspoken
+
+HERE = Path(__file__).parent
+LOG = HERE / "input" / "error.log"
+
+EXAMPLES = [
+    (
+        {
+            "host": "files-2",
+            "service": "sshd",
+            "first_seen": "2024-02-11T03:14:07",
+            "error_count": 58,
+            "severity": "high",
+            "most_frequent_error": "Failed password for root",
+        },
+        {
+            "situation": "sshd on files-2 reports 58 errors.",
+            "background": "The most frequent error is: Failed password for root",
+            "assessment": "Severity is high: Failed password for root",
+            "recommendation": "Look at sshd on files-2 and find the cause of: Failed password for root",
+        },
+    ),
+    (
+        {
+            "host": "mail.example",
+            "service": "postfix",
+            "first_seen": "2025-08-30T21:40:00+02:00",
+            "error_count": 7,
+            "severity": "normal",
+            "most_frequent_error": "connect to relay (113: No route to host)",
+        },
+        {
+            "situation": "postfix on mail.example reports 7 errors.",
+            "background": "The most frequent error is: connect to relay (113: No route to host)",
+            "assessment": "Severity is normal: connect to relay (113: No route to host)",
+            "recommendation": "Look at postfix on mail.example and find the cause of: connect to relay (113: No route to host)",
+        },
+    ),
+]
+"""Every word of an answer can be traced to its facts: a small model copies the pattern, and with it that habit."""
+
+
+def cast(model: Callable[[str], str]) -> dict[str, Agent]:
+    """Return who plays which role; `model(role)` gives the model of a role."""
+    monitor = Agent(
+        "monitor",
+        model=model("monitor"),
+        goal="Hand the incident over so that nothing is misunderstood.",
+        tools=[read_facts],
+        examples={"handoff": EXAMPLES},
+    )
+    oncall = Agent(
+        "oncall", model=model("oncall"), goal="Take over what you have understood, and nothing else."
+    )
+
+    @monitor.opens
+    async def hand_over(turn: Turn) -> Message | Unspoken:
+        facts = await turn.use(read_facts, path=turn.brief["log"], host=turn.brief.get("host", ""))
+        counted = ("host", "service", "first_seen", "error_count", "severity")
+        return await turn.fill(
+            "handoff",
+            known={name: getattr(facts, name) for name in counted},
+            facts={"most_frequent_error": facts.sample},
+        )
+
+    @oncall.on("handoff")
+    async def decide(turn: Turn) -> Message | Unspoken:
+        if turn.judges:
+            return await turn.fill()
+        if turn.ground["severity"] == "low":
+            return turn.say("decline", reason="severity is low: nobody is woken for that")
+        return turn.say("i-have-it")
+
+    return {"monitor": monitor, "oncall": oncall}
+
+
+def brief(source: Path | None) -> dict[str, Any]:
+    """Return what each role is told; `source` is the user's own log."""
+    return {"monitor": {"log": str(source or LOG)}}
+
+
+def embedded(role: str) -> str:
+    """Give every role the demo model."""
+    del role
+    return "embedded:"
+
+
+if __name__ == "__main__":
+    from agentcomm import enact_sync, load
+
+    result = enact_sync(load(HERE / "protocol.yaml"), cast=cast(embedded), brief=brief(None))
+    print(result)
