@@ -315,7 +315,7 @@ def to_plain(value: Any) -> Any:
         case timedelta():
             return format_duration(value)
         case datetime() | date():
-            return value.isoformat()
+            return value.isoformat().replace("+00:00", "Z")
         case Decimal():
             return str(value)
         case Mapping():

@@ -41,7 +41,10 @@ def rules_of(transcript: Transcript) -> Rules:
     if body == ERASED or not isinstance(body, dict):
         raise RecordError("the protocol was erased from the transcript", fix="read its events instead")
     texts = cast("dict[str, Any]", body)
-    overlays = {str(name): loads(str(text), path=f"{name} (in the transcript)") for name, text in texts["overlays"].items()}
+    overlays = {
+        str(name): loads(str(text), path=f"{name} (in the transcript)")
+        for name, text in texts["overlays"].items()
+    }
     return Rules(loads(str(texts["protocol"]), path="protocol (in the transcript)"), overlays)
 
 

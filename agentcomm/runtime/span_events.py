@@ -52,13 +52,17 @@ class EventSpans:
         self._last = 0
 
     def draw(
-        self, name: str, attributes: "Attributes", at: int, *, kind: "Kind" = "internal", error: str | None = None
+        self,
+        name: str,
+        attributes: "Attributes",
+        at: int,
+        *,
+        kind: "Kind" = "internal",
+        error: str | None = None,
     ) -> Any:
         """Draw a step that took no time, after those drawn before, and return its place."""
         self._last = at = max(at, self._last + STEP_NS)
-        return self._root.draw(
-            name, {**self._common, **attributes}, start=at, end=at, kind=kind, error=error
-        )
+        return self._root.draw(name, {**self._common, **attributes}, start=at, end=at, kind=kind, error=error)
 
     def event(self, event: Event, at: int, events: Sequence[Event], sent: str) -> None:
         """Draw what one event tells.
@@ -133,9 +137,7 @@ class EventSpans:
         if code != "duplicate":
             attributes[names.ERROR_TYPE] = kind
             error = content.text("error", reason) if content.is_full else code
-        self.draw(
-            f"{names.TRANSITION} {act if declared else UNKNOWN}", attributes, at, error=error
-        )
+        self.draw(f"{names.TRANSITION} {act if declared else UNKNOWN}", attributes, at, error=error)
 
     def _grounded(self, event: Grounded, at: int) -> None:
         first = event.evidence[0] if event.evidence else ""

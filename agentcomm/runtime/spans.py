@@ -6,27 +6,19 @@ open and current while its agent works, so that spans of the agent's own nest un
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from agentcomm.acts.content import to_plain
-from agentcomm.acts.message import Message, format_content
 from agentcomm.conversation.events import (
-    Duplicate,
     Ended,
     Event,
     Expired,
-    Grounded,
     Heard,
-    Late,
-    Moved,
     Refused,
     RepairClosed,
     RepairOpened,
-    TroubleFound,
 )
 from agentcomm.conversation.moves import legal
 from agentcomm.conversation.state import Conversation
@@ -40,6 +32,8 @@ from agentcomm.errors import (
     ModelUnavailable,
 )
 from agentcomm.protocol.graph import OutcomeClass, Protocol
+from agentcomm.runtime.span_events import EventSpans
+from agentcomm.runtime.span_message import Facts, Parcel
 from agentcomm.runtime.span_steps import Steps
 from agentcomm.tracing import names
 from agentcomm.tracing.spans import active
@@ -79,16 +73,7 @@ class ConversationSpans:
         self, tracer: "Tracer", protocol: Protocol, conversation: str, cast: Mapping[str, str]
     ) -> None:
         self.tracer = tracer
-        self.content = tracer.content
-        self.id = conversation
-        self.protocol = protocol
-        self.cast = dict(cast)
-        self.common: dict[str, Any] = {
-            names.GENAI_CONVERSATION: conversation,
-            names.OI_SESSION: conversation,
-            names.PROTOCOL: protocol.name,
-            names.PROTOCOL_VERSION: str(protocol.version),
-        }
+        self.facts = Facts(conversation, protocol, dict(cast), tracer.content)
         self.turn_now: TurnSpans | None = None
         self.inbox: dict[str, list[Parcel]] = {}
         self.indexes: dict[str, int] = {}
@@ -103,7 +88,7 @@ class ConversationSpans:
         opening = tracer.open(
             f"{names.OPEN_CONVERSATION} {protocol.name}",
             {
-                **self.common,
+                **self.facts.common,
                 names.OI_KIND: names.OI_CHAIN,
                 names.PROTOCOL_HASH: protocol.hash,
                 names.PARTICIPANTS: list(dict.fromkeys(cast.values())),
@@ -136,10 +121,6 @@ class ConversationSpans:
         """The parent of turns; None where each is a trace of its own."""
         return self.opening if self.tracer.scope == "conversation" else None
 
-    def agent(self, role: str) -> str:
-        """Return who plays a role."""
-        return self.cast.get(role, role)
-
     def turn(self, before: Conversation, role: str, model: str) -> "TurnSpans":
         """Begin a turn's span and make it current.
 
@@ -168,7 +149,7 @@ class ConversationSpans:
         now, outcome = time_ns(), conversation.outcome
         bad = outcome is not None and outcome.kind in _BAD_ENDS
         attributes: dict[str, Any] = {
-            **self.common,
+            **self.facts.common,
             names.OI_KIND: names.OI_CHAIN,
             names.STATE_FINAL: conversation.position,
             names.TURNS: self.turns,
@@ -187,7 +168,7 @@ class ConversationSpans:
         if self.latest is not self.opening:
             links.append((self.latest, {names.LINK_RELATION: "follows"}))
         marker = self.tracer.open(
-            f"{names.CLOSE_CONVERSATION} {self.protocol.name}",
+            f"{names.CLOSE_CONVERSATION} {self.facts.protocol.name}",
             attributes,
             start=now,
             links=links,
@@ -212,16 +193,17 @@ class TurnSpans:
 
     def __init__(self, talk: ConversationSpans, before: Conversation, role: str, model: str) -> None:
         self._talk = talk
+        self._facts = facts = talk.facts
         self._before = before
         self._role = role
         self._begun = time_ns()
         self.moments: list[tuple[int, Event]] = []
-        agent = talk.agent(role)
+        agent = facts.agent(role)
         talk.turns += 1
         index = talk.indexes[role] = talk.indexes.get(role, 0) + 1
         self._state = _place(before)
         self._common = {
-            **talk.common,
+            **facts.common,
             names.GENAI_AGENT: agent,
             names.ROLE: role,
             names.TURN_INDEX: index,
@@ -235,14 +217,15 @@ class TurnSpans:
             names.OI_KIND: names.OI_AGENT,
             names.OI_NODE: agent,
             names.AGENT_KIND: "llm" if model else "rule",
-            names.TURN_ID: f"{talk.id}/{talk.turns}",
+            names.TURN_ID: f"{facts.id}/{talk.turns}",
             names.TURN_TRIGGER: trigger,
             names.STATE_BEFORE: self._state,
         }
         self._root: OpenSpan = talk.tracer.open(
             f"{names.INVOKE_AGENT} {agent}", attributes, start=self._begun, links=links, under=talk.under
         )
-        self._steps = Steps(self._root, self._common, talk.content, talk.tracer.sink)
+        self._steps = Steps(self._root, self._common, facts.content, talk.tracer.sink)
+        self._marks = EventSpans(self._root, self._common, facts.content, before.rules, self._state)
         talk.timed_out = None
         if self._root.is_recording:
             for parcel in self._heard:
@@ -287,7 +270,7 @@ class TurnSpans:
             if sent is not None:
                 if sent.message.in_reply_to:
                     attributes[names.IN_REPLY_TO] = sent.message.in_reply_to
-                if talk.content.is_full:
+                if self._facts.content.is_full:
                     attributes[names.GENAI_OUTPUT_MESSAGES] = self._messages("assistant", [sent])
             if wrong is not None:
                 attributes[names.ERROR_TYPE] = wrong
@@ -298,7 +281,7 @@ class TurnSpans:
             self._root.end(at=now)
 
     def _why(self, wrong: str, error: BaseException | None) -> str:
-        content = self._talk.content
+        content = self._facts.content
         return content.text("error", str(error)) if error is not None and content.is_full else wrong
 
     def _trigger(self) -> tuple[str, list[tuple[Any, "Attributes"]]]:
@@ -320,25 +303,25 @@ class TurnSpans:
     def _input(self) -> dict[str, Any]:
         talk, heard = self._talk, self._heard
         if not heard:
-            said = f"opens {talk.protocol.name}" if talk.turns == 1 else "has the floor"
+            said = f"opens {self._facts.protocol.name}" if talk.turns == 1 else "has the floor"
             return {names.OI_INPUT: f"({said})", names.OI_INPUT_TYPE: "text/plain"}
         found: dict[str, Any] = {
             names.OI_INPUT: "\n".join(parcel.heard for parcel in heard),
             names.OI_INPUT_TYPE: "text/plain",
-            names.OI_PARENT_NODE: talk.agent(heard[-1].message.sender),
+            names.OI_PARENT_NODE: self._facts.agent(heard[-1].message.sender),
             names.TRIGGER_IDS: [parcel.message.id for parcel in heard],
         }
-        if talk.content.is_full:
+        if self._facts.content.is_full:
             found[names.GENAI_INPUT_MESSAGES] = self._messages("user", heard)
         return found
 
     def _messages(self, role: str, parcels: Sequence[Parcel]) -> str:
-        return self._talk.content.data(
+        return self._facts.content.data(
             "message",
             [
                 {
                     "role": role,
-                    "name": self._talk.agent(parcel.message.sender),
+                    "name": self._facts.agent(parcel.message.sender),
                     "parts": [{"type": "text", "content": str(parcel.message)}],
                 }
                 for parcel in parcels
@@ -353,7 +336,7 @@ class TurnSpans:
                 **parcel.attributes,
                 names.MESSAGING_OPERATION: names.RECEIVE,
                 names.MESSAGING_OPERATION_TYPE: "process",
-                names.MESSAGING_DESTINATION: self._talk.agent(self._role),
+                names.MESSAGING_DESTINATION: self._facts.agent(self._role),
                 names.LATENCY: max(0, self._begun - parcel.at) / 1e9,
             },
             start=self._begun,
@@ -380,28 +363,25 @@ class TurnSpans:
             if isinstance(event, Heard):
                 sent = self._sent(event, after, at)
             elif self._root.is_recording:
-                self._event(event, at, events, sent)
+                self._marks.event(event, at, events, sent.message.id if sent else "")
         return sent
 
     def _sent(self, event: Heard, after: Conversation, at: int) -> Parcel:
         """Draw a message that counts: the transition it makes, and its way out."""
-        talk, message, root = self._talk, event.message, self._root
-        parcel = Parcel(talk, message, root.place, at)
-        if root.is_recording:
-            self._moved(message.act, self._state, _place(after), at, message.id)
+        message, marks = event.message, self._marks
+        parcel = Parcel(self._facts, message, self._root.place, at)
+        if self._root.is_recording:
+            marks.moved(message.act, self._state, _place(after), at, message.id)
             attributes = {
-                **self._common,
                 **parcel.attributes,
                 names.MESSAGING_OPERATION: names.SEND,
                 names.MESSAGING_OPERATION_TYPE: names.SEND,
             }
             if len(message.receivers) == 1:
-                attributes[names.MESSAGING_DESTINATION] = talk.agent(message.receivers[0])
-            parcel.place = root.draw(
-                f"{names.SEND} {message.act}", attributes, start=at, end=at, kind="producer"
-            )
+                attributes[names.MESSAGING_DESTINATION] = self._facts.agent(message.receivers[0])
+            parcel.place = marks.draw(f"{names.SEND} {message.act}", attributes, at, kind="producer")
         for role in message.receivers:
-            talk.inbox.setdefault(role, []).append(parcel)
+            self._talk.inbox.setdefault(role, []).append(parcel)
         return parcel
 
     def _timeout(self, event: Expired, now: int) -> None:
