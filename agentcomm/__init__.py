@@ -5,6 +5,8 @@ Twelve names, loaded on first use. No module of ours imports this face; each imp
 
 from typing import TYPE_CHECKING, Any
 
+from agentcomm.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from agentcomm.acts.message import Message
     from agentcomm.agents.agent import Agent
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from agentcomm.runtime.replay import replay
     from agentcomm.runtime.result import Result
 
-__version__ = "0.1.0"
 
 __all__ = (
     "Agent",

@@ -41,14 +41,14 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 async def _examine() -> list[tuple[str, bool | None, str, str]]:
-    from agentcomm import __version__
     from agentcomm.cli.examples import example_names
     from agentcomm.models.fetch import demo_path
     from agentcomm.models.ollama import probe
     from agentcomm.protocol.library import names
+    from agentcomm.version import VERSION
 
     rows: list[tuple[str, bool | None, str, str]] = [
-        ("agentcomm", True, f"{__version__} on Python {platform.python_version()}, {sys.platform}", "")
+        ("agentcomm", True, f"{VERSION} on Python {platform.python_version()}, {sys.platform}", "")
     ]
     status = await probe()
     if status.running:

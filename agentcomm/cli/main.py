@@ -57,9 +57,9 @@ def _main(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.version:
-        from agentcomm import __version__
+        from agentcomm.version import VERSION
 
-        print(f"agentcomm {__version__}")
+        print(f"agentcomm {VERSION}")
         return 0
     if options.command is None:
         parser.print_help()

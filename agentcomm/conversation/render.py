@@ -74,12 +74,7 @@ class View:
                 fields = ", ".join(event.fields)
                 return [style("good", f"{'':8}grounded: {fields}")]
             case Refused():
-                legal = f"; legal: {', '.join(event.legal)}" if event.legal else ""
-                return [
-                    style(
-                        "bad", f"{'':8}refused: {self._name(event.role)} {event.act}: {event.reason}{legal}"
-                    )
-                ]
+                return [style("bad", f"{'':8}refused: {self._refusal(event)}")]
             case RepairOpened():
                 self._repairs += 1
                 return []
@@ -141,6 +136,12 @@ class View:
             return ["  ".join([head, *fields])]
         rows = _wrap(fields, length + 2, indent, self._width)
         return [head + rows[0], *rows[1:]]
+
+    def _refusal(self, event: Refused) -> str:
+        text = f"{self._name(event.role)} {event.act}".rstrip() + f": {event.reason}"
+        if event.code == "unexpected-act" and event.legal:
+            text += f"; may say {', '.join(line.partition('(')[0] for line in event.legal)}"
+        return text + (f" ({event.left} more {'try' if event.left == 1 else 'tries'})" if event.legal else "")
 
     def _fields(self, content: Any) -> list[str]:
         pairs = entries_of(content) or {}

@@ -13,9 +13,9 @@ from agentcomm.acts.content import Content, format_duration
 from agentcomm.protocol.arcs import Arc, Arcs, Ways, arcs_of, by_source, move_mark, steps, way
 from agentcomm.protocol.compile import Draft, draft
 from agentcomm.protocol.findings import NOWHERE, Finding, Report, TooMany, quoted
-from agentcomm.protocol.flow import check_flow
+from agentcomm.protocol.flow import check_exits, check_known, check_open, check_owners
 from agentcomm.protocol.graph import Mark, Move, Protocol, Ref
-from agentcomm.protocol.local import check_local
+from agentcomm.protocol.local import check_grounding, check_sizes
 from agentcomm.protocol.source import Source, read
 
 __all__ = ("Checked", "check", "examine")
@@ -86,12 +86,18 @@ class _GraphCheck:
         self._check_traps()
         if not self._check_cycles() and not self.draft.holes:
             self._check_bound()
-        self._check_deadlines()
         self._check_races()
         self._check_free_moves()
         self._check_roles()
-        check_local(self.protocol, self.ways, self.report)
-        check_flow(self.protocol, self.ways, self.report)
+        check_grounding(self.protocol, self.ways, self.report)
+        check_known(self.protocol, self.arcs, self.report)
+        check_owners(self.protocol, self.arcs, self.ways, self.report)
+        if not self.report.has_errors:  # a warning is often the shadow of an error
+            self._check_unused()
+            self._check_deadlines()
+            check_sizes(self.protocol, self.report)
+            check_exits(self.protocol, self.arcs, self.report)
+            check_open(self.protocol, self.arcs, self.ways, self.report)
 
     def _place(self, *path: str) -> Mark:
         return self.protocol.marks.get(".".join(path), NOWHERE)
@@ -107,7 +113,8 @@ class _GraphCheck:
         graph: nx.DiGraph[str] = nx.DiGraph((arc.source, arc.target) for arc in self.all_arcs)
         graph.add_nodes_from(self.protocol.states)
         self.reached = _closure(self.arcs, self.protocol.start)
-        if self.draft.holes & self.reached:
+        dead = {name for name, state in self.protocol.states.items() if not state.moves}
+        if (self.draft.holes | dead) & self.reached:  # what is missing there may lead to the rest
             return
         lost = [name for name in self.protocol.states if name not in self.reached]
         islands = nx.condensation(graph.subgraph(lost))
@@ -125,15 +132,25 @@ class _GraphCheck:
                 why=f"no move and no deadline leads there{f'; {after} more hang on it' if after else ''}",
                 fix="let a move lead there, or remove it",
             )
-        for name in self.protocol.outcomes:
-            if not graph.has_node(name) or not graph.in_degree(name):
-                self.report.add(
-                    "W201",
-                    "unreachable",
-                    self._place("outcomes", name),
-                    f"the outcome '{name}' is never reached",
-                    fix="let a move lead there, or remove it",
-                )
+
+    def _check_unused(self) -> None:
+        said = {name for state in self.protocol.states.values() for name in state.moves}
+        targets = {arc.target for arc in self.all_arcs}
+        unused = [
+            *(
+                (f"the act '{name}' is never said", f"acts.{name}")
+                for name in self.protocol.acts
+                if name not in said
+            ),
+            *((f"the type '{name}' is never used", f"types.{name}") for name in self.draft.unused_types),
+            *(
+                (f"the outcome '{name}' is never reached", f"outcomes.{name}")
+                for name in self.protocol.outcomes
+                if name not in targets and f"outcomes.{name}" in self.protocol.marks
+            ),
+        ]
+        for what, place in unused:
+            self.report.add("W201", "unreachable", self._place(place), what, fix="use it, or remove it")
 
     def _check_dead_ends(self) -> None:
         for name, state in self.protocol.states.items():

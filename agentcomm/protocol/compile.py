@@ -48,6 +48,8 @@ class Draft:
     """States with several speakers."""
     own_else: set[str] = field(default_factory=set[str])
     """States that say themselves where their deadline leads."""
+    unused_types: tuple[str, ...] = ()
+    """Named types that nothing refers to."""
     sound: bool = True
     """The graph is all there: what follows from it can be trusted."""
 
@@ -90,10 +92,10 @@ class _Compiler:
     holes: set[str] = field(default_factory=set[str])
     races: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     own_else: set[str] = field(default_factory=set[str])
-    said: set[str] = field(default_factory=set[str])
-    """Labels that some move uses."""
+    unheard: list[tuple[Word, tuple[str, ...]]] = field(default_factory=list[tuple[Word, tuple[str, ...]]])
+    """Moves that do not say who hears them, where that is not plain."""
     strangers: set[str] = field(default_factory=set[str])
-    """Labels that are not acts, already reported."""
+    """Labels and roles that stand for nothing, already reported."""
 
     def compile(self) -> Draft | None:
         spec = self.spec
@@ -102,6 +104,7 @@ class _Compiler:
             self.marks[f"roles.{role}"] = role.at
         self._outcomes()
         reader = TypeReader(self.report, spec.types, self.types)
+        reader.check_names()
         self.acts = self.lexicon.acts(reader)
         limits = self._limits()
         self._states(limits)
@@ -111,7 +114,7 @@ class _Compiler:
                     "E105", "no_final", spec.states_at, "there is no state", fix="write the first one"
                 )
             return None
-        if not self.outcomes and not self.report.has_errors:
+        if not spec.outcomes and not self.report.has_errors:
             self.report.add(
                 "E105",
                 "no_final",
@@ -132,7 +135,9 @@ class _Compiler:
                 fix="name who listens",
             )
             spec.broken = True
-        self._unused(reader)
+        self._tell_unheard()
+        unused = reader.unused()
+        self.marks.update((f"types.{entry.key}", entry.at) for entry in unused)
         protocol = Protocol(
             name=spec.name,
             version=spec.version,
@@ -152,14 +157,23 @@ class _Compiler:
             marks=self.marks,
         )
         protocol = replace(protocol, hash=document_hash(protocol))
-        return Draft(protocol, self.report, self.holes, self.races, self.own_else, not spec.broken)
+        return Draft(
+            protocol,
+            self.report,
+            self.holes,
+            self.races,
+            self.own_else,
+            tuple(entry.key for entry in unused),
+            sound=not spec.broken,
+        )
 
     # --- names ---
 
     def _role(self, word: Word, what: str) -> str:
         if word.text in self.roles:
             return word.text
-        if self.roles:
+        if self.roles and word.text not in self.strangers:
+            self.strangers.add(word.text)
             self.report.add(
                 "E102",
                 "unknown_role",
@@ -315,7 +329,6 @@ class _Compiler:
             act = Act(label, Performative.INFORM, {})
             own = ()
         else:
-            self.said.add(label)
             own = conditions.all_of(spec.when, label)
         return Move(
             state=state,
@@ -334,15 +347,16 @@ class _Compiler:
         others = tuple(role for role in self.roles if role != speaker)
         if spec.to is None:
             if len(others) > 1 and speaker in self.roles:
-                self.report.add(
-                    "E103",
-                    "role_not_informed",
-                    spec.label.at,
-                    f"who hears '{spec.label}'?",
-                    why=f"there are {len(self.roles)} roles, and the move does not say to whom it speaks",
-                    fix=f"add `to: {others[0]}` or `to: [{', '.join(others)}]`",
-                )
+                self.unheard.append((spec.label, others))
             return others
+        if not spec.to:
+            self.report.add(
+                "E103",
+                "role_not_informed",
+                spec.label.at,
+                f"nobody hears '{spec.label}'",
+                fix=f"write `to: {others[0] if others else 'a-role'}`",
+            )
         found: list[str] = []
         for word in spec.to:
             if word.text == speaker:
@@ -397,19 +411,16 @@ class _Compiler:
             )
         return Overlay("readback" if on == "readback" else "any", then)
 
-    def _unused(self, reader: TypeReader) -> None:
-        if self.strangers or self.spec.broken or not self.spec.acts:
+    def _tell_unheard(self) -> None:
+        if not self.unheard:
             return
-        for label in self.acts:
-            if label not in self.said:
-                self.report.add(
-                    "W201",
-                    "unreachable",
-                    self.marks[f"acts.{label}"],
-                    f"the act '{label}' is never said",
-                    fix="say it in a state, or remove it",
-                )
-        for entry in reader.unused():
-            self.report.add(
-                "W201", "unreachable", entry.at, f"the type '{entry.key}' is never used", fix="remove it"
-            )
+        label, others = self.unheard[0]
+        more = f", nor do {len(self.unheard) - 1} more" if len(self.unheard) > 1 else ""
+        self.report.add(
+            "E103",
+            "role_not_informed",
+            label.at,
+            f"who hears '{label}'?",
+            why=f"with {len(self.roles)} roles a move says to whom it speaks; this one does not{more}",
+            fix=f"add `to: {others[0]}` or `to: [{', '.join(others)}]`",
+        )

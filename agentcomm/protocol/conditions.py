@@ -6,7 +6,7 @@ A condition restricts what may be said; it never branches.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, cast
 
@@ -28,6 +28,8 @@ _CONDITION = re.compile(
 _REF = re.compile(rf"({_PART})\.([^\W\d_]\w*)")
 _NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d{1,300})?")
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,'"\[\]]+?)\s*(?:,|$)""")
+_LONGEST = 1_000
+"""Characters of a condition."""
 _ORDERED: tuple[Kind, ...] = ("int", "number", "money", "date", "datetime", "duration")
 _NUMBERS: tuple[Kind, ...] = ("int", "number")
 _OPPOSITE = {"=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "is": "==", "not": "!="}
@@ -46,11 +48,13 @@ class ConditionReader:
     report: Report
     fields: Mapping[str, Mapping[str, FieldType]]
     """By label of the act."""
+    opaque: set[str] = field(default_factory=set[str])
+    """Labels of acts whose content does not parse: any field may be theirs."""
     in_overlay: bool = False
 
     def read(self, word: Word, label: str) -> Condition | None:
         """Return the condition on saying `label`; None, with a finding, if it is none."""
-        found = _CONDITION.fullmatch(word.text)
+        found = _CONDITION.fullmatch(word.text) if len(word.text) <= _LONGEST else None
         if not found:
             self.report.add(
                 "E101",
@@ -111,6 +115,8 @@ class ConditionReader:
         """Return the type of a field of the act itself or of a reference."""
         if isinstance(left, str):
             own = self.fields.get(label, {})
+            if label in self.opaque:
+                return ANY
             if left not in own:
                 self.report.add(
                     "E102", "unknown_name", word.at, f"'{label}' has no field '{left}'", fix=near(left, own)
@@ -135,6 +141,8 @@ class ConditionReader:
             )
             return None
         fields = self.fields[left.act]
+        if left.act in self.opaque:
+            return ANY
         if left.field not in fields:
             hint = near(left.field, fields, otherwise=f"'{left.act}' carries nothing")
             self.report.add(
@@ -251,7 +259,7 @@ def _is_not(kind: FieldType, value: Any) -> str:
                 datetime.fromisoformat(str(value))
             case _:
                 return f"a {kind.kind}: compare it with `act.field`"
-    except ValueError:
+    except (ValueError, OverflowError):
         return {"money": "an amount such as 120 EUR", "duration": "a duration such as 30s"}.get(
             kind.kind, f"a {kind.kind}"
         )

@@ -22,12 +22,19 @@ from agentcomm.acts.content import (
 )
 from agentcomm.protocol.findings import Report, near, quoted
 from agentcomm.protocol.graph import Mark
+from agentcomm.protocol.shape import is_name
 from agentcomm.protocol.source import Entry, Node
 
 __all__ = ("ANY", "TypeReader")
 
 ANY = FieldType("any")
-_FIELD = re.compile(r"[^\W\d_]\w*")
+_LONGEST = 200
+"""Characters of a type."""
+_DEEPEST = 20
+"""Named types within each other."""
+_MOST = 1_000
+"""Types in the content of one act, after names are followed."""
+_PROTECTED = ("_", "model_validate", "model_dump")
 _WORDS = {
     "string": "text",
     "str": "text",
@@ -53,11 +60,22 @@ class TypeReader:
     registered: Mapping[str, type[Content]]
     used: set[str] = field(default_factory=set[str])
     """Names that something refers to."""
+    _size: int = 0
+    """Types in the content that is being read."""
+    _sizes: dict[str, int] = field(default_factory=dict[str, int])
     _done: dict[str, FieldType] = field(default_factory=dict[str, FieldType])
     _open: list[str] = field(default_factory=list[str])
 
-    def content(self, node: Node, label: str) -> tuple[Mapping[str, FieldType], type[Content] | None]:
-        """Return the fields of an act's content, and the class if one is registered."""
+    def content(self, node: Node, label: str) -> tuple[Mapping[str, FieldType] | None, type[Content] | None]:
+        """Return the fields of an act's content, None if they cannot be known; and the class if one is registered."""
+        self._size = 0
+        found, registered = self._content(node, label)
+        if self._size <= _MOST:
+            return found, registered
+        self._wrong(node.at, f"'{label}' carries more than {_MOST} fields", fix="split the message")
+        return None, None
+
+    def _content(self, node: Node, label: str) -> tuple[Mapping[str, FieldType] | None, type[Content] | None]:
         if node.entries is not None and "is" not in node.entries:
             return self.fields(node, f"'{label}'"), None
         name = node.text
@@ -66,7 +84,7 @@ class TypeReader:
             return fields_of(self.registered[name]), self.registered[name]
         kind = self.field(node, whole=True)
         if kind is None:
-            return {}, None
+            return None, None
         if kind.kind == "map" and not kind.optional and kind.fields is not None:
             return kind.fields, None
         self._wrong(
@@ -75,13 +93,17 @@ class TypeReader:
             why="content is a map of fields, or the name of a type that is one",
             fix=f"give it a name, such as {{value: {name or 'text'}}}",
         )
-        return {}, None
+        return None, None
 
     def fields(self, node: Node, owner: str) -> Mapping[str, FieldType]:
         """Return the types of a map by name."""
         result: dict[str, FieldType] = {}
         for entry in (node.entries or {}).values():
-            if not _FIELD.fullmatch(entry.key) or keyword.iskeyword(entry.key):
+            if (
+                not entry.key.isidentifier()
+                or keyword.iskeyword(entry.key)
+                or entry.key.startswith(_PROTECTED)
+            ):
                 self._wrong(
                     entry.at,
                     f"'{entry.key}' cannot be the name of a field",
@@ -111,6 +133,7 @@ class TypeReader:
             node: A word, a list of choices, a map of fields or a map with `is`.
             whole: It is the whole content of an act, so a name may be a registered class.
         """
+        self._size += 1
         if node.items is not None:
             return self._choice(node)
         if node.entries is not None:
@@ -127,14 +150,27 @@ class TypeReader:
         return self._word(node.text, node.at, whole=whole)
 
     def unused(self) -> list[Entry]:
-        """Return the named types that nothing refers to."""
-        return [entry for name, entry in self.types.items() if name not in self.used]
+        """Return the named types that nothing refers to, read all the same."""
+        found = [entry for name, entry in self.types.items() if name not in self.used]
+        for entry in found:
+            self._named(entry.key, entry.at)
+        return found
+
+    def check_names(self) -> None:
+        """Add what is wrong with the names of types."""
+        for name, entry in self.types.items():
+            if name in KINDS:
+                self._wrong(entry.at, f"'{name}' is a type of the language already", fix="rename it")
+            elif name in self.registered:
+                self._wrong(entry.at, f"'{name}' is also a class given in Python", fix="rename one of them")
+            elif not is_name(name):
+                self._wrong(entry.at, f"'{name}' cannot be the name of a type", fix="write it like `Offer`")
 
     def _wrong(self, at: Mark, what: str, *, why: str = "", fix: str = "") -> None:
         self.report.add("E104", "unknown_name", at, what, why=why, fix=fix)
 
     def _word(self, text: str, at: Mark, *, whole: bool = False) -> FieldType | None:
-        word = text.strip()
+        word = text.strip() if len(text) <= _LONGEST else "..."
         head, _, rest = word.partition(" ")
         if head == "optional" and rest:
             inner = self._word(rest, at)
@@ -177,9 +213,18 @@ class TypeReader:
         if name in self._open:
             self._wrong(at, f"the type '{name}' contains itself", fix="let an id refer to the other one")
             return ANY
-        if name not in self._done:
+        if len(self._open) > _DEEPEST:
+            self._wrong(
+                at, f"types are nested deeper than {_DEEPEST} levels", fix="let ids refer to the parts"
+            )
+            return ANY
+        if name in self._done:
+            self._size += self._sizes[name]
+        else:
             self._open.append(name)
+            before = self._size
             kind = self.field(self.types[name].node)
+            self._sizes[name] = self._size - before
             self._open.pop()
             if kind is None and self.types[name].node.value is None and self.types[name].node.is_scalar:
                 self._wrong(
@@ -277,7 +322,7 @@ def _bound_problem(key: str, base: FieldType, node: Node) -> str | None:
             parse_money(node.text)
         else:
             parse_duration(node.text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return "a number or an amount such as 120 EUR" if base.kind == "money" else "a duration"
     return None
 

@@ -45,6 +45,10 @@ _EXCERPT = 120
 """Characters of a line that are shown."""
 _CANDIDATES = 2_000
 """Names that a misspelt one is compared with."""
+_LONGEST_WORD = 80
+"""Characters of a word that is compared with others."""
+_LONGEST_TEXT = 400
+"""Characters of a sentence in a finding."""
 MOST_FINDINGS = 100
 """After so many, checking stops: nobody reads more at once."""
 
@@ -129,6 +133,12 @@ def _chain(witness: Sequence[str]) -> str:
     return text
 
 
+def _cut(text: str) -> str:
+    """Return a sentence in one line, not too long."""
+    line = " ".join(text.split()) if "\n" in text else text
+    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]} …"
+
+
 class TooMany(Exception):
     """There are enough findings."""
 
@@ -166,9 +176,9 @@ class Report:
             Finding(
                 code=code,
                 kind=kind,
-                what=what,
-                why=why,
-                fix=fix,
+                what=_cut(what),
+                why=_cut(why),
+                fix=_cut(fix),
                 path=self.path,
                 line=at.line,
                 column=at.column,
@@ -193,10 +203,10 @@ class Report:
 
 def near(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """Return `did you mean 'x'?`, or the known names, or `otherwise` if there are none."""
-    names = list(dict.fromkeys(islice(known, _CANDIDATES)))
+    names = [name for name in dict.fromkeys(islice(known, _CANDIDATES)) if len(name) <= _LONGEST_WORD]
     lowered = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    if close:
+    comparable = lowered if len(word) <= _LONGEST_WORD else ()
+    if close := difflib.get_close_matches(word.lower(), comparable, n=1, cutoff=0.6):
         return f"did you mean '{lowered[close[0]]}'?"
     return f"known: {quoted(names)}" if names else otherwise
 

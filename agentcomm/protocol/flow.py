@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative
-from agentcomm.protocol.arcs import Arc, Arcs, Ways, arcs_of, by_source, move_mark, steps, way
+from agentcomm.protocol.arcs import Arc, Arcs, Ways, move_mark, steps, way
 from agentcomm.protocol.conditions import IT
 from agentcomm.protocol.findings import NOWHERE, Report, quoted
 from agentcomm.protocol.graph import Move, OutcomeClass, Protocol, Ref
 
-__all__ = ("check_flow",)
+__all__ = ("check_exits", "check_known", "check_open", "check_owners")
 
 _QUERIES = (Performative.QUERY_IF, Performative.QUERY_REF)
 _ANSWERS = (Performative.INFORM, Performative.CONFIRM, Performative.DISCONFIRM)
@@ -25,15 +25,6 @@ _EXITS = (
     Performative.NOT_UNDERSTOOD,
     Performative.REJECT_PROPOSAL,
 )
-
-
-def check_flow(protocol: Protocol, ways: Ways, report: Report) -> None:
-    """Add the findings about knowledge (E401), commitments (W501, W503) and ownership (E504)."""
-    arcs = by_source(arcs_of(protocol))
-    _check_known(protocol, arcs, report)
-    _check_open(protocol, arcs, ways, report)
-    _check_exits(protocol, arcs, report)
-    _check_owners(protocol, arcs, ways, report)
 
 
 def _forward(
@@ -77,7 +68,8 @@ def _needs(move: Move) -> Iterator[Ref]:
     yield from move.act.repeats.values()
 
 
-def _check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+    """Add E401: a name in `when` or `repeats` that its speaker has not heard on every way."""
     facts: dict[tuple[str, str], int] = {}
     """(role, label) -> bit: the role has heard or said it."""
     for state in protocol.states.values():
@@ -171,7 +163,7 @@ def _after(debt: _Debt, move: Move, status: str) -> str:
     return "" if act.discharges == debt.label else status
 
 
-def _check_open(protocol: Protocol, arcs: Arcs, ways: Ways, report: Report) -> None:
+def check_open(protocol: Protocol, arcs: Arcs, ways: Ways, report: Report) -> None:
     """Warn of a commitment that may be active at a success.
 
     A warning and not an error (W501 for E501 of the list of checks): whether an accepted proposal is thereby done, or is
@@ -256,7 +248,7 @@ def _tell_open(protocol: Protocol, report: Report, debt: _Debt, found: list[Arc]
 # --- honest exits ---
 
 
-def _check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Warn of a directive whose hearer cannot say no.
 
     Who is asked to do something can refuse it, and fail; who is asked a question, or for a proposal, has one way out.
@@ -324,7 +316,8 @@ _ADD = {
 # --- ownership ---
 
 
-def _check_owners(protocol: Protocol, arcs: Arcs, ways: Ways, report: Report) -> None:
+def check_owners(protocol: Protocol, arcs: Arcs, ways: Ways, report: Report) -> None:
+    """Add E504: a state that is reached with different owners."""
     moves = [move for state in protocol.states.values() for move in state.moves.values() if move.owner]
     if not moves:
         return

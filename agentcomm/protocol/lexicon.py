@@ -27,6 +27,8 @@ class Lexicon:
     marks: dict[str, Mark]
     fields: dict[str, Mapping[str, FieldType]] = field(default_factory=dict[str, Mapping[str, FieldType]])
     """Of each act, by its label."""
+    opaque: set[str] = field(default_factory=set[str])
+    """Labels of acts whose content does not parse: any field may be theirs."""
     _registered: dict[str, type[Content] | None] = field(default_factory=dict[str, type[Content] | None])
 
     def acts(self, reader: TypeReader) -> dict[str, Act]:
@@ -47,7 +49,7 @@ class Lexicon:
 
     def conditions(self) -> ConditionReader:
         """Return a reader of conditions over these acts."""
-        return ConditionReader(self.report, self.fields, self.spec.overlay is not None)
+        return ConditionReader(self.report, self.fields, self.opaque, self.spec.overlay is not None)
 
     def unknown(self, word: Word, what: str, known: Iterable[str], *, why: str = "") -> None:
         """Add a finding about a name that stands for nothing."""
@@ -82,7 +84,10 @@ class Lexicon:
         if spec.content is None:
             self.fields[label], self._registered[label] = {}, None
         else:
-            self.fields[label], self._registered[label] = reader.content(spec.content, label)
+            fields, self._registered[label] = reader.content(spec.content, label)
+            self.fields[label] = fields or {}
+            if fields is None:
+                self.opaque.add(label)
         if spec.looks_long and len(self.report.found) > before:
             first = self.report.found[before]
             long = f"for the long form ({', '.join(ACT_KEYS)}) add `act:` or `content:`"
@@ -147,7 +152,7 @@ class Lexicon:
     def _own_fields(self, words: tuple[Word, ...], label: str, what: str) -> tuple[str, ...]:
         own = self.fields[label]
         for word in words:
-            if word.text not in own:
+            if word.text not in own and label not in self.opaque:
                 self.report.add(
                     "E602",
                     "grounding",
@@ -155,7 +160,7 @@ class Lexicon:
                     f"'{label}' has no field '{word}' that could be {what}",
                     fix=near(word.text, own, otherwise=f"'{label}' carries nothing"),
                 )
-        return tuple(dict.fromkeys(word.text for word in words if word.text in own))
+        return tuple(dict.fromkeys(word.text for word in words if word.text in own or label in self.opaque))
 
     def _criterion(self, grounding: GroundingSpec) -> Criterion:
         word = grounding.criterion

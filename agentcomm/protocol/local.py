@@ -4,20 +4,19 @@ from agentcomm.protocol.arcs import Arc, Ways, move_mark, steps
 from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.graph import Act, Criterion, Mark, Move, Protocol, Stakes
 
-__all__ = ("MOST", "check_local")
+__all__ = ("MOST", "check_grounding", "check_sizes")
 
 MOST = 7
 """Critical fields in an act, and acts in a state: more are read back, and chosen, badly."""
 
 
-def check_local(protocol: Protocol, ways: Ways, report: Report) -> None:
-    """Add the findings about grounding (E601, E602) and size (W604)."""
+def check_grounding(protocol: Protocol, ways: Ways, report: Report) -> None:
+    """Add E602, stakes and read-backs without fields, and E601, last words that nobody can ground."""
     if not any(
         finding.code == "E602" for finding in report.found
     ):  # a field misnamed there would be told twice
         _check_stakes(protocol, report)
     _check_last_words(protocol, ways, report)
-    _check_counts(protocol, report)
 
 
 def _check_stakes(protocol: Protocol, report: Report) -> None:
@@ -87,7 +86,8 @@ def _check_last_words(protocol: Protocol, ways: Ways, report: Report) -> None:
             )
 
 
-def _check_counts(protocol: Protocol, report: Report) -> None:
+def check_sizes(protocol: Protocol, report: Report) -> None:
+    """Add W604: more than can be read back or chosen from."""
     for label, act in protocol.acts.items():
         if len(act.critical) > MOST:
             report.add(

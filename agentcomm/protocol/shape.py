@@ -92,7 +92,7 @@ class Reader:
                 result[meant] = entry
         return result
 
-    def word(self, node: Node, what: str) -> Word | None:
+    def word(self, node: Node, what: str, *, fix: str = "") -> Word | None:
         """Return a text."""
         if (text := node.text) is not None:
             return Word(text, node.at)
@@ -102,7 +102,7 @@ class Reader:
                 "syntax",
                 node.at,
                 f"{what} is read as {node}, not as a word",
-                fix=f'write "{node.raw}" in quotes' if node.raw else "write it out",
+                fix=fix or (f'write "{node.raw}" in quotes' if node.raw else "write it out"),
             )
         else:
             self.wrong(node.at, f"{what} is one word, not {node}")

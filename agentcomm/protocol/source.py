@@ -59,6 +59,8 @@ class Node:
     """For a list."""
     size: int = 1
     """Values in it, itself included."""
+    height: int = 0
+    """Levels in it."""
 
     @property
     def is_scalar(self) -> bool:
@@ -261,7 +263,9 @@ class _Builder:
             self._stop(at, f"'*{name}' contains itself", fix="write the value out")
             return
         self._count(at, node.size - 1)
-        self._place(Node(at, node.value, node.raw, node.entries, node.items, node.size))
+        if len(self.stack) + node.height > self.limits.depth:
+            self._stop(at, f"nested deeper than {self.limits.depth} levels")
+        self._place(Node(at, node.value, node.raw, node.entries, node.items, node.size, node.height))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         at = _mark(event)
@@ -291,7 +295,7 @@ class _Builder:
             self._stop(
                 at, f"{'a map' if is_map else 'a list'} cannot be a key", fix="put it in quotes, or name it"
             )
-        node = Node(at, entries={} if is_map else None, items=None if is_map else [])
+        node = Node(at, entries={} if is_map else None, items=None if is_map else [], height=1)
         if event.anchor:
             self.anchors[str(event.anchor)] = None
         self.stack.append(_Open(node, str(event.anchor) if event.anchor else None))
@@ -344,6 +348,7 @@ class _Builder:
             top.node.entries.setdefault(top.key.key, top.key)
             top.key = None
         top.node.size += node.size
+        top.node.height = max(top.node.height, node.height + 1)
 
 
 _READ_AS: dict[type, str] = {bool: "a boolean", int: "a number", float: "a number", type(None): "nothing"}

@@ -307,7 +307,15 @@ def _outcomes(reader: Reader, node: Node) -> list[tuple[Word, Word]]:
             )
             found.append((name, Word("", name.at)))
         else:
-            found.append((name, reader.word(entry.node, f"the class of '{name}'") or Word("", name.at)))
+            found.append(
+                (
+                    name,
+                    reader.word(
+                        entry.node, f"the class of '{name}'", fix="write success, failed, or another class"
+                    )
+                    or Word("", name.at),
+                )
+            )
     return found
 
 

@@ -29,6 +29,7 @@ from agentcomm.protocol.library import load
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.spans import ConversationSpans
 from agentcomm.store.jsonl import JsonlLog, MemoryLog
+from agentcomm.version import VERSION
 
 __all__ = ("OVERLAYS", "Player", "enact", "enact_sync", "rules_for")
 
@@ -37,8 +38,6 @@ Player = Agent | Callable[[Turn], Awaitable[Message | Unspoken]]
 
 OVERLAYS = ("read-back", "repair", "not-understood")
 """Overlays that every protocol has unless it names its own."""
-
-VERSION = "0.1.0"
 
 
 def rules_for(protocol: Protocol) -> Rules:
@@ -186,7 +185,7 @@ class _Driver:
             while not isinstance(asked := wants(self.conversation), Over):
                 await self._turn(asked)
         except asyncio.CancelledError:
-            self._take(Cancel("the caller", "the conversation was cancelled from outside", self.now()))
+            self._take(Cancel("the caller", "stopped from outside", self.now()))
             self._close()
             raise
         except StoreError:
@@ -290,7 +289,7 @@ class _Driver:
                 if not scope.expired():
                     raise
             except EdgeError as error:
-                self._take(Leave(asked.role, f"{error.code} {error.what}", self.now()))
+                self._take(Leave(asked.role, f"{error.what} ({error.code})", self.now()))
                 raise
             if answer is None:
                 return told + self._take(Tick(max(self.now(), until)))

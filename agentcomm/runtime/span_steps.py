@@ -11,6 +11,7 @@ import msgspec
 from agentcomm.acts.content import to_plain
 from agentcomm.errors import ContextOverflow, ModelTimeout
 from agentcomm.tracing import names
+from agentcomm.tracing.content import fit
 
 if TYPE_CHECKING:
     from agentcomm.tracing.content import Content
@@ -120,8 +121,6 @@ class Steps:
                 found[names.PROMPT_SENT_HASH] = sent
         else:
             segments = [{name: value for name, value in s.items() if name != "hash"} for s in segments]
-        from agentcomm.tracing.content import fit
-
         found[names.PROMPT_SEGMENTS] = fit(segments)
         if (attempt := data.get("attempt", 1)) > 1:
             found[names.RETRY_ATTEMPT] = attempt

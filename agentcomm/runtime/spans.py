@@ -16,6 +16,7 @@ from agentcomm.conversation.events import (
     Event,
     Expired,
     Heard,
+    OverlayClosed,
     Refused,
     RepairClosed,
     RepairOpened,
@@ -36,6 +37,7 @@ from agentcomm.runtime.span_events import EventSpans
 from agentcomm.runtime.span_message import Facts, Parcel
 from agentcomm.runtime.span_steps import Steps
 from agentcomm.tracing import names
+from agentcomm.tracing.content import cut
 from agentcomm.tracing.spans import active
 
 if TYPE_CHECKING:
@@ -182,7 +184,7 @@ class ConversationSpans:
             case RepairOpened(about=about, kind=kind):
                 depth = self.repairs[about] = self.repairs.get(about, 0) + 1
                 self.repair = _Repair(f"rep-{sum(self.repairs.values())}", about, kind, depth)
-            case RepairClosed() | Ended():
+            case RepairClosed() | OverlayClosed() | Ended():
                 self.repair = None
             case _:
                 pass
@@ -200,7 +202,7 @@ class TurnSpans:
         self.moments: list[tuple[int, Event]] = []
         agent = facts.agent(role)
         talk.turns += 1
-        index = talk.indexes[role] = talk.indexes.get(role, 0) + 1
+        index = talk.indexes[agent] = talk.indexes.get(agent, 0) + 1
         self._state = _place(before)
         self._common = {
             **facts.common,
@@ -262,7 +264,7 @@ class TurnSpans:
             attributes: dict[str, Any] = {
                 names.TURN_OUTCOME: outcome,
                 names.STATE_AFTER: _place(after),
-                names.OI_OUTPUT: sent.spoken if sent else f"({outcome})",
+                names.OI_OUTPUT: cut(sent.spoken) if sent else f"({outcome})",
                 names.OI_OUTPUT_TYPE: "text/plain",
                 **self._input(),
                 **(repair.attributes if repair else {}),
@@ -306,7 +308,7 @@ class TurnSpans:
             said = f"opens {self._facts.protocol.name}" if talk.turns == 1 else "has the floor"
             return {names.OI_INPUT: f"({said})", names.OI_INPUT_TYPE: "text/plain"}
         found: dict[str, Any] = {
-            names.OI_INPUT: "\n".join(parcel.heard for parcel in heard),
+            names.OI_INPUT: cut("\n".join(parcel.heard for parcel in heard)),
             names.OI_INPUT_TYPE: "text/plain",
             names.OI_PARENT_NODE: self._facts.agent(heard[-1].message.sender),
             names.TRIGGER_IDS: [parcel.message.id for parcel in heard],

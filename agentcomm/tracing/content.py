@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
-__all__ = ("ATTRIBUTE_BYTES", "Content", "Level", "Redactor")
+__all__ = ("ATTRIBUTE_BYTES", "Content", "Level", "Redactor", "cut", "fit")
 
 Level = Literal["full", "hash", "none"]
 Redactor = Callable[[str, str], str]
@@ -45,7 +45,7 @@ class Content:
 
     def text(self, kind: str, text: str) -> str:
         """Return a redacted text, cut to what an attribute takes."""
-        return _cut(self._redact(kind, text), ATTRIBUTE_BYTES)
+        return cut(self._redact(kind, text))
 
     def data(self, kind: str, value: Any) -> str:
         """Return redacted JSON data as JSON, its texts cut so that an attribute takes it."""
@@ -91,16 +91,16 @@ def fit(value: Any, limit: int = ATTRIBUTE_BYTES) -> str:
     share = limit
     while share > 32:  # noqa: PLR2004  (shorter pieces tell nothing; then the head of the whole does)
         share //= 2
-        cut = _dump(_shorten(value, share))
-        if len(cut.encode()) <= limit:
-            return cut
-    return _dump({"truncated": True, "chars": len(whole), "head": _cut(whole, limit // 4)})
+        shorter = _dump(_shorten(value, share))
+        if len(shorter.encode()) <= limit:
+            return shorter
+    return _dump({"truncated": True, "chars": len(whole), "head": cut(whole, limit // 4)})
 
 
 def _shorten(value: Any, share: int) -> Any:
     match value:
         case str():
-            return _cut(value, share)
+            return cut(value, share)
         case Mapping():
             entries = cast("Mapping[Any, Any]", value)
             made: dict[str, Any] = {str(key): _shorten(item, share) for key, item in entries.items()}
@@ -114,7 +114,7 @@ def _shorten(value: Any, share: int) -> Any:
             return value
 
 
-def _cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int = ATTRIBUTE_BYTES) -> str:
     """Return at most `limit` bytes of a text, ending with its full length if it was cut."""
     if len(text) <= limit // 4 or len(text.encode()) <= limit:
         return text

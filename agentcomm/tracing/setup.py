@@ -5,14 +5,17 @@ the program.
 """
 
 import atexit
+import os
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from agentcomm.errors import UsageError
 from agentcomm.tracing import names
 from agentcomm.tracing.content import Content, Level, Redactor
 from agentcomm.tracing.spans import activate, user_provider
+from agentcomm.version import VERSION
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -24,8 +27,6 @@ __all__ = ("FLUSH_SECONDS", "Tracing", "setup")
 
 FLUSH_SECONDS = 3.0
 """Longest wait for a backend when the program ends."""
-
-VERSION = "0.1.0"
 
 
 class Tracing:
@@ -124,7 +125,9 @@ def setup(
 
     if exporter is None:
         url = traces_url(endpoint) if endpoint else _url_from_environment()
-        exporter, where, sink = otlp_exporter(url), url, f"otlp:{url.split('/')[2].rpartition('@')[2]}"
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        exporter, where, sink = otlp_exporter(url), parts._replace(netloc=host).geturl(), f"otlp:{host}"
     else:
         where = sink = type(exporter).__name__
     batches = CountedBatches(exporter)
@@ -158,8 +161,6 @@ def _check(endpoint: str | None, exporter: Any, content: str, scope: str) -> Non
 
 
 def _url_from_environment() -> str:
-    import os
-
     full = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     if full:
         return full

@@ -1,0 +1,212 @@
+"""Turns taken by a model: what it is shown, what it may answer, and what happens to what it answers."""
+
+import json
+
+import jsonschema
+import pytest
+
+from agentcomm import Agent, Turn, enact_sync, load
+from agentcomm.acts.content import CONSTRAINTS, FieldType, content_model
+from agentcomm.agents.choose import field_schema
+from agentcomm.errors import ModelBroken
+from agentcomm.models.base import Capabilities, ModelReply
+from agentcomm.models.scripted import ScriptedModel
+
+CFP = {"act": "cfp", "content": {"item": "city bike", "budget": "120 EUR"}}
+READBACK = {"act": "readback", "content": {"fields": {"price": "110 EUR", "valid_until": "2026-12-01"}}}
+ACCEPT = {"act": "accept-proposal", "content": {"price": "110 EUR"}}
+
+
+class Spy:
+    """A model that keeps what it was asked and answers from a list."""
+
+    name = "spy:"
+    provider = "spy"
+    capabilities = Capabilities()
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    async def reply(self, request):
+        self.asked.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        text = answer if isinstance(answer, str) else json.dumps(answer)
+        return ModelReply(text=text, model=self.name)
+
+    async def close(self):
+        pass
+
+
+def seller():
+    bob = Agent("Bob")
+
+    @bob.on("cfp")
+    def offer(turn: Turn):
+        return turn.say("propose", item="city bike", price="110 EUR", valid_until="2026-12-01")
+
+    return bob
+
+
+def run(root, *answers, **options):
+    model = Spy(*answers)
+    sale = load(root / "examples/purchase/protocol.yaml")
+    cast = {"buyer": Agent("Ann", model=model, **options), "seller": seller()}
+    brief = {"buyer": "Buy a city bike for at most 120 EUR."}
+    return enact_sync(sale, cast=cast, brief=brief), model
+
+
+def test_a_model_buys_a_bike(root):
+    result, model = run(root, CFP, READBACK, ACCEPT, goal="Spend little.")
+    assert result.outcome == "sold"
+    first = "\n".join(message.content for message in model.asked[0].messages)
+    assert "Spend little." in first
+    assert "Buy a city bike" in first
+    assert "cfp(item: text, budget: money)" in first
+
+
+def test_only_what_is_legal_now_is_offered(root):
+    _, model = run(root, CFP, READBACK, ACCEPT)
+    offered = [
+        {shape["properties"]["act"]["const"] for shape in request.schema.get("oneOf", [request.schema])}
+        for request in model.asked
+    ]
+    assert offered[0] == {"cfp"}
+    assert offered[1] == {"readback", "unable"}
+    assert {"accept-proposal", "reject-proposal", "cfp"} <= offered[2]
+    assert "propose" not in offered[2]
+
+
+def test_a_readback_prompt_shows_worked_examples_and_the_fields_asked_for(root):
+    _, model = run(root, CFP, READBACK, ACCEPT)
+    messages = model.asked[1].messages
+    assert [message.role for message in messages].count("assistant") >= 2
+    assert messages[-1].content == 'Read back: {"price":"110 EUR","valid_until":"2026-12-01"}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("Sure! Here is my answer.", "not JSON"),
+        ("[1, 2]", "not a JSON object"),
+        ({"performative": "cfp"}, "must be"),
+        ({"act": "accept-proposal", "content": {"price": "1 EUR"}}, "may not say 'accept-proposal'"),
+        ({"act": "cfp", "content": {"item": "bike"}}, "budget: is missing"),
+        ({"act": "cfp", "content": {"item": "bike", "budget": "1 EUR", "sender": "seller"}}, "is not a field"),
+        (ModelBroken("the answer was cut off"), "cut off"),
+    ],
+)
+def test_what_does_not_count_goes_back_with_the_reason(root, answer, words):
+    result, model = run(root, answer, CFP, READBACK, ACCEPT)
+    assert result.outcome == "sold"
+    told = model.asked[1].messages[-1].content
+    assert "Your last answer did not count" in told
+    assert words in told
+    assert "cfp(item: text, budget: money)" in told
+    assert model.asked[1].seed != model.asked[0].seed
+
+
+def test_a_model_cannot_say_who_it_is_or_what_it_answers(root):
+    forged = CFP | {"sender": "seller", "in_reply_to": "x", "id": "1", "receivers": ["mallory"]}
+    result, _ = run(root, forged, READBACK, ACCEPT)
+    heard = next(event for event in result.transcript.events() if type(event).__name__ == "Heard")
+    assert heard.message.sender == "buyer"
+    assert heard.message.receivers == ("seller",)
+
+
+def test_the_record_is_shown_not_the_transcript(root):
+    _, model = run(root, CFP, READBACK, ACCEPT)
+    text = "\n".join(message.content for message in model.asked[2].messages)
+    assert "- propose.price: 110 EUR" in text
+    assert "readback" not in text
+
+
+def test_every_piece_of_a_prompt_is_on_record_and_adds_up(root):
+    result, model = run(root, CFP, READBACK, ACCEPT)
+    requests = [record for record in result.transcript.records if record.type == "model.request"]
+    assert len(requests) == len(model.asked)
+    for record, asked in zip(requests, model.asked, strict=True):
+        shown = "".join(message.content for message in asked.messages)
+        kept = "".join(message["content"] for message in result.transcript.body(record)["messages"])
+        assert kept == shown
+        joints = len(record.data["segments"]) - len(asked.messages)
+        assert sum(segment["chars"] for segment in record.data["segments"]) + 2 * joints == len(shown)
+
+
+def test_known_fields_are_set_by_code_and_cannot_be_changed_by_the_model(root):
+    model = Spy({"item": "city bike", "budget": "9999 EUR"}, READBACK, ACCEPT)
+    ann = Agent("Ann", model=model)
+
+    @ann.opens
+    async def ask(turn):
+        return await turn.fill("cfp", known={"budget": "120 EUR"})
+
+    sale = load(root / "examples/purchase/protocol.yaml")
+    result = enact_sync(sale, cast={"buyer": ann, "seller": seller()})
+    assert str(result.ground["budget"]) == "120 EUR"
+    assert list(model.asked[0].schema["properties"]) == ["item"]
+
+
+def test_a_figure_nobody_gave_is_asked_again(root):
+    model = Spy({"item": "bike model 4711"}, {"item": "city bike"}, READBACK, ACCEPT)
+    ann = Agent("Ann", model=model)
+
+    @ann.opens
+    async def ask(turn):
+        return await turn.fill("cfp", known={"budget": "120 EUR"})
+
+    result = enact_sync(
+        load(root / "examples/purchase/protocol.yaml"), cast={"buyer": ann, "seller": seller()}
+    )
+    assert result.outcome == "sold"
+    assert "'4711' stands in none of the facts" in model.asked[1].messages[-1].content
+
+
+def test_a_scripted_model_plays_its_replies(root):
+    sale = load(root / "examples/purchase/protocol.yaml")
+    ann = Agent("Ann", model=ScriptedModel([CFP, READBACK, ACCEPT]))
+    assert enact_sync(sale, cast={"buyer": ann, "seller": seller()}).outcome == "sold"
+
+
+KINDS = [
+    FieldType("text"),
+    FieldType("id"),
+    FieldType("int", constraints={"minimum": 3}),
+    FieldType("number"),
+    FieldType("bool"),
+    FieldType("date"),
+    FieldType("datetime"),
+    FieldType("money"),
+    FieldType("choice", choices=("low", "high")),
+    FieldType("list", item=FieldType("int")),
+    FieldType("map", fields={"a": FieldType("text"), "b": FieldType("int", optional=True)}),
+]
+VALUES = {
+    "text": "x",
+    "id": "x-1",
+    "int": 5,
+    "number": 1.5,
+    "bool": True,
+    "date": "2026-12-01",
+    "datetime": "2026-12-01T09:00:00Z",
+    "money": "5 EUR",
+    "choice": "low",
+    "list": [1, 2],
+    "map": {"a": "x"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_schema_admits_what_the_content_class_admits_and_has_the_shape_that_is_enforced(kind):
+    schema = field_schema(kind)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(VALUES[kind.kind], schema)
+    content_model("act", {"field": kind}).model_validate({"field": VALUES[kind.kind]})
+    text = json.dumps(schema)
+    assert "$ref" not in text
+    assert "pattern" not in text
+    assert set(CONSTRAINTS)  # the words that are only checked afterwards are not sent
+    if schema.get("type") == "string" and "format" not in schema:
+        assert schema["maxLength"] <= 300

@@ -1,0 +1,27 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("long", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _no_model_by_accident(request, monkeypatch):
+    monkeypatch.delenv("AGENTCOMM_MODEL", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if "live" not in request.keywords:
+        monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT

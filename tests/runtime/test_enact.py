@@ -1,0 +1,286 @@
+"""Enacting a protocol with agents made of code: what a user of the library sees."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from agentcomm import Agent, Message, Turn, enact, enact_sync, load, replay
+from agentcomm.acts.content import Money
+from agentcomm.agents.turn import Unspoken
+from agentcomm.errors import IllegalMove, ModelUnavailable, StoreError, UsageError
+
+SALE = "examples/purchase/protocol.yaml"
+
+
+@pytest.fixture
+def sale(root):
+    return load(root / SALE)
+
+
+def buyer(*, understood=(), price="110 EUR") -> Agent:
+    ann = Agent("Ann")
+    told = list(understood)
+
+    @ann.opens
+    def ask(turn: Turn) -> Message:
+        return turn.say("cfp", item="city bike", budget="120 EUR")
+
+    if told:
+
+        @ann.on("propose", overlay="read-back")
+        def read_back(turn: Turn) -> Message:
+            return turn.say("readback", fields=told.pop(0))
+
+    @ann.on("propose")
+    def decide(turn: Turn) -> Message:
+        return turn.say("accept-proposal", price=turn.content["price"] if turn.troubles else price)
+
+    return ann
+
+
+def seller() -> Agent:
+    bob = Agent("Bob")
+
+    @bob.on("cfp")
+    async def offer(turn: Turn) -> Message:
+        return turn.say("propose", item=turn.content["item"], price="110 EUR", valid_until="2026-12-01")
+
+    return bob
+
+
+def acts(result) -> list[str]:
+    return [record.data["act"] for record in result.transcript.records if record.type == "heard"]
+
+
+def test_a_sale_ends_as_the_protocol_says(sale):
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, deadline="60s")
+    assert (result.outcome, result.outcome_class) == ("sold", "success")
+    assert result.ground["price"] == Money(Decimal(110), "EUR")
+    assert result.ground["propose.valid_until"].isoformat() == "2026-12-01"
+    assert acts(result) == ["cfp", "propose", "readback", "right", "accept-proposal"]
+    assert [(c.act, c.debtor, c.status.value) for c in result.commitments] == [("propose", "seller", "detached")]
+    assert str(result).splitlines()[-1] == "sold (success): buyer said accept-proposal; 5 messages, 0 repairs"
+
+
+def test_one_flipped_digit_is_found_and_mended(sale):
+    wrong = {"price": "110 EUR", "valid_until": "2026-12-10"}
+    right = {"price": "110 EUR", "valid_until": "2026-12-01"}
+    result = enact_sync(sale, cast={"buyer": buyer(understood=[wrong, right]), "seller": seller()})
+    assert acts(result) == ["cfp", "propose", "readback", "wrong", "readback", "right", "accept-proposal"]
+    assert result.repairs == 1
+    assert "differs: valid_until (meant 2026-12-01, understood 2026-12-10)" in str(result)
+
+
+def test_a_hearer_who_never_reads_back_right_ends_it_without_a_deal(sale):
+    wrong = {"price": "111 EUR", "valid_until": "2026-12-01"}
+    result = enact_sync(sale, cast={"buyer": buyer(understood=[wrong] * 9), "seller": seller()})
+    assert result.outcome_class == "aborted"
+    assert "no repair is left" in result.cause
+    assert "propose.price" not in result.ground
+    assert not [c for c in result.commitments if c.status.value == "detached"]
+
+
+def test_accepting_a_price_nobody_offered_opens_a_repair(sale):
+    result = enact_sync(sale, cast={"buyer": buyer(price="101 EUR"), "seller": seller()})
+    assert result.outcome == "sold"
+    assert result.ground["accept-proposal.price"] == Money(Decimal(110), "EUR")
+    assert "differs from the record: price (meant 110 EUR, understood 101 EUR)" in str(result)
+
+
+def test_replay_gives_the_same(sale):
+    result = enact_sync(sale, cast={"buyer": buyer(price="101 EUR"), "seller": seller()})
+    again = replay(result.transcript)
+    assert again.same, again.first_difference
+    assert again.state_hash == result.as_dict()["state"]
+
+
+def test_the_transcript_on_disk_is_the_one_in_memory(sale, tmp_path):
+    path = tmp_path / "deep" / "talk.jsonl"
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, transcript=path)
+    assert result.path == path
+    assert replay(path).same
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_transcript_is_never_overwritten(sale, tmp_path):
+    path = tmp_path / "talk.jsonl"
+    path.write_text("mine")
+    with pytest.raises(StoreError, match="already"):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, transcript=path)
+    assert path.read_text() == "mine"
+
+
+def test_any_async_callable_is_an_agent(sale):
+    async def someone(turn: Turn) -> Message:
+        return turn.say("refuse", reason="closed today")
+
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": someone})
+    assert (result.outcome, result.outcome_class) == ("closed", "refused")
+
+
+def test_silence_ends_at_the_deadline(root, tmp_path):
+    text = (root / SALE).read_text().replace("reply_within: 2m", "reply_within: 50ms")
+    path = tmp_path / "fast.yaml"
+    path.write_text(text)
+
+    async def sleeper(turn: Turn) -> Message:
+        await asyncio.sleep(30)
+        raise AssertionError("never")
+
+    result = enact_sync(load(path), cast={"buyer": buyer(), "seller": sleeper})
+    assert result.outcome_class == "expired"
+    assert "did not speak" in result.cause
+    assert replay(result.transcript).same
+
+
+def test_the_whole_conversation_has_a_deadline(sale):
+    async def sleeper(turn: Turn) -> Message:
+        await asyncio.sleep(30)
+        raise AssertionError("never")
+
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": sleeper}, deadline=0.05)
+    assert result.outcome_class == "expired"
+    assert replay(result.transcript).same
+
+
+def test_tries_are_counted_and_an_honest_exit_is_taken(sale):
+    async def babbler(turn: Turn) -> Unspoken:
+        return Unspoken("blah")
+
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": babbler})
+    refused = [record for record in result.transcript.records if record.type == "refused"]
+    assert refused
+    assert result.outcome_class in {"refused", "aborted"}
+    assert replay(result.transcript).same
+
+
+def test_a_speaker_cannot_speak_for_another(sale):
+    async def liar(turn: Turn) -> Message:
+        return Message(act="refuse", content={"reason": "x"}, sender="buyer", receivers=("nobody",), id="forged")
+
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": liar})
+    heard = [event for event in result.transcript.events() if type(event).__name__ == "Heard"]
+    assert heard[-1].message.sender == "seller"
+    assert heard[-1].message.receivers == ("buyer",)
+    assert heard[-1].message.id != "forged"
+
+
+def test_saying_what_is_not_legal_raises_at_the_line_that_says_it(sale):
+    bob = Agent("Bob")
+
+    @bob.on("cfp")
+    def offer(turn: Turn) -> Message:
+        return turn.say("accept-proposal", price="1 EUR")
+
+    with pytest.raises(IllegalMove) as caught:
+        enact_sync(sale, cast={"buyer": buyer(), "seller": bob})
+    text = str(caught.value)
+    assert "seller may not say 'accept-proposal' in 'asked'" in text
+    assert "propose(item: text, price: money, valid_until: date)" in text
+
+
+def test_content_that_does_not_fit_names_the_field(sale):
+    bob = Agent("Bob")
+
+    @bob.on("cfp")
+    def offer(turn: Turn) -> Message:
+        return turn.say("propose", item="bike", price="lots", valid_until="2026-12-01")
+
+    with pytest.raises(IllegalMove, match="price"):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": bob})
+
+
+def test_a_handler_that_fails_keeps_the_transcript(sale, tmp_path):
+    bob = Agent("Bob")
+
+    @bob.on("cfp")
+    def offer(turn: Turn) -> Message:
+        raise ZeroDivisionError("oh")
+
+    path = tmp_path / "talk.jsonl"
+    with pytest.raises(ZeroDivisionError):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": bob}, transcript=path)
+    again = replay(path)
+    assert again.same
+    assert again.conversation.outcome.kind == "aborted"
+
+
+def test_an_agent_with_nothing_to_say_tells_what_is_missing(sale):
+    with pytest.raises(UsageError, match=r'add @Bob.on\("cfp"\), or give it a model'):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": Agent("Bob")})
+
+
+def test_a_model_that_is_not_there_is_a_typed_error_and_the_talk_is_kept(sale, tmp_path):
+    path = tmp_path / "talk.jsonl"
+    with pytest.raises(ModelUnavailable) as caught:
+        enact_sync(sale, cast={"buyer": buyer(), "seller": Agent("Bob", model="ollama:qwen3:4b")}, transcript=path)
+    assert caught.value.transcript == path
+    assert replay(path).conversation.outcome.kind == "aborted"
+
+
+@pytest.mark.parametrize(
+    ("cast", "words"),
+    [({"buyer": 1}, "nobody plays seller"), ({"buyer": 1, "seler": 2, "seller": 1}, "did you mean 'seller'")],
+)
+def test_a_cast_that_does_not_fit_is_refused_before_anything_happens(sale, cast, words):
+    with pytest.raises(UsageError, match=words):
+        enact_sync(sale, cast=cast)
+
+
+async def test_cancelling_ends_the_conversation_as_cancelled(sale, tmp_path):
+    path = tmp_path / "talk.jsonl"
+    asked = asyncio.Event()
+
+    async def sleeper(turn: Turn) -> Message:
+        asked.set()
+        await asyncio.sleep(30)
+        raise AssertionError("never")
+
+    task = asyncio.create_task(enact(sale, cast={"buyer": buyer(), "seller": sleeper}, transcript=path))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    again = replay(path)
+    assert again.same
+    assert again.conversation.outcome.kind == "cancelled"
+
+
+async def test_many_conversations_run_side_by_side(sale):
+    results = await asyncio.gather(
+        *(enact(sale, cast={"buyer": buyer(), "seller": seller()}) for _ in range(20))
+    )
+    assert {result.outcome for result in results} == {"sold"}
+    assert len({result.id for result in results}) == 20
+
+
+def test_a_hearer_can_say_that_it_did_not_understand(sale):
+    bob = Agent("Bob")
+    asked = []
+
+    @bob.on("cfp")
+    def offer(turn: Turn) -> Message:
+        if not asked:
+            asked.append(1)
+            return turn.say("not-understood", reason="which bike?")
+        return turn.say("refuse", reason="none left")
+
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": bob})
+    assert acts(result) == ["cfp", "not-understood", "cfp", "refuse"]
+    assert result.outcome == "closed"
+    assert replay(result.transcript).same
+
+
+def test_an_agent_that_only_asks_back_comes_to_an_end(sale):
+    bob = Agent("Bob")
+
+    @bob.on("cfp")
+    def offer(turn: Turn) -> Message:
+        if turn.can("not-understood"):
+            return turn.say("not-understood", reason="again?")
+        return turn.say("refuse", reason="I give up")
+
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": bob})
+    assert result.outcome == "closed"
+    assert result.repairs == sale.limits.repairs

@@ -1,0 +1,75 @@
+"""What the README says is what happens."""
+
+import os
+import re
+import subprocess
+import sys
+
+from agentcomm.protocol.check import check
+
+BEGIN, END = "<!-- live view: begin -->", "<!-- live view: end -->"
+COMMAND = "agentcomm run incident-handoff --model scripted"
+
+
+def live_view(folder) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "agentcomm.cli.main", *COMMAND.split()[1:], "--transcript", "transcripts/handoff.jsonl"],
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return f"{BEGIN}\n```text\n$ {COMMAND}\n{done.stdout}```\n{END}"
+
+
+def readme(root) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_live_view_in_the_readme_is_what_the_command_prints(root, tmp_path):
+    """If this fails because the view changed: python tests/test_readme.py"""
+    text = readme(root)
+    assert text[text.index(BEGIN) : text.index(END) + len(END)] == live_view(tmp_path)
+
+
+def test_the_python_in_the_readme_runs(root):
+    [program] = blocks(readme(root), "python")
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "sold 110 EUR"
+
+
+def test_the_yaml_in_the_docs_checks_clean(root):
+    pages = [root / "README.md", *(root / "docs").rglob("*.md")]
+    found = [(page.name, block) for page in pages for block in blocks(page.read_text(encoding="utf-8"), "yaml")]
+    assert found
+    for page, block in found:
+        if block.startswith("agentcomm:"):
+            assert check(block, path=page) == []
+
+
+def test_links_lead_somewhere(root):
+    pages = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "tests").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_gate_runs_the_readme_s_test_command(root):
+    command = next(block.strip() for block in blocks(readme(root), "sh") if "pytest" in block)
+    assert command in (root / ".ci/run").read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import tempfile
+    from pathlib import Path
+
+    page = Path(__file__).parent.parent / "README.md"
+    said = page.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as made:
+        page.write_text(said[: said.index(BEGIN)] + live_view(made) + said[said.index(END) + len(END) :], encoding="utf-8")

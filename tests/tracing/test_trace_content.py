@@ -1,0 +1,111 @@
+"""What of the words reaches a span."""
+
+import json
+
+import pytest
+from traced_scenes import cast, sale
+
+from agentcomm import Agent, enact_sync
+from agentcomm.models.scripted import ScriptedModel
+from agentcomm.tracing.content import ATTRIBUTE_BYTES, Content, fit
+
+PRIVATE = "oolong-4711"
+
+
+def seen(traced, tmp_path, item=PRIVATE, **options):
+    bob = Agent("bob", model=ScriptedModel([{"act": "propose", "content": {"price": "20 EUR"}}]))
+    bob.on("accept-proposal")(lambda turn: turn.say("inform-done"))
+    finish = traced(**options)
+    enact_sync(sale(tmp_path), cast={**cast(item=item), "seller": bob})
+    return finish()
+
+
+def texts(spans):
+    found = [str(value) for span in spans.all for value in span.attributes.values()]
+    return found + [span.status.description or "" for span in spans.all]
+
+
+def test_hashes_by_default(tmp_path, traced):
+    spans = seen(traced, tmp_path)
+    assert not any(PRIVATE in text for text in texts(spans))
+    sent = spans.one("send cfp").attributes
+    assert sent["agentcomm.message.content_hash"] == Content().digest("message", {"item": PRIVATE})
+    assert "agentcomm.message.content" not in sent
+    turn = spans.roots("invoke_agent bob")[0].attributes
+    assert turn["input.value"].startswith("cfp from ann: (sha256:")
+    assert turn["output.value"].startswith("propose to ann: (sha256:")
+
+
+def test_the_words_on_demand(tmp_path, traced):
+    spans = seen(traced, tmp_path, content="full")
+    assert json.loads(spans.one("send cfp").attributes["agentcomm.message.content"]) == {"item": PRIVATE}
+    turn = spans.roots("invoke_agent bob")[0].attributes
+    assert turn["input.value"] == f"cfp from ann: item={PRIVATE}"
+    assert turn["output.value"] == "propose to ann: price=20 EUR"
+    (heard,) = json.loads(turn["gen_ai.input.messages"])
+    assert (heard["role"], heard["name"]) == ("user", "ann")
+    chat = spans.one("chat scripted").attributes
+    assert {message["role"] for message in json.loads(chat["gen_ai.input.messages"])} == {"system", "user"}
+    (answer,) = json.loads(chat["gen_ai.output.messages"])
+    assert json.loads(answer["parts"][0]["content"])["act"] == "propose"
+    assert chat["agentcomm.prompt.stored"] == ("transcript", "InMemorySpanExporter")
+
+
+def test_none_gives_neither_words_nor_hashes(tmp_path, traced):
+    spans = seen(traced, tmp_path, content="none")
+    found = {span.name: dict(span.attributes) for span in spans.all}
+    hashes = {"agentcomm.protocol.hash", "agentcomm.audit.head"}
+    for name, attributes in found.items():
+        for key, value in attributes.items():
+            assert PRIVATE not in str(value), name
+            assert key in hashes or "sha256" not in str(value), key
+
+
+def test_a_redactor_runs_before_anything_is_shown_or_hashed(tmp_path, traced):
+    kinds = set()
+
+    def redact(kind, text):
+        kinds.add(kind)
+        return text.replace(PRIVATE, "[tea]")
+
+    spans = seen(traced, tmp_path, content="full", redactors=[redact])
+    assert not any(PRIVATE in text for text in texts(spans))
+    sent = spans.one("send cfp").attributes
+    assert json.loads(sent["agentcomm.message.content"]) == {"item": "[tea]"}
+    assert sent["agentcomm.message.content_hash"] == Content().digest("message", {"item": "[tea]"})
+    assert kinds == {"message", "prompt", "answer"}
+
+
+def test_a_redactor_that_fails_lets_nothing_through_and_ends_nothing(tmp_path, traced):
+    def broken(kind, text):
+        raise RuntimeError(text)
+
+    spans = seen(traced, tmp_path, content="full", redactors=[broken])
+    assert not any(PRIVATE in text for text in texts(spans))
+    assert spans.one("close_conversation sale").attributes["agentcomm.conversation.outcome"] == "success"
+
+
+def test_a_long_content_is_cut_inside_and_stays_json(tmp_path, traced):
+    spans = seen(traced, tmp_path, content="full", item='ä"\n' * 6000)
+    for span in spans.all:
+        for name, value in span.attributes.items():
+            assert not isinstance(value, str) or len(value.encode()) <= ATTRIBUTE_BYTES, name
+    (message,) = json.loads(spans.roots("invoke_agent bob")[0].attributes["gen_ai.input.messages"])
+    assert message["parts"][0]["truncated"] is True
+    assert message["parts"][0]["chars"] > 18000
+
+
+def test_numbers_are_redacted_like_texts():
+    content = Content("full", [lambda kind, text: text.replace("4111", "****")])
+    assert json.loads(content.data("message", {"card": 41112222, "n": 7, "yes": True})) == {
+        "card": "****2222",
+        "n": 7,
+        "yes": True,
+    }
+
+
+@pytest.mark.parametrize("value", [["x" * 99] * 9999, {"a": [1.5] * 9999}, {str(n): n for n in range(9999)}])
+def test_what_cannot_be_cut_evenly_is_still_json_and_short(value):
+    text = fit(value)
+    assert len(text.encode()) <= ATTRIBUTE_BYTES
+    assert json.loads(text)["truncated"] is True
