@@ -5,7 +5,7 @@ Twelve names, loaded on first use. No module of ours imports this face; each imp
 
 from typing import TYPE_CHECKING, Any
 
-from agentcomm.version import VERSION as __version__
+from agentcomm import version as _version
 
 if TYPE_CHECKING:
     from agentcomm.acts.message import Message
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from agentcomm.runtime.replay import replay
     from agentcomm.runtime.result import Result
 
+
+__version__ = _version.VERSION
 
 __all__ = (
     "Agent",

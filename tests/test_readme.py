@@ -13,7 +13,14 @@ COMMAND = "agentcomm run incident-handoff --model scripted"
 
 def live_view(folder) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "agentcomm.cli.main", *COMMAND.split()[1:], "--transcript", "transcripts/handoff.jsonl"],
+        [
+            sys.executable,
+            "-m",
+            "agentcomm.cli.main",
+            *COMMAND.split()[1:],
+            "--transcript",
+            "transcripts/handoff.jsonl",
+        ],
         cwd=folder,
         env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"},
         capture_output=True,
@@ -39,14 +46,18 @@ def test_the_live_view_in_the_readme_is_what_the_command_prints(root, tmp_path):
 
 def test_the_python_in_the_readme_runs(root):
     [program] = blocks(readme(root), "python")
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "sold 110 EUR"
 
 
 def test_the_yaml_in_the_docs_checks_clean(root):
     pages = [root / "README.md", *(root / "docs").rglob("*.md")]
-    found = [(page.name, block) for page in pages for block in blocks(page.read_text(encoding="utf-8"), "yaml")]
+    found = [
+        (page.name, block) for page in pages for block in blocks(page.read_text(encoding="utf-8"), "yaml")
+    ]
     assert found
     for page, block in found:
         if block.startswith("agentcomm:"):
@@ -72,4 +83,6 @@ if __name__ == "__main__":
     page = Path(__file__).parent.parent / "README.md"
     said = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as made:
-        page.write_text(said[: said.index(BEGIN)] + live_view(made) + said[said.index(END) + len(END) :], encoding="utf-8")
+        page.write_text(
+            said[: said.index(BEGIN)] + live_view(made) + said[said.index(END) + len(END) :], encoding="utf-8"
+        )

@@ -138,7 +138,10 @@ def parse_duration(value: object) -> timedelta:
     if isinstance(value, str):
         parts = _DURATION.findall(value)
         if parts and "".join(number + unit for number, unit in parts) == value.replace(" ", ""):
-            return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+            try:
+                return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+            except OverflowError:
+                raise ValueError("the duration is longer than time can be counted here") from None
     raise ValueError("a duration is a number with a unit, such as `30s`, `10m` or `1h30m`")
 
 
@@ -309,7 +312,9 @@ def to_plain(value: Any) -> Any:
     """Return `value` as JSON data; content classes, money, dates and durations in their written form."""
     match value:
         case BaseModel():
-            return value.model_dump(mode="json", exclude_none=True)
+            plain = value.model_dump(mode="json", exclude_none=True, warnings=False)
+            _put_back(value, plain)
+            return plain
         case Money():
             return str(value)
         case timedelta():
@@ -324,6 +329,21 @@ def to_plain(value: Any) -> Any:
             return [to_plain(item) for item in cast("list[Any]", value)]
         case _:
             return value
+
+
+def _put_back(value: BaseModel, plain: dict[str, Any]) -> None:
+    """Put back the empty fields that were said: a required field may be empty, an optional one is left out."""
+    for name, info in type(value).model_fields.items():
+        item, shown = value.__dict__.get(name), plain.get(name)
+        if item is None and info.is_required():
+            plain[name] = None
+        elif isinstance(item, BaseModel) and isinstance(shown, dict):
+            _put_back(item, cast("dict[str, Any]", shown))
+        elif isinstance(item, list) and isinstance(shown, list):
+            pairs = zip(cast("list[Any]", item), cast("list[Any]", shown), strict=False)
+            for inner, entry in pairs:
+                if isinstance(inner, BaseModel) and isinstance(entry, dict):
+                    _put_back(inner, cast("dict[str, Any]", entry))
 
 
 def format_value(value: Any) -> str:

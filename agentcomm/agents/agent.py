@@ -24,6 +24,7 @@ class Agent:
         goal: What it always wants; the work of one conversation comes as a brief.
         tools: Functions it may call.
         examples: Act -> worked examples for the model. Small models need them.
+        num_ctx: Window in tokens; what does not fit is refused, never cut.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Agent:
         goal: str = "",
         tools: Sequence[Callable[..., Any]] = (),
         examples: Mapping[str, Sequence[Example]] | None = None,
+        num_ctx: int = 4096,
     ) -> None:
         if not name or any(c.isspace() for c in name):
             raise UsageError(f"an agent needs a name without spaces, not {name!r}", fix='Agent("ann")')
@@ -41,6 +43,7 @@ class Agent:
         self.goal = goal
         self.tools = tuple(tools)
         self.examples = dict(examples or {})
+        self.num_ctx = num_ctx
         self._model = model
         self._handlers: dict[tuple[str, str, str], Handler] = {}
 

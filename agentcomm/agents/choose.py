@@ -5,7 +5,7 @@ are bounded, no `$ref`. What comes back is data: parsed and validated, never exe
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -14,7 +14,7 @@ from agentcomm.acts.content import FieldType, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.agents.prompt import build
 from agentcomm.agents.turn import Turn, Unspoken
-from agentcomm.errors import ModelBroken, UsageError
+from agentcomm.errors import EdgeError, ModelBroken, UsageError
 from agentcomm.grounding.sourced import unsourced
 from agentcomm.models.base import ModelRequest
 from agentcomm.protocol.graph import Act, Move
@@ -47,7 +47,11 @@ async def choose(
     schema = fields_schema(offered[0].act, asks) if asks is not None else moves_schema(offered)
     attempt = turn.conversation.misfires + 1
     request = ModelRequest(
-        messages=messages, schema=schema, seed=attempt, temperature=0.0 if attempt == 1 else 0.7
+        messages=messages,
+        schema=schema,
+        num_ctx=turn.num_ctx,
+        seed=attempt,
+        temperature=0.0 if attempt == 1 else 0.4,
     )
     turn.journal.step(
         "model.request",
@@ -55,6 +59,9 @@ async def choose(
             "agent": turn.agent,
             "model": model.name,
             "attempt": attempt,
+            "temperature": request.temperature,
+            "seed": request.seed,
+            "num_ctx": request.num_ctx,
             "segments": prompt.provenance(),
             "prompt": _digest(messages),
             "schema": _digest(schema),
@@ -65,11 +72,12 @@ async def choose(
     )
     try:
         reply = await model.reply(request)
-    except ModelBroken as error:
-        turn.journal.step(
-            "model.error", {"agent": turn.agent, "model": model.name, "code": error.code}, error.as_dict()
-        )
-        return Unspoken(error.what)
+    except EdgeError as error:
+        failed = {"agent": turn.agent, "model": model.name, "code": error.code}
+        turn.journal.step("model.error", failed, error.as_dict())
+        if isinstance(error, ModelBroken):
+            return Unspoken(error.what)
+        raise
     turn.journal.step(
         "model.result",
         {
@@ -80,6 +88,7 @@ async def choose(
             "output_tokens": reply.output_tokens,
             "seconds": round(reply.seconds, 3),
             "transport_retries": reply.transport_retries,
+            "address": reply.address,
             "sent": "sha256:" + hashlib.sha256(reply.sent).hexdigest() if reply.sent else "",
         },
         {"text": reply.text, "thinking": reply.thinking},
@@ -113,7 +122,9 @@ def _read(
     data = cast("dict[str, Any]", answer)
     if asks is not None:
         written = {name: value for name, value in data.items() if name in asks}
-        if invented := unsourced(_texts(written), _sources(turn, known, facts)):
+        if invented := unsourced(
+            _texts(written.values()), _sources(turn, known, facts), _borrowed(turn, act)
+        ):
             shown = ", ".join(repr(word[:40]) for word in invented[:3])
             return Unspoken(f"{shown} stands in none of the facts; use only what was given")
         return Message(act=act, content={**to_plain(dict(known)), **written}, sender=turn.role)
@@ -123,8 +134,13 @@ def _read(
     return Message(act=label, content=content, sender=turn.role)
 
 
-def _texts(written: Mapping[str, Any]) -> list[str]:
-    return [value for value in written.values() if isinstance(value, str)]
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [value for value in values if isinstance(value, str)]
+
+
+def _borrowed(turn: Turn, act: str) -> list[str]:
+    """Return what the worked examples are about: none of it belongs into an answer."""
+    return [text for given, _made in turn.examples.get(act, ()) for text in _texts(given.values())]
 
 
 def _sources(turn: Turn, known: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:

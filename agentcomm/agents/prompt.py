@@ -100,7 +100,7 @@ def build(
     record = "\n".join(f"- {name}: {format_value(value)}" for name, value in turn.ground.as_dict().items())
     if record:
         parts.append(Segment("record", "user", f"Agreed so far:\n{record}"))
-    if turn.brief:
+    if turn.brief and asks is None:  # with known fields, code has read the brief and says what follows from it
         brief = turn.brief if isinstance(turn.brief, str) else _json(to_plain(turn.brief))
         parts.append(Segment("brief", "user", f"Your task: {brief}"))
     if turn.heard is not None:
@@ -125,10 +125,8 @@ def build(
 
 
 def _role(turn: Turn) -> str:
-    about = turn.conversation.protocol.about.strip()
-    lines = [
-        f"You are {turn.agent}, the {turn.role} in a talk about: {about or turn.conversation.protocol.name}."
-    ]
+    about = turn.conversation.protocol.about.strip() or turn.conversation.protocol.name
+    lines = [f"You are {turn.agent}, the {turn.role} in a talk about: {about.rstrip('.')}."]
     if turn.goal:
         lines.append(f"Your goal: {turn.goal}")
     lines.append("Answer with one JSON object and nothing else. Use exactly the values you were given.")
@@ -157,7 +155,7 @@ def _examples(turn: Turn, moves: tuple[Move, ...], asks: tuple[str, ...] | None)
 
 
 def _refusal(turn: Turn) -> list[Segment]:
-    if turn.refusal is None:
+    if turn.refusal is None or not turn.judges:  # one that only copies would copy the refusal too
         return []
     legal = "\n".join(f"- {line}" for line in turn.refusal.legal)
     text = f"Your last answer did not count: {turn.refusal.reason}.\nLegal now:\n{legal}"

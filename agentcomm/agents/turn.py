@@ -74,6 +74,8 @@ class Turn:
         brief: Any = None,
         model: Model | None = None,
         journal: Journal,
+        filler: "Filler",
+        num_ctx: int = 4096,
         refusal: Refused | None = None,
         tools: Sequence[Callable[..., Any]] = (),
         examples: Mapping[str, Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]] | None = None,
@@ -88,6 +90,8 @@ class Turn:
         self.brief = brief
         self.model = model
         self.journal = journal
+        self._filler = filler
+        self.num_ctx = num_ctx
         self.refusal = refusal
         self.troubles = conversation.troubles
         self.tools = tools
@@ -164,6 +168,11 @@ class Turn:
     def _message(self, move: Move, content: Content) -> Message:
         return Message(act=move.label, content=content, sender=self.role)
 
+    def note(self, text: str) -> None:
+        """Tell whoever watches, and keep it on record: for what was done for an agent rather than by it."""
+        self.journal.step("note", {"agent": self.agent}, {"text": text})
+        self.journal.note(text)
+
     async def use(self, tool: Callable[..., Any], /, **arguments: Any) -> Any:
         """Call one of the agent's tools; the call and its result are on record before the result is used.
 
@@ -178,9 +187,15 @@ class Turn:
                 code="U310",
             )
         self.journal.step("tool.call", {"tool": name}, to_plain(arguments))
-        result = tool(**arguments)
-        if inspect.isawaitable(result):
-            result = await result
+        try:
+            result = tool(**arguments)
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception as error:
+            self.journal.step(
+                "tool.error", {"tool": name, "type": type(error).__name__}, {"error": str(error)}
+            )
+            raise
         self.journal.step("tool.result", {"tool": name}, to_plain(result))
         return result
 
@@ -199,11 +214,12 @@ class Turn:
             IllegalMove: If the act may not be said now.
             EdgeError: If the model cannot be asked.
         """
-        from agentcomm.agents.choose import choose
-
         if act and not self.can(act):
             raise self._illegal(act)
-        return await choose(self, act, known or {}, facts or {})
+        return await self._filler(self, act, known or {}, facts or {})
 
+
+Filler = Callable[[Turn, str, Mapping[str, Any], Mapping[str, Any]], Awaitable[Message | Unspoken]]
+"""Asks a model: turn, act, fields set by code, further facts."""
 
 Handler = Callable[[Turn], Awaitable[Message | Unspoken] | Message | Unspoken]

@@ -9,16 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from agentcomm.cli.codes import EXIT_FINDINGS, EXIT_OUTSIDE, EXIT_STOPPED, EXIT_US, EXIT_USAGE
 from agentcomm.errors import AgentcommError, EdgeError, InternalError, ProtocolError, RecordError, UsageError
 
-__all__ = ("EXIT_ENDED", "EXIT_FINDINGS", "EXIT_OUTSIDE", "EXIT_STOPPED", "EXIT_US", "EXIT_USAGE", "main")
-
-EXIT_FINDINGS = 1
-EXIT_USAGE = 2
-EXIT_ENDED = 3
-EXIT_OUTSIDE = 4
-EXIT_US = 70
-EXIT_STOPPED = 130
+__all__ = ("main",)
 
 EPILOG = """\
 exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation did not end well;

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentcomm.cli.main import EXIT_ENDED, EXIT_STOPPED
+from agentcomm.cli.codes import EXIT_ENDED, EXIT_STOPPED
 from agentcomm.cli.words import note, print_json, style, width
 from agentcomm.errors import ModelUnavailable, UsageError
 

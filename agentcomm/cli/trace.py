@@ -132,6 +132,10 @@ def _step(record: Any, body: Any, *, with_prompts: bool) -> list[str]:
         case "tool.call":
             arguments = ", ".join(f"{name}={value!r}" for name, value in body.items())
             return [f"         called {data['tool']}({arguments})"]
+        case "note":
+            return [f"         {data['agent']}: {body.get('text', 'erased')}"]
+        case "tool.error":
+            return [f"         {data['tool']} failed: {body.get('error', 'erased')}"]
         case "tool.result":
             return [f"         {data['tool']} gave {body}"]
         case _:

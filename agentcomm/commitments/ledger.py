@@ -5,6 +5,7 @@ Source: commitment life cycle of Singh, Yolum, Chopra & Telang with the pre-comm
 
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from rpds import HashTrieMap
@@ -12,7 +13,9 @@ from rpds import HashTrieMap
 from agentcomm.acts.performative import LedgerOp
 from agentcomm.protocol.graph import Act, OutcomeClass
 
-__all__ = ("Change", "Commitment", "Ledger", "Status", "audit", "record")
+__all__ = ("Change", "Commitment", "Ledger", "Status", "audit", "hand_over", "record", "undone")
+
+_EMPTY: Any = HashTrieMap
 
 
 class Status(StrEnum):
@@ -52,7 +55,7 @@ class Change(msgspec.Struct, frozen=True):
 class Ledger(msgspec.Struct, frozen=True):
     """All commitments of a conversation."""
 
-    entries: "HashTrieMap[str, Commitment]" = msgspec.field(default_factory=HashTrieMap)
+    entries: "HashTrieMap[str, Commitment]" = msgspec.field(default_factory=_EMPTY)
     live: tuple[str, ...] = ()
     """Ids of those that can still change, oldest first."""
 
@@ -110,6 +113,24 @@ def record(
                 Change(None, Commitment(name, debtor, creditor, act.label, message, status, act.outlives))
             )
     return _apply(ledger, changes), tuple(changes)
+
+
+def hand_over(ledger: Ledger, was: str, now: str) -> tuple[Ledger, tuple[Change, ...]]:
+    """Return the ledger after `now` took over what `was` owes to others."""
+    changes = [
+        Change(entry.status, msgspec.structs.replace(entry, debtor=now))
+        for entry in ledger.open()
+        if entry.debtor == was and entry.creditor != now
+    ]
+    return _apply(ledger, changes), tuple(changes)
+
+
+def undone(ledger: Ledger, before: Ledger) -> Iterator[tuple[Commitment, Commitment | None]]:
+    """Yield what is taken back where `before` counts again: each commitment as it is, and as it was (None: there was none)."""
+    for name in dict.fromkeys((*before.live, *ledger.live)):
+        now, then = ledger.entries[name], before.entries.get(name)
+        if now != then:
+            yield now, then
 
 
 def audit(ledger: Ledger, end: OutcomeClass) -> tuple[Ledger, tuple[Change, ...]]:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from agentcomm.acts.content import Money, entries_of, format_value, parse_duration, parse_money
 from agentcomm.conversation.state import Conversation, Frame
 from agentcomm.grounding.compare import Incomparable, holds, is_same
-from agentcomm.protocol.graph import Condition, Move, Ref, State
+from agentcomm.protocol.graph import Condition, Move, Protocol, Ref, State
 
 __all__ = (
     "Make",
@@ -74,7 +74,12 @@ def floor(conversation: Conversation) -> str:
 
 def overlay_state(conversation: Conversation, frame: Frame) -> State:
     """Return the state that a running overlay is in."""
-    return conversation.rules.overlay(frame.overlay, frame.it.act).states[frame.position]
+    return overlay_of(conversation, frame).states[frame.position]
+
+
+def overlay_of(conversation: Conversation, frame: Frame) -> Protocol:
+    """Return the protocol of a running overlay, fitted to what it is about."""
+    return conversation.rules.overlay(frame.overlay, frame.it.act, tuple(frame.fields))
 
 
 def bind(frame: Frame, role: str) -> str:
@@ -144,11 +149,14 @@ def in_full(conversation: Conversation, move: Move) -> bool:
 
 def closed(conversation: Conversation, move: Move) -> bool:
     """Say whether a condition that does not depend on the move's own content rules it out."""
-    return any(
-        unmet(conversation, move, condition, {}) is not None
-        for condition in move.when
-        if isinstance(condition.left, Ref) and condition.left.act != move.label
-    )
+    for condition in move.when:
+        if isinstance(condition.left, Ref) and condition.left.act != move.label:
+            try:
+                if unmet(conversation, move, condition, {}) is not None:
+                    return True
+            except Incomparable:  # whoever says it all the same is told why
+                return True
+    return False
 
 
 def unmet(
@@ -184,7 +192,7 @@ def unmet(
             met = same if condition.op == "==" else not same
         else:
             met = other is not None and holds(condition.op, one, _typed(one, other))
-    except Incomparable as error:
+    except ValueError as error:
         raise Incomparable(f"{condition}: {error}") from None
     if met:
         return None
@@ -194,8 +202,8 @@ def unmet(
 
 def _typed(like: Any, constant: Any) -> Any:
     """Return a constant of the file in the type of the value it is compared with."""
-    if isinstance(constant, str) and isinstance(like, Money):
-        return parse_money(constant)
+    if isinstance(constant, tuple):
+        return tuple(_typed(like, item) for item in cast("tuple[Any, ...]", constant))
     if not isinstance(constant, str):
         return constant
     match like:

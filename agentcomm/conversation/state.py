@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -13,9 +14,24 @@ from agentcomm.acts.content import FieldType, entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.commitments.ledger import Ledger
 from agentcomm.grounding.compare import Difference
-from agentcomm.protocol.graph import Act, OutcomeClass, Protocol, State
+from agentcomm.protocol.bound import longest
+from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol, Stakes, State
 
-__all__ = ("CommonGround", "Conversation", "Frame", "Held", "Item", "Outcome", "Rules", "Said", "state_hash")
+__all__ = (
+    "CommonGround",
+    "Conversation",
+    "Frame",
+    "Held",
+    "Item",
+    "Outcome",
+    "Rules",
+    "Said",
+    "readback_of",
+    "state_hash",
+)
+
+_EMPTY: Any = HashTrieMap
+"""The factory of empty maps, for whatever they will hold."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +40,16 @@ class Rules:
 
     protocol: Protocol
     overlays: Mapping[str, Protocol] = field(default_factory=dict[str, Protocol])
-    _fitted: dict[tuple[str, str], Protocol] = field(
-        default_factory=dict[tuple[str, str], Protocol], repr=False
+    _fitted: dict[tuple[str, str, tuple[str, ...]], Protocol] = field(
+        default_factory=dict[tuple[str, str, tuple[str, ...]], Protocol], repr=False, compare=False
     )
 
-    def overlay(self, name: str, label: str) -> Protocol:
-        """Return an overlay fitted to an act: its `fields: any` take the types of the act's critical fields."""
-        fitted = self._fitted.get((name, label))
+    def overlay(self, name: str, label: str, fields: tuple[str, ...] = ()) -> Protocol:
+        """Return an overlay fitted to an act: in a read-back, `fields: any` takes the types of the act's `fields`."""
+        fitted = self._fitted.get((name, label, fields))
         if fitted is None:
-            fitted = self._fitted[name, label] = _fit(self.overlays[name], self.protocol.acts[label])
+            made = _fit(self.overlays[name], self.protocol.acts[label], fields)
+            fitted = self._fitted[name, label, fields] = made
         return fitted
 
     @property
@@ -41,11 +58,50 @@ class Rules:
         limits = self.protocol.limits
         return max(3, self.protocol.bound // 5) if limits.repairs_in_all is None else limits.repairs_in_all
 
+    @cached_property
+    def bound(self) -> int:
+        """The longest possible conversation in messages, read-backs and repairs included.
 
-def _fit(overlay: Protocol, act: Act) -> Protocol:
-    if overlay.overlay is None or overlay.overlay.on != "readback" or not act.readback:
+        With P the protocol's own bound, S the repairs in all, H the most hearers of a message that is read back, R the messages
+        of one read-back without a mishearing and O those of one repair, it is `P (1 + H R) + S (1 + H R + O)`: a repair takes
+        back at most one message, which is then said and read back again, and a read-back that differs costs a repair, too.
+        """
+        protocol = self.protocol
+        read = [
+            move for state in protocol.states.values() for move in state.moves.values() if readback_of(move)
+        ]
+        hearers = max((len(move.to) for move in read), default=0)
+        once = 1 + hearers * self._length("read-back") if hearers else 1
+        repair = max(self._length("repair"), self._length("not-understood"))
+        return protocol.bound * once + self.repairs_in_all * (once + repair)
+
+    def _length(self, overlay: str) -> int:
+        """Return the messages in an overlay whose budgets are used up; each of their moves is paid for by a repair."""
+        protocol = self.overlays.get(overlay)
+        if protocol is None:
+            return 0
+        rows = {
+            name: (
+                [(move.next, None if move.max is None else 0, move.then) for move in state.moves.values()],
+                state.otherwise,
+            )
+            for name, state in protocol.states.items()
+        }
+        return longest(rows, protocol.start)
+
+
+def readback_of(move: Move) -> tuple[str, ...]:
+    """Return the fields that are read back before this move counts: the act's, and the critical ones where stakes are high."""
+    act = move.act
+    if move.stakes is None or move.stakes in (Stakes.LOW, Stakes.NORMAL):
+        return act.readback
+    return tuple(dict.fromkeys((*act.readback, *act.critical)))
+
+
+def _fit(overlay: Protocol, act: Act, names: tuple[str, ...]) -> Protocol:
+    if overlay.overlay is None or overlay.overlay.on != "readback" or not names:
         return overlay
-    whole = {name: act.fields[name] for name in act.readback}
+    whole = {name: act.fields[name] for name in names}
     some = {name: msgspec.structs.replace(kind, optional=True) for name, kind in whole.items()}
     acts: dict[str, Act] = {}
     for label, made in overlay.acts.items():
@@ -76,13 +132,21 @@ class Said(msgspec.Struct, frozen=True):
     grounded: bool
     evidence: tuple[str, ...]
     n: int
+    before: "Said | None" = None
+    """While this one is not grounded: the one grounded last."""
+
+    @property
+    def ground(self) -> "Said | None":
+        """The saying of this act that is common ground."""
+        return self if self.grounded else self.before
 
 
 class Held(msgspec.Struct, frozen=True):
     """A contribution whose evidence is still to come; what depends on it waits."""
 
     message: Message
-    state: str
+    owner: str = ""
+    """The role that owns the matter once this is grounded; empty if that does not change."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -112,8 +176,14 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
     left: float
     """Seconds that the frozen state still had."""
+    heard: str = ""
+    """Id of the message in the overlay that is to be answered."""
     rest: tuple[str, ...] = ()
     """Hearers who are yet to read back."""
+    done: tuple[str, ...] = ()
+    """Hearers who have read back `fields` as they stand now."""
+    repeated: bool = False
+    """This hearer's last read-back was the same as `fields`."""
     repairing: bool = False
     trouble: tuple[Difference, ...] = ()
 
@@ -134,19 +204,19 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the opening at which the conversation expires."""
     owner: str
     at: float = 0.0
-    """Time of the last input."""
+    """Time of the last input that counted."""
     n: int = 0
     """Messages on record."""
     misfires: int = 0
     spent: int = 0
     """Repairs used in the conversation."""
-    seen: "HashTrieMap[str, Message]" = msgspec.field(default_factory=HashTrieMap)
-    said: "HashTrieMap[str, Said]" = msgspec.field(default_factory=HashTrieMap)
-    last: "HashTrieMap[str, str]" = msgspec.field(default_factory=HashTrieMap)
+    seen: "HashTrieMap[str, Message]" = msgspec.field(default_factory=_EMPTY)
+    said: "HashTrieMap[str, Said]" = msgspec.field(default_factory=_EMPTY)
+    last: "HashTrieMap[str, str]" = msgspec.field(default_factory=_EMPTY)
     """Role -> id of the message it heard last."""
-    used: "HashTrieMap[str, int]" = msgspec.field(default_factory=HashTrieMap)
+    used: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
     """Budget -> times used."""
-    repairs: "HashTrieMap[str, int]" = msgspec.field(default_factory=HashTrieMap)
+    repairs: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
     """State and act -> repairs used on it since the position last changed."""
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     held: tuple[Held, ...] = ()
@@ -203,16 +273,16 @@ class CommonGround:
     def item(self, name: str) -> Item | None:
         """Return the value with its source, or None."""
         label, _, only = name.rpartition(".")
-        best: Said | None = None
+        best: tuple[int, Item] | None = None
         for act, said in self._said.items():
-            if said.grounded and (not label or act == label) and (best is None or said.n > best.n):
-                content = said.message.content
-                if getattr(content, only, None) is not None:
-                    best = said
-        if best is None:
-            return None
-        message = best.message
-        return Item(getattr(message.content, only), message.sender, message.act, message.id, best.evidence)
+            it = said.ground
+            if it is None or (label and act != label) or (best is not None and it.n < best[0]):
+                continue
+            message = it.message
+            value = (entries_of(message.content) or {}).get(only)
+            if value is not None:
+                best = it.n, Item(value, message.sender, message.act, message.id, it.evidence)
+        return best[1] if best else None
 
     def __getitem__(self, name: str) -> Any:
         found = self.item(name)
@@ -225,7 +295,8 @@ class CommonGround:
 
     def __iter__(self) -> Iterator[str]:
         """Yield `act.field` for every grounded value, in the order it was said."""
-        for said in sorted((s for s in self._said.values() if s.grounded), key=lambda s: s.n):
+        grounded = [said.ground for said in self._said.values()]
+        for said in sorted((s for s in grounded if s is not None), key=lambda s: s.n):
             for name, value in (entries_of(said.message.content) or {}).items():
                 if value is not None:
                     yield f"{said.message.act}.{name}"

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from typing import Any, Never, assert_never
 
 import msgspec
-from pydantic import ValidationError
 from rpds import HashTrieMap
 
 from agentcomm.acts.content import Content, entries_of, format_value, to_plain
 from agentcomm.acts.message import Message
-from agentcomm.commitments.ledger import Ledger, audit, record
+from agentcomm.acts.performative import LedgerOp
+from agentcomm.commitments.ledger import Change, Ledger, audit, hand_over, record, undone
 from agentcomm.conversation.events import (
     Cancel,
     CommitmentChanged,
@@ -55,13 +55,15 @@ from agentcomm.conversation.moves import (
     in_full,
     legal,
     on_record,
+    overlay_of,
     repairs_left,
     signature,
     unmet,
 )
-from agentcomm.conversation.state import Conversation, Frame, Held, Outcome, Rules, Said
+from agentcomm.conversation.reading import UNREADABLE, Unreadable, clean, is_sound, read, sender_of
+from agentcomm.conversation.state import Conversation, Frame, Held, Outcome, Rules, Said, readback_of
 from agentcomm.errors import UsageError
-from agentcomm.grounding.compare import Difference, Incomparable, differences, is_same
+from agentcomm.grounding.compare import Difference, Incomparable, difference, differences, is_same
 from agentcomm.protocol.graph import Act, Criterion, Move, OutcomeClass, Protocol
 
 __all__ = ("open_conversation", "step")
@@ -69,6 +71,8 @@ __all__ = ("open_conversation", "step")
 Step = tuple[Conversation, tuple[Event, ...]]
 
 _replace = msgspec.structs.replace
+_NONE, _RELEVANT = Criterion.NONE, Criterion.RELEVANT
+_DEMONSTRATED = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 
 
 class _RefusedError(Exception):
@@ -89,13 +93,10 @@ def open_conversation(rules: Rules, conversation_id: str, *, whole: float | None
         whole: Seconds for the whole conversation; the protocol's own limit holds if it is shorter.
 
     Raises:
-        UsageError: If the protocol is an overlay.
+        UsageError: If the protocol is an overlay, or one that it needs is missing.
     """
     protocol = rules.protocol
-    if protocol.overlay is not None:
-        raise UsageError(
-            f"{protocol.name!r} is an overlay", why="it runs on top of another protocol", fix="enact that one"
-        )
+    _check_rules(rules)
     state = protocol.states[protocol.start]
     limit = min(
         math.inf if protocol.limits.whole is None else protocol.limits.whole,
@@ -115,28 +116,50 @@ def open_conversation(rules: Rules, conversation_id: str, *, whole: float | None
     )
 
 
+def _check_rules(rules: Rules) -> None:
+    protocol = rules.protocol
+    if protocol.overlay is not None:
+        raise UsageError(
+            f"{protocol.name!r} is an overlay", why="it runs on top of another protocol", fix="enact that one"
+        )
+    for state in protocol.states.values():
+        for move in state.moves.values():
+            if move.act.criterion in _DEMONSTRATED:
+                what, why = "be demonstrated", "this version has no judge"
+            elif readback_of(move) and "read-back" not in rules.overlays:
+                what, why = "be read back", "the rules have no overlay `read-back`"
+            else:
+                continue
+            raise UsageError(
+                f"{move.label!r} is to {what}", why=why, fix="weaken its criterion, or add the overlay"
+            )
+
+
 def step(conversation: Conversation, given: Input) -> Step:
-    """Return the conversation after one input, and what happened.
+    """Return the conversation after one input, and what happened. Nothing that a speaker says makes it raise.
 
     Args:
         conversation: Where it stands.
         given: A message, a time, a misfire, a cancellation or a leave; its `at` in seconds since the opening.
     """
+    at = given.at
+    if not conversation.at <= at < math.inf:  # time does not run backwards
+        at = conversation.at
     match given:
         case Say():
-            return _say(conversation, given.message, given.at)
+            return _say(conversation, given.message, at)
         case Tick():
-            return _tick(conversation, given.at)
+            return _tick(conversation, at)
         case Misfire():
             if conversation.outcome is not None:
                 return conversation, ()
-            return _refuse(conversation, given.role, "", "unreadable", given.reason, given.at)
+            return _refuse(conversation, clean(given.role), "", "unreadable", clean(given.reason), at)
         case Cancel():
-            return _stop(
-                conversation, OutcomeClass.CANCELLED, f"cancelled by {given.by}: {given.reason}", given.at
-            )
+            cause = f"cancelled by {clean(given.by)}: {clean(given.reason)}"
+            return _stop(conversation, OutcomeClass.CANCELLED, cause, at)
         case Leave():
-            return _stop(conversation, OutcomeClass.ABORTED, f"{given.role} left: {given.reason}", given.at)
+            cause = f"{clean(given.role)} left: {clean(given.reason)}"
+            return _stop(conversation, OutcomeClass.ABORTED, cause, at)
         case _:
             assert_never(given)
 
@@ -145,80 +168,72 @@ def step(conversation: Conversation, given: Input) -> Step:
 
 
 def _say(conversation: Conversation, message: Message, at: float) -> Step:
-    known = conversation.seen.get(message.id) if message.id else None
-    if known is not None:
+    if not is_sound(message):
+        sender = sender_of(message)
+        if conversation.outcome is not None:
+            return conversation, (Late("", "", sender, _is_over(conversation.outcome)),)
+        return _refuse(conversation, sender, "", "unreadable", UNREADABLE, at)
+    if conversation.seen.get(message.id) is not None:
         return conversation, (Duplicate(message.id),)
     if conversation.outcome is not None:
-        return conversation, (
-            Late(
-                message.id,
-                message.act,
-                message.sender,
-                f"the conversation ended as {conversation.outcome.name}",
-            ),
-        )
+        return conversation, (Late(message.id, message.act, message.sender, _is_over(conversation.outcome)),)
     try:
         _check_party(conversation, message)
         if conversation.frame is not None:
             return _say_in_overlay(conversation, conversation.frame, message, at)
-        state = conversation.state
-        move = state.moves.get(message.act)
+        move = conversation.state.moves.get(message.act)
         if move is None or move.speaker != message.sender or not in_full(conversation, move):
             return _say_otherwise(conversation, message, at)
         message = _complete(conversation, move, message)
-        _check_conditions(conversation, move, message.content)
+        if move.when:
+            _check_conditions(conversation, move, message.content)
     except _RefusedError as refused:
         return _refuse(conversation, message.sender, message.act, refused.code, refused.reason, at)
     act = move.act
     if act.repeats and (trouble := _mismatch(conversation, act, message.content)):
         return _open_repair(conversation, message, trouble, at)
-    if act.readback and "read-back" in conversation.rules.overlays:
-        return _open_readback(conversation, move, message, at)
     conversation = _put_on_record(conversation, message, at)
-    return _commit(conversation, move, message, at, [Heard(conversation.n, message)], ())
+    heard = Heard(conversation.n, message)
+    if fields := readback_of(move):
+        return _open_readback(conversation, fields, message, heard, at)
+    return _commit(conversation, move, message, at, [heard])
+
+
+def _is_over(outcome: Outcome) -> str:
+    return f"the conversation ended as {outcome.name}"
 
 
 def _check_party(conversation: Conversation, message: Message) -> None:
-    if message.sender not in conversation.protocol.roles:
+    if message.sender not in conversation.rules.protocol.roles:
         raise _RefusedError("wrong-party", f"{message.sender!r} is no role in this conversation")
 
 
 def _complete(conversation: Conversation, move: Move, message: Message) -> Message:
     """Return the message with typed content, receivers and reference; raise if one of them is wrong."""
     content = _content(move.act, message.content)
+    reply = _reply(conversation, message, conversation.last.get(message.sender) or "")
+    return _replace(message, content=content, receivers=move.to, in_reply_to=reply, about="")
+
+
+def _reply(conversation: Conversation, message: Message, heard: str) -> str:
+    """Return what the message replies to: what was heard last, unless it names another message that was heard."""
     reply = message.in_reply_to
-    heard = conversation.last.get(message.sender, "")
-    if not reply:
-        reply = heard
-    elif reply != heard:
-        source = conversation.seen.get(reply)
-        if source is None or message.sender not in source.receivers:
-            raise _RefusedError("unknown-reference", f"{message.sender} has not heard a message {reply!r}")
-    return _replace(message, content=content, receivers=move.to, in_reply_to=reply)
+    if not reply or reply == heard:
+        return heard
+    source = conversation.seen.get(reply)
+    if source is None or message.sender not in source.receivers:
+        raise _RefusedError("unknown-reference", f"{message.sender} has not heard a message {reply!r}")
+    return reply
 
 
 def _content(act: Act, content: Any) -> Content:
-    if type(content) is act.content:
-        return content
     try:
-        return act.content.model_validate(to_plain(content) if isinstance(content, Content) else content)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'content'}: {_in_words(item['msg'], item['type'])}"
-            for item in error.errors(include_url=False, include_context=False)[:5]
-        )
-        raise _RefusedError("invalid-content", problems) from None
-
-
-def _in_words(text: str, kind: str) -> str:
-    return {"missing": "is missing", "extra_forbidden": "is not a field of this act"}.get(
-        kind, text.removeprefix("Value error, ")
-    )
+        return read(act, content)
+    except Unreadable as error:
+        raise _RefusedError("invalid-content", str(error)) from None
 
 
 def _check_conditions(conversation: Conversation, move: Move, content: Content) -> None:
-    if not move.when:
-        return
     values = entries_of(content) or {}
     for condition in move.when:
         try:
@@ -234,7 +249,7 @@ def _mismatch(conversation: Conversation, act: Act, content: Content) -> tuple[D
     for name, ref in act.repeats.items():
         recorded, given = on_record(conversation, ref), getattr(content, name)
         if not is_same(act.fields.get(name), recorded, given):
-            found.append(Difference(name, to_plain(recorded), to_plain(given)))
+            found.append(difference(name, recorded, given))
     return tuple(found)
 
 
@@ -245,12 +260,12 @@ def _say_otherwise(conversation: Conversation, message: Message, at: float) -> S
         for move in exits(conversation):
             if move.label == message.act:
                 return _open_by_hearer(conversation, message, at)
-    expired = conversation.protocol.states.get(conversation.expired)
-    if expired is not None and expired.speaker == message.sender and message.act in expired.moves:
-        reason = f"the time in {conversation.expired!r} is up"
-        return conversation, (Late(message.id, message.act, message.sender, reason),)
     move = state.moves.get(message.act)
     if message.sender != state.speaker:
+        expired = conversation.protocol.states.get(conversation.expired)
+        if expired is not None and expired.speaker == message.sender and message.act in expired.moves:
+            reason = f"the time in {conversation.expired!r} is up"
+            return conversation, (Late(message.id, message.act, message.sender, reason),)
         raise _RefusedError(
             "unexpected-act", f"in {state.name!r} {state.speaker} speaks, not {message.sender}"
         )
@@ -262,22 +277,16 @@ def _say_otherwise(conversation: Conversation, message: Message, at: float) -> S
 
 
 def _refuse(conversation: Conversation, role: str, act: str, code: str, reason: str, at: float) -> Step:
-    speaker = floor(conversation)
-    moves = (
-        tuple(signature(move) for move in (*legal(conversation), *exits(conversation)))
-        if role == speaker
-        else ()
-    )
-    if role != speaker:
-        return conversation, (Refused(role, act, code, reason, moves, 0),)
+    if role != floor(conversation):
+        return conversation, (Refused(role, act, code, reason, (), 0),)
+    moves = tuple(signature(move) for move in (*legal(conversation), *exits(conversation)))
     misfires = conversation.misfires + 1
     left = conversation.protocol.limits.misfires - misfires
-    after = _replace(conversation, misfires=misfires, at=at)
+    after = _replace(conversation, misfires=misfires)
     refused = Refused(role, act, code, reason, moves, max(0, left))
     if left < 0:
-        ended, events = _stop(
-            after, OutcomeClass.ABORTED, f"{role} could not say anything that counts: {reason}", at
-        )
+        cause = f"{role} could not say anything that counts: {reason}"
+        ended, events = _stop(after, OutcomeClass.ABORTED, cause, at)
         return ended, (refused, *events)
     return after, (refused,)
 
@@ -286,13 +295,8 @@ def _refuse(conversation: Conversation, role: str, act: str, code: str, reason: 
 
 
 def _put_on_record(conversation: Conversation, message: Message, at: float) -> Conversation:
-    return _replace(
-        conversation,
-        n=conversation.n + 1,
-        at=at,
-        misfires=0,
-        seen=conversation.seen.insert(message.id, message) if message.id else conversation.seen,
-    )
+    seen = conversation.seen.insert(message.id, message)
+    return _replace(conversation, n=conversation.n + 1, at=at, misfires=0, seen=seen)
 
 
 def _commit(
@@ -301,44 +305,55 @@ def _commit(
     message: Message,
     at: float,
     events: list[Event],
-    evidence: tuple[str, ...],
+    readback: Mapping[str, Any] | None = None,
 ) -> Step:
-    """Let a message take effect: evidence for what it answers, position, common ground, ledger, deadline."""
-    before = _replace(conversation, checkpoint=None)
-    ledger, held = conversation.ledger, conversation.held
-    said = conversation.said
+    """Let a message take effect: evidence for what it answers, position, common ground, ledger, deadline.
+
+    Args:
+        conversation: With the message on record.
+        move: What is done by it.
+        message: As it is meant.
+        at: Now.
+        events: What happened before; it is added to.
+        readback: The fields that every hearer has read back, if it was read back.
+    """
     act = move.act
-    if held:
-        ledger, held, said = _take_as_evidence(conversation, message, events)
-    waits = act.criterion is Criterion.RELEVANT
+    before = _replace(conversation, checkpoint=None, frame=None)
+    after = _take_as_evidence(conversation, message, events) if conversation.held else conversation
+    ledger, held, owner = after.ledger, after.held, after.owner
+    waits = False
+    evidence: tuple[str, ...] = ("delivered",)
+    if readback is not None:
+        evidence = ("readback: copied",)
+        events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback)))
+    elif act.criterion is _RELEVANT:
+        waits = True
+        held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
+    elif act.criterion is not _NONE:
+        events.append(Grounded(message.id, act.label, "delivered", evidence))
+    prior = None
     if waits:
-        held = (*held, Held(message, move.state))
-    elif act.criterion is not Criterion.NONE or evidence:
-        fields = {name: to_plain(getattr(message.content, name)) for name in act.readback} if evidence else {}
-        events.append(
-            Grounded(message.id, act.label, act.criterion.value, evidence or ("delivered",), fields)
-        )
-    if not waits:
+        earlier = after.said.get(act.label)
+        prior = earlier.ground if earlier is not None else None
+    else:
         ledger = _on_ledger(ledger, act, message, events)
-    said = said.insert(act.label, Said(message, not waits, evidence or ("delivered",), conversation.n))
-    used, target = conversation.used, move.next
+    used, target = after.used, move.next
     if move.max is not None:
-        times = used.get(move.key, 0)
+        key = move.key
+        times = used.get(key) or 0
         if times >= move.max:
             target = move.then
         else:
-            used = used.insert(move.key, times + 1)
+            used = used.insert(key, times + 1)
     events.append(Moved(act.label, message.sender, move.state, target, message.id))
-    last = conversation.last
+    last = after.last
     for hearer in message.receivers:
         last = last.insert(hearer, message.id)
-    owner = conversation.owner
-    if move.owner and move.owner != owner:
-        events.append(OwnerChanged(owner, move.owner, message.id))
-        owner = move.owner
+    if move.owner and not waits:
+        ledger, owner = _hand_over(ledger, owner, move.owner, message, events)
     after = _replace(
-        conversation,
-        said=said,
+        after,
+        said=after.said.insert(act.label, Said(message, not waits, evidence, after.n, prior)),
         used=used,
         last=last,
         ledger=ledger,
@@ -348,24 +363,25 @@ def _commit(
         frame=None,
         troubles=(),
         checkpoint=before,
-        repairs=_kept(conversation.repairs, f"{move.state}/{act.label}"),
+        repairs=_kept(after.repairs, move.key) if after.repairs else after.repairs,
     )
     return _enter(after, target, at, events, cause=f"{message.sender} said {act.label}")
 
 
+def _is_other(entry: Held, message: Message) -> bool:
+    """Say whether something held is not replaced by `message`, which says it anew."""
+    return entry.message.act != message.act or entry.message.sender != message.sender
+
+
 def _kept(repairs: "HashTrieMap[str, int]", key: str) -> "HashTrieMap[str, int]":
     """Return the count of this contribution only: an answered one is closed, one said again stays charged."""
-    if not repairs:
-        return repairs
     times = repairs.get(key)
     return HashTrieMap({key: times}) if times else HashTrieMap()
 
 
-def _take_as_evidence(
-    conversation: Conversation, message: Message, events: list[Event]
-) -> tuple[Ledger, tuple[Held, ...], Any]:
+def _take_as_evidence(conversation: Conversation, message: Message, events: list[Event]) -> Conversation:
     """A reply grounds what it answers (Clark & Schaefer's relevant next contribution), and what waited for that happens."""
-    ledger, said = conversation.ledger, conversation.said
+    ledger, said, owner = conversation.ledger, conversation.said, conversation.owner
     still: list[Held] = []
     for entry in conversation.held:
         it = entry.message
@@ -373,22 +389,39 @@ def _take_as_evidence(
             still.append(entry)
             continue
         act = conversation.protocol.acts[it.act]
-        events.append(Grounded(it.id, it.act, Criterion.RELEVANT.value, (f"answered by {message.id}",)))
+        events.append(Grounded(it.id, it.act, "relevant", (f"answered by {message.id}",)))
         ledger = _on_ledger(ledger, act, it, events)
-        before = said.get(it.act)
-        if before is not None and before.message.id == it.id:
-            said = said.insert(it.act, _replace(before, grounded=True, evidence=("relevant",)))
-    return ledger, tuple(still), said
+        if entry.owner:
+            ledger, owner = _hand_over(ledger, owner, entry.owner, it, events)
+        latest = said.get(it.act)
+        if latest is not None and latest.message.id == it.id:
+            said = said.insert(it.act, Said(it, True, ("relevant",), latest.n))
+    return _replace(conversation, ledger=ledger, said=said, owner=owner, held=tuple(still))
 
 
 def _on_ledger(ledger: Ledger, act: Act, message: Message, events: list[Event]) -> Ledger:
+    if act.info.op is LedgerOp.NONE and not act.discharges:
+        return ledger
     ledger, changes = record(ledger, act, message.sender, message.receivers, message.id)
-    for change in changes:
-        now = change.now
-        events.append(
-            CommitmentChanged(now.id, now.act, now.debtor, now.creditor, change.was or "", now.status.value)
-        )
+    events.extend(map(_told, changes))
     return ledger
+
+
+def _hand_over(
+    ledger: Ledger, was: str, now: str, message: Message, events: list[Event]
+) -> tuple[Ledger, str]:
+    """Let the matter have a new owner, with what the old one still owes for it."""
+    if was == now:
+        return ledger, now
+    events.append(OwnerChanged(was, now, message.id))
+    ledger, changes = hand_over(ledger, was, now)
+    events.extend(map(_told, changes))
+    return ledger, now
+
+
+def _told(change: Change) -> CommitmentChanged:
+    now = change.now
+    return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, change.was or "", now.status.value)
 
 
 def _enter(conversation: Conversation, place: str, at: float, events: list[Event], *, cause: str) -> Step:
@@ -405,11 +438,7 @@ def _end(
     conversation: Conversation, name: str, kind: OutcomeClass, cause: str, at: float, events: list[Event]
 ) -> Step:
     ledger, changes = audit(conversation.ledger, kind)
-    for change in changes:
-        now = change.now
-        events.append(
-            CommitmentChanged(now.id, now.act, now.debtor, now.creditor, change.was or "", now.status.value)
-        )
+    events.extend(map(_told, changes))
     events.append(Ended(name, kind.value, cause))
     ended = _replace(
         conversation,
@@ -426,7 +455,17 @@ def _end(
 def _stop(conversation: Conversation, kind: OutcomeClass, cause: str, at: float) -> Step:
     if conversation.outcome is not None:
         return conversation, ()
-    return _end(conversation, kind.value, kind, cause, at, [])
+    return _end(conversation, kind.value, kind, cause, at, _abandoned(conversation, kind))
+
+
+def _abandoned(conversation: Conversation, kind: OutcomeClass) -> list[Event]:
+    """Return the events that close a running overlay where the conversation ends from outside."""
+    frame = conversation.frame
+    if frame is None:
+        return []
+    events: list[Event] = [RepairClosed(frame.it.id, mended=False)] if frame.repairing else []
+    events.append(OverlayClosed(frame.overlay, frame.it.id, kind.value, kind.value))
+    return events
 
 
 # --- time ---
@@ -439,25 +478,21 @@ def _tick(conversation: Conversation, at: float) -> Step:
         limit = conversation.protocol.limits
         kind = conversation.protocol.outcomes.get(limit.otherwise, OutcomeClass.EXPIRED)
         name = limit.otherwise if limit.otherwise in conversation.protocol.outcomes else "expired"
-        return _end(
-            conversation,
-            name,
-            kind,
-            f"the whole conversation had {conversation.whole:g} s",
-            at,
-            [Expired("", name)],
-        )
+        events: list[Event] = [Expired("", name), *_abandoned(conversation, kind)]
+        cause = f"the whole conversation had {conversation.whole:g} s"
+        return _end(conversation, name, kind, cause, at, events)
     frame = conversation.frame
     if frame is not None:
         if at < frame.deadline:
             return conversation, ()
-        state = _overlay(conversation, frame).states[frame.position]
-        events: list[Event] = [Expired(f"{frame.overlay}/{state.name}", state.otherwise)]
-        return _enter_overlay(_replace(conversation, at=at), frame, state.otherwise, at, events)
+        state = overlay_of(conversation, frame).states[frame.position]
+        events = [Expired(f"{frame.overlay}/{state.name}", state.otherwise)]
+        after = _replace(conversation, at=at, misfires=0)
+        return _enter_overlay(after, frame, state.otherwise, at, events)
     if at < conversation.deadline:
         return conversation, ()
     state = conversation.state
-    after = _replace(conversation, at=at, expired=state.name, misfires=0)
+    after = _replace(conversation, at=at, expired=state.name, misfires=0, troubles=())
     events = [Expired(state.name, state.otherwise)]
     return _enter(
         after, state.otherwise, at, events, cause=f"{state.speaker} did not speak in {state.name!r} in time"
@@ -465,10 +500,6 @@ def _tick(conversation: Conversation, at: float) -> Step:
 
 
 # --- overlays ---
-
-
-def _overlay(conversation: Conversation, frame: Frame) -> Protocol:
-    return conversation.rules.overlay(frame.overlay, frame.it.act)
 
 
 def _push(
@@ -481,10 +512,11 @@ def _push(
     pending: bool,
     fields: Mapping[str, Any],
     rest: tuple[str, ...] = (),
+    done: tuple[str, ...] = (),
     trouble: tuple[Difference, ...] = (),
     left: float | None = None,
 ) -> Frame:
-    protocol = conversation.rules.overlay(overlay, it.act)
+    protocol = conversation.rules.overlay(overlay, it.act, tuple(fields))
     start = protocol.states[protocol.start]
     return Frame(
         overlay=overlay,
@@ -497,23 +529,24 @@ def _push(
         said={},
         used={},
         deadline=at + start.within,
-        left=conversation.deadline - at if left is None else left,
+        left=max(0.0, conversation.deadline - at) if left is None else left,
+        heard=it.id,
         rest=rest,
+        done=done,
         trouble=trouble,
     )
 
 
-def _open_readback(conversation: Conversation, move: Move, message: Message, at: float) -> Step:
-    conversation = _put_on_record(conversation, message, at)
+def _open_readback(
+    conversation: Conversation, names: tuple[str, ...], message: Message, heard: Heard, at: float
+) -> Step:
     hearer, *rest = message.receivers
-    fields = {name: getattr(message.content, name) for name in move.act.readback}
+    fields = {name: getattr(message.content, name) for name in names}
     frame = _push(
         conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
     )
-    return _replace(conversation, frame=frame), (
-        Heard(conversation.n, message),
-        OverlayOpened("read-back", message.id, message.sender, hearer),
-    )
+    opened = OverlayOpened("read-back", message.id, message.sender, hearer)
+    return _replace(conversation, frame=frame), (heard, opened)
 
 
 def _open_repair(
@@ -582,7 +615,7 @@ def _charge(conversation: Conversation, state: str, act: str) -> Conversation:
 
 
 def _say_in_overlay(conversation: Conversation, frame: Frame, message: Message, at: float) -> Step:
-    overlay = _overlay(conversation, frame)
+    overlay = overlay_of(conversation, frame)
     state = overlay.states[frame.position]
     move = state.moves.get(message.act)
     if bind(frame, state.speaker) != message.sender:
@@ -593,13 +626,15 @@ def _say_in_overlay(conversation: Conversation, frame: Frame, message: Message, 
             "unexpected-act", f"{message.sender} may not say {message.act!r} in {frame.overlay}"
         )
     content = _content(move.act, message.content)
+    heard = frame.heard if message.sender in conversation.seen[frame.heard].receivers else ""
+    reply = _reply(conversation, message, heard)
     _check_conditions(conversation, move, content)
     corrected = _corrections(conversation, frame, move, content)
     message = _replace(
         message,
         content=content,
         receivers=tuple(bind(frame, role) for role in move.to),
-        in_reply_to=frame.it.id,
+        in_reply_to=reply,
         about=frame.it.id,
     )
     conversation = _put_on_record(conversation, message, at)
@@ -611,23 +646,32 @@ def _say_in_overlay(conversation: Conversation, frame: Frame, message: Message, 
             target = move.then
         else:
             used = {**used, move.key: times + 1}
-    frame = _replace(frame, said={**frame.said, move.label: content}, used=used)
+    frame = _replace(frame, said={**frame.said, move.label: content}, used=used, heard=message.id)
     if corrected:
-        frame = _replace(frame, fields={**frame.fields, **corrected})
+        frame = _correct(conversation, frame, corrected)
     understood = entries_of(getattr(content, "fields", None))
-    if (
-        _is_first(overlay, move)
-        and overlay.overlay is not None
-        and overlay.overlay.on == "readback"
-        and understood
-    ):
+    if frame.fields and understood is not None and _is_first(overlay, move):
         differs = differences(conversation.protocol.acts[frame.it.act].fields, frame.fields, understood)
+        frame = _replace(frame, repeated=not differs)
         if differs:
             return _mishearing(conversation, frame, differs, target, at, events)
         if frame.repairing:
             events.append(RepairClosed(frame.it.id, mended=True))
             frame = _replace(frame, repairing=False, trouble=())
     return _enter_overlay(conversation, frame, target, at, events)
+
+
+def _correct(conversation: Conversation, frame: Frame, corrected: Mapping[str, Any]) -> Frame:
+    """Take in a correction: it is to be read back, too, also by those who have read back what it changes."""
+    kinds = conversation.protocol.acts[frame.it.act].fields
+    again = not all(is_same(kinds.get(name), frame.fields[name], value) for name, value in corrected.items())
+    return _replace(
+        frame,
+        fields={**frame.fields, **corrected},
+        repeated=False,
+        rest=(*frame.rest, *frame.done) if again else frame.rest,
+        done=() if again else frame.done,
+    )
 
 
 def _is_first(overlay: Protocol, move: Move) -> bool:
@@ -661,11 +705,11 @@ def _mishearing(
 def _corrections(conversation: Conversation, frame: Frame, move: Move, content: Content) -> dict[str, Any]:
     """Return the values that a correction gives; they must pass what the corrected message itself had to pass."""
     given = entries_of(getattr(content, "fields", None))
-    overlay = _overlay(conversation, frame)
+    overlay = overlay_of(conversation, frame)
     if given is None or _is_first(overlay, move) or not frame.pending:
         return {}
     values = {name: value for name, value in given.items() if value is not None}
-    if not values:
+    if not values and not any(found.meant is None for found in frame.trouble):  # nothing was meant there
         raise _RefusedError("invalid-content", "a correction names at least one field and what it should be")
     it = frame.it
     beneath = _replace(conversation, frame=None)
@@ -674,13 +718,13 @@ def _corrections(conversation: Conversation, frame: Frame, move: Move, content: 
     _check_conditions(beneath, main, corrected)
     if trouble := _mismatch(beneath, main.act, corrected):
         raise _RefusedError("condition-false", f"differs from the record: {'; '.join(map(str, trouble))}")
-    return {name: getattr(corrected, name) for name in values}
+    return {name: getattr(corrected, name) for name in values if name in frame.fields}
 
 
 def _enter_overlay(
     conversation: Conversation, frame: Frame, place: str, at: float, events: list[Event]
 ) -> Step:
-    overlay = _overlay(conversation, frame)
+    overlay = overlay_of(conversation, frame)
     state = overlay.states.get(place)
     if state is not None:
         after = _replace(frame, position=place, deadline=at + state.within)
@@ -708,6 +752,9 @@ def _resume(
     if not frame.pending or kind is not OutcomeClass.SUCCESS:
         return _replace(conversation, frame=None, deadline=at + frame.left), tuple(events)
     it = frame.it
+    if not frame.repeated:  # the gate: whatever an overlay's file says, nothing counts that was not read back
+        cause = f"{it.act} was not read back"
+        return _end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     if frame.rest:
         hearer, *rest = frame.rest
         following = _push(
@@ -719,16 +766,17 @@ def _resume(
             pending=True,
             fields=frame.fields,
             rest=tuple(rest),
+            done=(*frame.done, frame.hearer),
             left=frame.left,
         )
         events.append(OverlayOpened(frame.overlay, it.id, it.sender, hearer))
         return _replace(conversation, frame=following), tuple(events)
     move = conversation.state.moves[it.act]
-    meant = _content(move.act, {**to_plain(it.content), **to_plain(dict(frame.fields))})
+    meant = _content(move.act, {**to_plain(it.content), **to_plain(frame.fields)})
     if meant != it.content:
         it = _replace(it, content=meant)
         conversation = _replace(conversation, seen=conversation.seen.insert(it.id, it))
-    return _commit(conversation, move, it, at, events, ("readback: copied",))
+    return _commit(conversation, move, it, at, events, frame.fields)
 
 
 def _again(conversation: Conversation, frame: Frame, at: float, events: list[Event]) -> Step:
@@ -738,11 +786,10 @@ def _again(conversation: Conversation, frame: Frame, at: float, events: list[Eve
         after = _replace(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
         return after, tuple(events)
     before = conversation.checkpoint
-    events.extend(
-        CommitmentChanged(entry.id, entry.act, entry.debtor, entry.creditor, entry.status.value, "")
-        for entry in conversation.ledger.open()
-        if entry.message == frame.it.id
-    )
+    for was, now in undone(conversation.ledger, before.ledger):
+        it = now or was
+        status = now.status.value if now else ""
+        events.append(CommitmentChanged(it.id, it.act, it.debtor, it.creditor, was.status.value, status))
     if conversation.owner != before.owner:
         events.append(OwnerChanged(conversation.owner, before.owner, frame.it.id))
     state = before.state
@@ -765,13 +812,12 @@ def _again(conversation: Conversation, frame: Frame, at: float, events: list[Eve
 def _asked(frame: Frame) -> tuple[Difference, ...]:
     """Return what the hearer asked about and what the sender answered, for the one who must speak again."""
     found: list[Difference] = []
+    meant = entries_of(frame.it.content) or {}
     for content in frame.said.values():
         path = getattr(content, "path", None)
         if path is not None:
             answer = getattr(frame.said.get("value"), "value", getattr(content, "candidate", None))
-            found.append(
-                Difference(str(path), to_plain(answer), to_plain(getattr(frame.it.content, str(path), None)))
-            )
+            found.append(difference(str(path), answer, meant.get(str(path))))
     reason = getattr(frame.said.get("not-understood"), "reason", None)
     if reason is not None:
         found.append(Difference("message", "something clearer", format_value(reason)))

@@ -18,6 +18,7 @@ import msgspec
 
 from agentcomm.acts.content import to_plain
 from agentcomm.conversation.events import Event, Input
+from agentcomm.conversation.reading import recorded
 from agentcomm.conversation.state import Conversation, Rules, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.errors import RecordError
@@ -115,7 +116,7 @@ class Chain:
 
     def input(self, given: Input) -> bytes:
         """Return the lines of an input."""
-        return self._split("input", given)
+        return self._split("input", recorded(given))
 
     def event(self, event: Event) -> bytes:
         """Return the lines of an event."""
@@ -190,7 +191,7 @@ class Transcript:
                     else:
                         records.append(record)
                         head = entry.hash
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 problem = f"not a line of a transcript: {error}"
             if problem:
                 damage = RecordError(
@@ -264,9 +265,15 @@ class Transcript:
         if isinstance(body, dict):
             extra = cast("dict[str, Any]", body)
             if isinstance(data.get("message"), dict):
-                data["message"] = {**data["message"], "content": extra.pop("content")}
+                data["message"] = {**data["message"], "content": extra.get("content")}
+                extra = {name: value for name, value in extra.items() if name != "content"}
             data |= extra
-        return msgspec.convert(data, type=kind)
+        try:
+            return msgspec.convert(data, type=kind)
+        except msgspec.ValidationError as error:
+            raise RecordError(
+                f"record {record.seq} is no {record.kind}", why=str(error), fix="take an intact copy"
+            ) from None
 
 
 def _blank(kind: str) -> dict[str, Any]:
@@ -323,6 +330,6 @@ def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:
         difference = f"{len(recorded)} events were recorded, {len(made)} come out now"
     found = state_hash(conversation)
     seal = transcript.seal
-    if not difference and seal is not None and seal.data["state"] != found:
+    if not difference and seal is not None and seal.data.get("state") != found:
         difference = "the final state differs"
     return Replay(conversation, found, not difference, difference)

@@ -12,8 +12,9 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import FieldType, Money, entries_of, format_value, to_plain
+from agentcomm.acts.frozen import freeze
 
-__all__ = ("Difference", "Incomparable", "differences", "holds", "is_same")
+__all__ = ("Difference", "Incomparable", "difference", "differences", "holds", "is_same")
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -31,12 +32,17 @@ class Incomparable(ValueError):
     """Two values that have no order: two currencies, or a time with a zone and one without."""
 
 
+def difference(field: str, meant: Any, understood: Any) -> Difference:
+    """Return a difference with both values in their written form, read only."""
+    return Difference(field, freeze(to_plain(meant)), freeze(to_plain(understood)))
+
+
 def differences(
     kinds: Mapping[str, FieldType], meant: Mapping[str, Any], understood: Mapping[str, Any]
 ) -> tuple[Difference, ...]:
     """Return the fields of `meant` that `understood` lacks or has otherwise."""
     return tuple(
-        Difference(name, to_plain(value), to_plain(understood.get(name)))
+        difference(name, value, understood.get(name))
         for name, value in meant.items()
         if not is_same(kinds.get(name), value, understood.get(name))
     )
@@ -45,15 +51,16 @@ def differences(
 def is_same(kind: FieldType | None, meant: Any, understood: Any) -> bool:
     """Say whether two values of one field mean the same.
 
-    Texts compare without case and spacing, identifiers exactly, times as instants, money by amount and currency.
+    Texts compare without case and spacing, identifiers, choices and whole numbers exactly, other numbers but for rounding,
+    times as instants, money by amount and currency.
     """
     if meant is None or understood is None:
         return meant is understood
-    if kind is not None and kind.kind == "id":
-        return bool(meant == understood)
+    if kind is not None and kind.kind in ("id", "choice"):
+        return type(meant) is type(understood) and bool(meant == understood)
     match meant, understood:
-        case bool(), _:
-            return isinstance(understood, bool) and meant is understood
+        case (bool(), _) | (_, bool()):
+            return meant is understood
         case str(), str():
             return _fold(meant) == _fold(understood)
         case Money(), Money():
@@ -63,7 +70,7 @@ def is_same(kind: FieldType | None, meant: Any, understood: Any) -> bool:
                 return False
             return meant == understood
         case ((int() | float()), (int() | float())):
-            return not isinstance(understood, bool) and math.isclose(meant, understood, rel_tol=1e-9)
+            return meant == understood or _is_close(meant, understood)
         case list(), list():
             one, other = cast("list[Any]", meant), cast("list[Any]", understood)
             item = kind.item if kind else None
@@ -80,8 +87,19 @@ def is_same(kind: FieldType | None, meant: Any, understood: Any) -> bool:
             )
 
 
+def _is_close(one: float, other: float) -> bool:
+    """Say whether two numbers differ by rounding only; whole numbers are never rounded."""
+    if isinstance(one, int) and isinstance(other, int):
+        return False
+    try:
+        return math.isclose(one, other, rel_tol=1e-9)
+    except OverflowError:
+        return False
+
+
 def _fold(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """Return a text without case and spacing; what NFKC would fold stays, for 10² is not 102."""
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
 
 
 def holds(op: str, left: Any, right: Any) -> bool:

@@ -28,7 +28,7 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     schema: Mapping[str, Any] | None = None
     """JSON Schema the answer must fit; None asks for free text."""
     num_ctx: int = 4096
-    """Window in tokens; one value per model, since another one reloads it."""
+    """Window in tokens; one value per model, since another one reloads it. A model's own window is used where it is smaller."""
     num_predict: int = 800
     """Ceiling of the answer in tokens."""
     temperature: float = 0.0

@@ -98,7 +98,7 @@ class EmbeddedModel:
             ModelUnavailable: xllamacpp or the file is missing, or it is no model.
             ModelTimeout: No answer within `timeout`.
             ModelRefused: The engine rejects the request.
-            ContextOverflow: The prompt does not fit, or the window is larger than the model's own.
+            ContextOverflow: The prompt does not fit.
             ModelBroken: The answer is cut off or empty, or the model was closed meanwhile.
         """
         stop = threading.Event()
@@ -238,17 +238,12 @@ class _Engine:
         if stop.is_set():
             heard.stopped = True
             return heard
-        if num_ctx > self.num_ctx:
+        if min(num_ctx, self._own_window or num_ctx) > self.num_ctx:
             self.unload()
             self._load(num_ctx)
-        if self._own_window is not None and num_ctx > self._own_window:
+        if self._own_window is not None and self.num_ctx > self._own_window:
             self.unload()
-            raise ContextOverflow(
-                f"the model has a window of {self._own_window} tokens, and {num_ctx} are asked for",
-                why="beyond the window it was trained for, a model's answers are noise",
-                fix=f"set num_ctx to {self._own_window} or less, or use a model with a larger window",
-                where=str(self.path),
-            )
+            self._load(self._own_window)
 
         def hear(chunk: Any) -> bool:
             heard.take(chunk)

@@ -160,19 +160,13 @@ class OllamaModel:
             ModelUnavailable: Nobody answers, the model is not there, or the server stays busy.
             ModelTimeout: Silence for longer than `timeout`.
             ModelRefused: The server rejects the request.
-            ContextOverflow: The prompt does not fit, the window is larger than the model's own, or the
-                server seems to have shortened the prompt.
+            ContextOverflow: The prompt does not fit, or the server seems to have shortened it.
             ModelBroken: The answer is cut off or empty, or the connection broke each time.
         """
         client = self._connected()
         card = await self._looked(client)
         if card.window is not None and request.num_ctx > card.window:
-            raise ContextOverflow(
-                f"{self.name} has a window of {card.window} tokens, and {request.num_ctx} are asked for",
-                why="beyond the window it was trained for, a model's answers are noise",
-                fix=f"set num_ctx to {card.window} or less, or use a model with a larger window",
-                where=_address(client),
-            )
+            request = msgspec.structs.replace(request, num_ctx=card.window)
         async with self._place(client):
             began = time.perf_counter()
             with self._announced():

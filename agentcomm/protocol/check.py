@@ -227,7 +227,7 @@ class _GraphCheck:
         ]
         cycle = min(loops, key=len)
         said = [arc for arc in cycle if arc.move]
-        last = next((arc for arc in reversed(said) if arc.kind == "next"), said[-1] if said else cycle[-1])
+        last = next((arc for arc in said if arc.kind == "then"), said[-1] if said else cycle[-1])
         if last.move and last.kind == "next":
             where = move_mark(self.protocol, last.move)
             fix = f"add `max: 3` to '{last.move.label}' in '{last.source}'"
@@ -297,7 +297,12 @@ class _GraphCheck:
 
     def _check_free_moves(self) -> None:
         for name, state in self.protocol.states.items():
-            if not state.moves or name in self.draft.own_else or name in self.draft.races:
+            if (
+                not state.moves
+                or name in self.draft.own_else
+                or name in self.draft.races
+                or name in self.trapped
+            ):
                 continue
             if any(self._is_free(move) and (move.max is None or move.then) for move in state.moves.values()):
                 continue

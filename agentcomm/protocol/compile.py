@@ -412,7 +412,7 @@ class _Compiler:
         return Overlay("readback" if on == "readback" else "any", then)
 
     def _tell_unheard(self) -> None:
-        if not self.unheard:
+        if not self.unheard or self.spec.broken:
             return
         label, others = self.unheard[0]
         more = f", nor do {len(self.unheard) - 1} more" if len(self.unheard) > 1 else ""

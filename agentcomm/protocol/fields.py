@@ -269,7 +269,7 @@ class TypeReader:
             elif (problem := _bound_problem(key, base, entry.node)) is None:
                 limits[key] = entry.node.value
             else:
-                self._wrong(entry.node.at, f"'{key}' is {problem}, not {entry.node}")
+                self._wrong(entry.node.at, f"{entry.node} cannot be the '{key}'", fix=f"write {problem}")
         if _contradicts(base, limits):
             self._wrong(
                 node.at, "nothing fits these constraints", why="the least is above the most", fix="swap them"

@@ -43,7 +43,7 @@ NOWHERE = Mark(1, 1)
 _SEVERITIES: dict[str, Severity] = {"E": "error", "W": "warning", "I": "info"}
 _EXCERPT = 120
 """Characters of a line that are shown."""
-_CANDIDATES = 2_000
+_CANDIDATES = 1_000
 """Names that a misspelt one is compared with."""
 _LONGEST_WORD = 80
 """Characters of a word that is compared with others."""

@@ -235,6 +235,7 @@ def _roles(reader: Reader, node: Node) -> list[Word]:
     for role in roles:
         if reader.name(role, "a role") and role.text in _BARRED_ROLES:
             reader.wrong(role.at, f"'{role}' cannot be the name of a role", why="it is a key of a state")
+            reader.broken = True
         if role.text in seen:
             reader.wrong(role.at, f"the role '{role}' stands here twice", fix="remove one")
         seen.add(role.text)

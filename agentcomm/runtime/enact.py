@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 from typing import cast as typed
@@ -17,6 +18,7 @@ from typing import cast as typed
 from agentcomm.acts.content import parse_duration, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.agents.agent import Agent
+from agentcomm.agents.choose import choose
 from agentcomm.agents.turn import Turn, Unspoken
 from agentcomm.conversation.events import Cancel, Event, Input, Leave, Misfire, Refused, Say, Tick
 from agentcomm.conversation.moves import Make, Over, Speak, wants
@@ -42,7 +44,12 @@ OVERLAYS = ("read-back", "repair", "not-understood")
 
 def rules_for(protocol: Protocol) -> Rules:
     """Return the protocol with the overlays that may run on it."""
-    return Rules(protocol, {name: load(f"_overlays/{name}") for name in OVERLAYS})
+    return Rules(protocol, _overlays())
+
+
+@cache
+def _overlays() -> dict[str, Protocol]:
+    return {name: load(f"_overlays/{name}") for name in OVERLAYS}
 
 
 def enact_sync(protocol: Protocol, **options: Any) -> Result:
@@ -312,6 +319,8 @@ class _Driver:
             brief=self.brief.get(asked.role),
             model=agent.model if agent else None,
             journal=_Steps(self, spans),
+            filler=choose,
+            num_ctx=agent.num_ctx if agent else 4096,
             refusal=refusal,
             tools=agent.tools if agent else (),
             examples=agent.examples if agent else None,

@@ -4,6 +4,7 @@ Imports the OpenTelemetry SDK; `setup` loads it when it is needed.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -119,7 +120,7 @@ class _CountedExporter(SpanExporter):
             if not self._given_up:
                 result = self._inner.export(spans)
         except Exception as error:  # noqa: BLE001  (whatever a backend does, the program goes on)
-            counts.problem = f"{type(error).__name__}: {error}"
+            counts.problem = _in_short(f"{type(error).__name__}: {error}")
         finally:
             _exporting.now = None
         with counts.idle:
@@ -154,8 +155,14 @@ class _Quiet(logging.Filter):
         if counts is None:
             return True
         if record.levelno >= logging.WARNING and not counts.problem:
-            counts.problem = record.getMessage().splitlines()[0]
+            counts.problem = _in_short(record.getMessage())
         return False
+
+
+def _in_short(text: str) -> str:
+    """Return the system's own words for an error if they are in the text, else the beginning of its first line."""
+    found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", text)
+    return found[1] if found else text.partition("\n")[0][:160]
 
 
 def traces_url(endpoint: str) -> str:

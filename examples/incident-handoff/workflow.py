@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from facts import read_facts
+from facts import Facts, read_facts
 
 from agentcomm.acts.message import Message
 from agentcomm.agents.agent import Agent
@@ -29,10 +29,10 @@ EXAMPLES = [
             "most_frequent_error": "Failed password for root",
         },
         {
-            "situation": "sshd on files-2 reports 58 errors.",
-            "background": "The most frequent error is: Failed password for root",
-            "assessment": "Severity is high: Failed password for root",
-            "recommendation": "Look at sshd on files-2 and find the cause of: Failed password for root",
+            "situation": "There are 58 errors of sshd on files-2.",
+            "background": "Most of them say: Failed password for root",
+            "assessment": "The severity is high.",
+            "recommendation": "Look at sshd on files-2 first.",
         },
     ),
     (
@@ -42,17 +42,46 @@ EXAMPLES = [
             "first_seen": "2025-08-30T21:40:00+02:00",
             "error_count": 7,
             "severity": "normal",
-            "most_frequent_error": "connect to relay (113: No route to host)",
+            "most_frequent_error": "connect to relay (113: No route to host) while sending mail to the next server",
         },
         {
-            "situation": "postfix on mail.example reports 7 errors.",
-            "background": "The most frequent error is: connect to relay (113: No route to host)",
-            "assessment": "Severity is normal: connect to relay (113: No route to host)",
-            "recommendation": "Look at postfix on mail.example and find the cause of: connect to relay (113: No route to host)",
+            "situation": "There are 7 errors of postfix on mail.example.",
+            "background": "Most of them say: connect to relay (113: No route to host) while sending mail to the next server",
+            "assessment": "The severity is normal.",
+            "recommendation": "Look at postfix on mail.example first.",
+        },
+    ),
+    (
+        {
+            "host": "cache-1",
+            "service": "redis",
+            "first_seen": "2023-12-01T00:00:30Z",
+            "error_count": 1204,
+            "severity": "critical",
+            "most_frequent_error": "Can't save in background: fork: Cannot allocate memory",
+        },
+        {
+            "situation": "There are 1204 errors of redis on cache-1.",
+            "background": "Most of them say: Can't save in background: fork: Cannot allocate memory",
+            "assessment": "The severity is critical.",
+            "recommendation": "Look at redis on cache-1 first.",
         },
     ),
 ]
 """Every word of an answer can be traced to its facts: a small model copies the pattern, and with it that habit."""
+
+
+CRITICAL = ("host", "service", "first_seen", "error_count", "severity")
+
+
+def in_plain_words(facts: Facts) -> dict[str, str]:
+    """Return the words that need no model."""
+    return {
+        "situation": f"There are {facts.error_count} errors of {facts.service} on {facts.host}.",
+        "background": f"Most of them say: {facts.sample}",
+        "assessment": f"The severity is {facts.severity}.",
+        "recommendation": f"Look at {facts.service} on {facts.host} first.",
+    }
 
 
 def cast(model: Callable[[str], str]) -> dict[str, Agent]:
@@ -71,10 +100,13 @@ def cast(model: Callable[[str], str]) -> dict[str, Agent]:
     @monitor.opens
     async def hand_over(turn: Turn) -> Message | Unspoken:
         facts = await turn.use(read_facts, path=turn.brief["log"], host=turn.brief.get("host", ""))
-        counted = ("host", "service", "first_seen", "error_count", "severity")
+        counted = {name: getattr(facts, name) for name in CRITICAL}
+        if turn.refusal is not None and turn.refusal.left == 1 and not turn.judges:
+            turn.note("the demo model found no words that keep to the facts, so code wrote them")
+            return turn.say("handoff", **counted, **in_plain_words(facts))
         return await turn.fill(
             "handoff",
-            known={name: getattr(facts, name) for name in counted},
+            known=counted,
             facts={"most_frequent_error": facts.sample},
         )
 

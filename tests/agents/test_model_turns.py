@@ -94,7 +94,10 @@ def test_a_readback_prompt_shows_worked_examples_and_the_fields_asked_for(root):
         ({"performative": "cfp"}, "must be"),
         ({"act": "accept-proposal", "content": {"price": "1 EUR"}}, "may not say 'accept-proposal'"),
         ({"act": "cfp", "content": {"item": "bike"}}, "budget: is missing"),
-        ({"act": "cfp", "content": {"item": "bike", "budget": "1 EUR", "sender": "seller"}}, "is not a field"),
+        (
+            {"act": "cfp", "content": {"item": "bike", "budget": "1 EUR", "sender": "seller"}},
+            "is not a field",
+        ),
         (ModelBroken("the answer was cut off"), "cut off"),
     ],
 )

@@ -94,7 +94,9 @@ def test_a_user_needs_no_model_to_be_told_what_to_do(agentcomm):
 
 
 def test_a_running_ollama_is_used_when_no_model_is_named(agentcomm, tmp_path):
-    words = {name: "nginx reports errors." for name in ("situation", "background", "assessment", "recommendation")}
+    words = dict.fromkeys(
+        ("situation", "background", "assessment", "recommendation"), "nginx reports errors."
+    )
     fields = {
         "host": "shop.example",
         "service": "nginx",
@@ -112,7 +114,9 @@ def test_a_running_ollama_is_used_when_no_model_is_named(agentcomm, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "its model demo is used" in done.stderr
     assert "transferred (success)" in done.stdout
-    sent = [json.loads(chat.body) if isinstance(chat.body, str | bytes) else chat.body for chat in server.chats]
+    sent = [
+        json.loads(chat.body) if isinstance(chat.body, str | bytes) else chat.body for chat in server.chats
+    ]
     assert all(body["truncate"] is False and body["think"] is False for body in sent)
 
 
@@ -121,11 +125,19 @@ def test_a_running_ollama_is_used_when_no_model_is_named(agentcomm, tmp_path):
     [
         (["run", "incident-handof"], 2, "did you mean 'incident-handoff'"),
         (["run", "incident-handoff", "--model", "qwen3:4b"], 2, "ollama:qwen3:4b"),
-        (["run", "incident-handoff", "--model", "scripted", "--cast", "boss=x"], 2, "the roles are monitor, oncall"),
-        (["run", "incident-handoff", "--model", "scripted", "--input", "empty.log"], 2, "needs a model that reads it"),
+        (
+            ["run", "incident-handoff", "--model", "scripted", "--cast", "boss=x"],
+            2,
+            "the roles are monitor, oncall",
+        ),
+        (
+            ["run", "incident-handoff", "--model", "scripted", "--input", "empty.log"],
+            2,
+            "needs a model that reads it",
+        ),
         (["run", "_overlays/read-back", "--model", "scripted"], 2, "is an overlay"),
         (["run", "request", "--model", "scripted"], 2, "there are no scripted replies here"),
-        (["run", "broken.yaml"], 1, "broken.yaml:4:1: E100"),
+        (["run", "broken.yaml"], 1, "broken.yaml:3:8: E100"),
         (["run", "nowhere.yaml"], 4, "nowhere.yaml"),
         (["run", "incident-handoff", "--model", "scripted", "--transcript", "file/x.jsonl"], 4, "is a file"),
         (["check", "broken.yaml"], 1, "1 error"),
@@ -155,7 +167,9 @@ def test_a_log_that_cannot_be_used_says_so_and_keeps_the_transcript(agentcomm, t
     (tmp_path / "binary.log").write_bytes(bytes(range(256)) * 20)
     (tmp_path / "calm.log").write_text("2026-01-01T00:00:00Z INFO all is well\n")
     with FakeOllama() as server:
-        done = agentcomm("run", "incident-handoff", "--model", "ollama:demo", "--input", name, OLLAMA_HOST=server.url)
+        done = agentcomm(
+            "run", "incident-handoff", "--model", "ollama:demo", "--input", name, OLLAMA_HOST=server.url
+        )
     assert done.returncode == 4, done.stdout + done.stderr
     assert "X301" in done.stderr
     assert "fix  " in done.stderr
@@ -198,7 +212,14 @@ def test_check_and_show(agentcomm):
 
 def test_doctor_says_what_is_there(agentcomm):
     rows = json.loads(agentcomm("doctor", "--json").stdout)
-    assert {row["what"] for row in rows} >= {"agentcomm", "ollama", "embedded", "protocols", "examples", "transcripts"}
+    assert {row["what"] for row in rows} >= {
+        "agentcomm",
+        "ollama",
+        "embedded",
+        "protocols",
+        "examples",
+        "transcripts",
+    }
     assert next(row for row in rows if row["what"] == "ollama")["fix"]
     with FakeOllama() as server:
         text = agentcomm("doctor", OLLAMA_HOST=server.url).stdout

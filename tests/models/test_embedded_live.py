@@ -77,7 +77,7 @@ async def test_five_values_are_read_back_exactly_with_two_examples(model: Embedd
     for values in ASKED:
         reply = await model.reply(read_back(values))
         exact += json.loads(reply.text) == understood(values)
-        print(f"{reply.seconds:.2f} s, {reply.prompt_tokens} + {reply.output_tokens} tokens: {reply.text}")  # noqa: T201 - shown with -s
+        print(f"{reply.seconds:.2f} s, {reply.prompt_tokens} + {reply.output_tokens} tokens: {reply.text}")
     assert exact == len(ASKED)
 
 

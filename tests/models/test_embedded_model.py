@@ -209,10 +209,11 @@ async def test_what_is_no_answer_is_told(
     await model.close()
 
 
-async def test_a_window_larger_than_the_models_own_is_refused(engine: FakeEngine, path: Path) -> None:
+async def test_a_window_larger_than_the_models_own_is_not_loaded(engine: FakeEngine, path: Path) -> None:
     model = EmbeddedModel(path)
-    with pytest.raises(ContextOverflow, match="window of 8192"):
+    for _ in range(2):
         await model.reply(ModelRequest(messages=ASKED.messages, num_ctx=9000))
+    assert engine.loads == [9000, 8192]
     await model.close()
     assert engine.alive == 0
 

@@ -128,12 +128,10 @@ async def test_an_unknown_model_is_told_with_the_command_that_gets_it() -> None:
         assert caught.value.why == "it has demo"
 
 
-async def test_a_window_larger_than_the_models_own_is_refused() -> None:
+async def test_a_window_larger_than_the_models_own_is_not_asked_for() -> None:
     async with FakeOllama([{}], models={"demo": Installed(context_length=2048)}) as server:
-        with pytest.raises(ContextOverflow, match="window of 2048") as caught:
-            await ask(server)
-        assert "2048" in caught.value.fix
-        assert not server.chats
+        await ask(server)
+        assert [chat.body["options"]["num_ctx"] for chat in server.chats] == [2048]
 
 
 async def test_a_model_that_tells_no_window_is_used() -> None:
@@ -388,8 +386,8 @@ async def test_the_recorded_silent_cut_is_noticed() -> None:
 async def test_the_recorded_card_and_version_are_read() -> None:
     before = {"/api/show": replays("show-thinking-model"), "/api/version": replays("version")}
     async with FakeOllama([{}], before=before) as server:
-        with pytest.raises(ContextOverflow, match="window of 8192"):
-            await ask(server, request(num_ctx=9000))
+        await ask(server, request(num_ctx=9000))
+        assert server.chats[0].body["options"]["num_ctx"] == 8192
 
 
 async def test_probe_tells_what_a_server_has() -> None:

@@ -33,9 +33,9 @@ BROKEN = {
     ),
     "infinity": ("E100", ("reply_within: 60s", "reply_within: «.inf»")),
     "a tab": ("E100", ("    buyer: {cfp: asked}", "«\t»buyer: {cfp: asked}")),
-    "an open list": ("E100", ("roles: [buyer, seller]\ntypes:", "roles: [buyer, seller\ntypes«:»")),
+    "an open list": ("E100", ("roles: [buyer, seller]", "roles: «[»buyer, seller")),
     "a colon in text": ("E100", ("version: 1\n", "version: 1\nabout: a«:» b\n")),
-    "an open quote": ("E100", ("limits: {reply_within: 60s, repairs: 2}\n", "about: 'open\n«»")),
+    "an open quote": ("E100", ("limits: {reply_within: 60s, repairs: 2}\n", "about: «'»open\n")),
     "an unknown key": ("E101", ("limits:", "«limit»:")),
     "an unknown key of an act": ("E101", ("outlives: true", "«outlivs»: true")),
     "an unknown key of a move": ("E101", ("max: 2", "«maximum»: 2")),
@@ -93,12 +93,19 @@ BROKEN = {
         "E103",
         ("[buyer, seller]", "[buyer, seller, «bank»]"),
         ("{cfp: asked}", "{cfp: {next: asked, to: seller}}"),
-        ("{propose: offered, refuse: closed}", "{propose: {next: offered, to: buyer}, refuse: {next: closed, to: buyer}}"),
+        (
+            "{propose: offered, refuse: closed}",
+            "{propose: {next: offered, to: buyer}, refuse: {next: closed, to: buyer}}",
+        ),
         ("accept-proposal: sold", "accept-proposal: {next: sold, to: seller}"),
         ("reject-proposal: closed", "reject-proposal: {next: closed, to: seller}"),
         ("max: 2}", "max: 2, to: seller}"),
     ),
-    "not in the library": ("E104", ("  refuse:          {reason", "  «decline»:          {reason"), ("refuse: closed}", "decline: closed}")),
+    "not in the library": (
+        "E104",
+        ("  refuse:          {reason", "  «decline»:          {reason"),
+        ("refuse: closed}", "decline: closed}"),
+    ),
     "a misspelt library act": ("E104", ("{content: Offer,", "{act: «propsoe», content: Offer,")),
     "an unknown type": ("E104", ("{reason: text}\n  refuse", "{reason: «txt»}\n  refuse")),
     "an unknown named type": ("E104", ("content: Offer", "content: «Ofer»")),
@@ -110,7 +117,10 @@ BROKEN = {
         ("item: text, price: money}", "item: text, price: {is: money, «minLength»: 3}}"),
     ),
     "a bound that is a word": ("E104", ("price: money}\n", "price: {is: money, minimum: «low»}}\n")),
-    "bounds that exclude all": ("E104", ("item: text, price", "item: «{»is: text, minLength: 5, maxLength: 2}, price")),
+    "bounds that exclude all": (
+        "E104",
+        ("item: text, price", "item: «{»is: text, minLength: 5, maxLength: 2}, price"),
+    ),
     "a bad pattern": ("E104", ("item: text, price", 'item: {is: text, pattern: «"("»}, price')),
     "an empty choice": ("E104", ("item: text, price", "item: «[»], price")),
     "a type in itself": ("E104", ("item: text, price", "item: «Offer», price")),
@@ -120,7 +130,13 @@ BROKEN = {
     ),
     "an order of words": ("E104", ("{content: Offer,", "{content: Offer, when: «item < abc»,")),
     "money without currency": ("E104", ("{content: Offer,", "{content: Offer, when: «price < 10»,")),
-    "no outcomes": ("E105", ("outcomes:\n  sold: success\n  closed: refused\n", "«outcomes»: {}\n"), ("accept-proposal: sold", "accept-proposal: expired"), ("reject-proposal: closed", "reject-proposal: expired"), ("refuse: closed", "refuse: expired")),
+    "no outcomes": (
+        "E105",
+        ("outcomes:\n  sold: success\n  closed: refused\n", "«outcomes»: {}\n"),
+        ("accept-proposal: sold", "accept-proposal: expired"),
+        ("reject-proposal: closed", "reject-proposal: expired"),
+        ("refuse: closed", "refuse: expired"),
+    ),
     "an outcome without class": ("E105", ("  sold: success", "  «sold»:")),
     "a start that is no state": ("E105", ("version: 1\n", "version: 1\nstart: «opne»\n")),
     "a start that is an outcome": ("E105", ("version: 1\n", "version: 1\nstart: «sold»\n")),
@@ -144,7 +160,10 @@ BROKEN = {
         ("outcomes:\n", "  «late»:\n    buyer: {cfp: later}\n  later:\n    buyer: {cfp: asked}\noutcomes:\n"),
     ),
     "a dead end": ("E202", ("  asked:\n    seller: {propose: offered, refuse: closed}", "  «asked»: {}")),
-    "a role without moves": ("E202", ("  asked:\n    seller: {propose: offered, refuse: closed}", "  «asked»:\n    seller: {}")),
+    "a role without moves": (
+        "E202",
+        ("  asked:\n    seller: {propose: offered, refuse: closed}", "  «asked»:\n    seller: {}"),
+    ),
     "a trap": (
         "E203",
         ("refuse: closed}", "refuse: stuck}"),
@@ -160,16 +179,25 @@ BROKEN = {
     "a loop by `else`": ("E205", ("  asked:\n", "  asked:\n    else: «asked»\n")),
     "a deadline of nothing": ("E206", ("  asked:\n", "  asked:\n    within: «0s»\n")),
     "too many turns": ("E207", ("repairs: 2}", "turns: «6»}")),
-    "two speakers": ("E301", ("    seller: {propose", "    buyer: {reject-proposal: closed}\n    «seller»: {propose")),
+    "two speakers": (
+        "E301",
+        ("    seller: {propose", "    buyer: {reject-proposal: closed}\n    «seller»: {propose"),
+    ),
     "nothing but conditions": (
         "E303",
         ("{content: Offer,", "{content: Offer, when: price <= cfp.budget,"),
-        ("  asked:\n    seller: {propose: offered, refuse: closed}", "  «asked»:\n    seller: {propose: offered}"),
+        (
+            "  asked:\n    seller: {propose: offered, refuse: closed}",
+            "  «asked»:\n    seller: {propose: offered}",
+        ),
         ("  refuse:          {reason: text}\n", ""),
     ),
     "nothing but spent budgets": (
         "E303",
-        ("  offered:\n    buyer:\n      accept-proposal: sold\n      reject-proposal: closed\n", "  «offered»:\n    buyer:\n      accept-proposal: {next: sold, max: 1}\n"),
+        (
+            "  offered:\n    buyer:\n      accept-proposal: sold\n      reject-proposal: closed\n",
+            "  «offered»:\n    buyer:\n      accept-proposal: {next: sold, max: 1}\n",
+        ),
         ("  reject-proposal: {reason: text}\n", ""),
     ),
     # --- values, commitments, owners ---
@@ -182,13 +210,23 @@ BROKEN = {
         "E401",
         ("[buyer, seller]", "[buyer, seller, bank]"),
         ("{cfp: asked}", "{cfp: {next: asked, to: [seller, bank]}}"),
-        ("{propose: offered, refuse: closed}", "{propose: {next: paying, to: buyer}, refuse: {next: closed, to: buyer}}"),
-        ("  offered:\n    buyer:\n", "  paying:\n    bank:\n      «accept-proposal»: {next: offered, to: buyer}\n  offered:\n    buyer:\n"),
+        (
+            "{propose: offered, refuse: closed}",
+            "{propose: {next: paying, to: buyer}, refuse: {next: closed, to: buyer}}",
+        ),
+        (
+            "  offered:\n    buyer:\n",
+            "  paying:\n    bank:\n      «accept-proposal»: {next: offered, to: buyer}\n  offered:\n    buyer:\n",
+        ),
         ("accept-proposal: sold", "accept-proposal: {next: sold, to: seller}"),
         ("reject-proposal: closed", "reject-proposal: {next: closed, to: seller}"),
         ("max: 2}", "max: 2, to: seller}"),
     ),
-    "an open commitment": ("W501", ("outlives: true", "outlives: false"), ("      accept-proposal: sold", "      «accept-proposal»: sold")),
+    "an open commitment": (
+        "W501",
+        ("outlives: true", "outlives: false"),
+        ("      accept-proposal: sold", "      «accept-proposal»: sold"),
+    ),
     "no way to say no": (
         "W503",
         ("{cfp: asked}", "{«cfp»: asked}"),
@@ -216,7 +254,11 @@ BROKEN = {
         "E602",
         ("  accept-proposal: {price: money}", "  «accept-proposal»: {content: {price: money}, stakes: high}"),
     ),
-    "high stakes of a move": ("E602", ("  accept-proposal: {price: money}", "  accept-proposal: {price: money}"), ("      accept-proposal: sold", "      «accept-proposal»: {next: sold, stakes: high}")),
+    "high stakes of a move": (
+        "E602",
+        ("  accept-proposal: {price: money}", "  accept-proposal: {price: money}"),
+        ("      accept-proposal: sold", "      «accept-proposal»: {next: sold, stakes: high}"),
+    ),
     "a read-back of nothing": ("E602", ("  propose: {readback: [price]}", "  «propose»: readback")),
     "a read-back of another field": ("E602", ("{readback: [price]}", "{readback: [«prize»]}")),
     "a critical field of another act": ("E602", ("outlives: true", "critical: [«budget»], outlives: true")),
@@ -224,7 +266,10 @@ BROKEN = {
     "nobody to escalate to": ("E603", ("repairs: 2", "escalate_to: «boss»")),
     "too many critical fields": (
         "W604",
-        ("  refuse:          {reason: text}", "  «refuse»: {content: {a: text, b: text, c: text, d: text, e: text, f: text, g: text, h: text}, critical: [a, b, c, d, e, f, g, h]}"),
+        (
+            "  refuse:          {reason: text}",
+            "  «refuse»: {content: {a: text, b: text, c: text, d: text, e: text, f: text, g: text, h: text}, critical: [a, b, c, d, e, f, g, h]}",
+        ),
     ),
     "an act never said": ("W201", ("  refuse:  ", "  «agree»: {}\n  refuse:  ")),
     "a type never used": ("W201", ("types:\n", "types:\n  «Bid»: {price: money}\n")),
@@ -337,7 +382,10 @@ def test_did_you_mean(wrong, right):
 
 
 def test_a_type_of_another_language_is_recognised():
-    fixes = [found.fix for found in check(edited(("{item: text, budget: money}", "{item: string, budget: money?}")))]
+    fixes = [
+        found.fix
+        for found in check(edited(("{item: text, budget: money}", "{item: string, budget: 'money?'}")))
+    ]
     assert fixes == ["did you mean 'text'?", "did you mean 'optional money'?"]
 
 

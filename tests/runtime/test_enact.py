@@ -59,7 +59,9 @@ def test_a_sale_ends_as_the_protocol_says(sale):
     assert result.ground["price"] == Money(Decimal(110), "EUR")
     assert result.ground["propose.valid_until"].isoformat() == "2026-12-01"
     assert acts(result) == ["cfp", "propose", "readback", "right", "accept-proposal"]
-    assert [(c.act, c.debtor, c.status.value) for c in result.commitments] == [("propose", "seller", "detached")]
+    assert [(c.act, c.debtor, c.status.value) for c in result.commitments] == [
+        ("propose", "seller", "detached")
+    ]
     assert str(result).splitlines()[-1] == "sold (success): buyer said accept-proposal; 5 messages, 0 repairs"
 
 
@@ -157,7 +159,9 @@ def test_tries_are_counted_and_an_honest_exit_is_taken(sale):
 
 def test_a_speaker_cannot_speak_for_another(sale):
     async def liar(turn: Turn) -> Message:
-        return Message(act="refuse", content={"reason": "x"}, sender="buyer", receivers=("nobody",), id="forged")
+        return Message(
+            act="refuse", content={"reason": "x"}, sender="buyer", receivers=("nobody",), id="forged"
+        )
 
     result = enact_sync(sale, cast={"buyer": buyer(), "seller": liar})
     heard = [event for event in result.transcript.events() if type(event).__name__ == "Heard"]
@@ -214,7 +218,9 @@ def test_an_agent_with_nothing_to_say_tells_what_is_missing(sale):
 def test_a_model_that_is_not_there_is_a_typed_error_and_the_talk_is_kept(sale, tmp_path):
     path = tmp_path / "talk.jsonl"
     with pytest.raises(ModelUnavailable) as caught:
-        enact_sync(sale, cast={"buyer": buyer(), "seller": Agent("Bob", model="ollama:qwen3:4b")}, transcript=path)
+        enact_sync(
+            sale, cast={"buyer": buyer(), "seller": Agent("Bob", model="ollama:qwen3:4b")}, transcript=path
+        )
     assert caught.value.transcript == path
     assert replay(path).conversation.outcome.kind == "aborted"
 

@@ -1,5 +1,6 @@
 """What a conversation looks like in a backend."""
 
+import ast
 import asyncio
 import json
 import re
@@ -323,3 +324,18 @@ def test_conversations_side_by_side_do_not_mix(tmp_path, traced):
         mine = root.attributes["gen_ai.conversation.id"]
         assert {child.attributes["gen_ai.conversation.id"] for child in spans.children(root)} <= {mine}
     assert len(spans.all) == 2 * 30
+
+
+def test_names_stand_in_one_module(root):
+    package = root / "agentcomm"
+    others = [*package.glob("runtime/*.py"), *package.glob("tracing/*.py")]
+    spelled = [
+        (path.name, node.value)
+        for path in others
+        if path.name != "names.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.match(r"(gen_ai|messaging|openinference|agentcomm)\.[a-z_.]+$", node.value)
+    ]
+    assert not spelled

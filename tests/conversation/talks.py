@@ -1,0 +1,306 @@
+"""Helpers of the conversation tests: talks in a few words, content for any act, walks over any protocol."""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agentcomm.acts.content import FieldType, Money, to_plain
+from agentcomm.acts.message import Message
+from agentcomm.conversation.events import Ended, Event, Heard, Input, Late, Refused, Say, Tick
+from agentcomm.conversation.moves import Make, Over, Speak, unmet, wants
+from agentcomm.conversation.state import Conversation, Rules, state_hash
+from agentcomm.conversation.step import open_conversation, step
+from agentcomm.conversation.transcript import Chain, Transcript
+from agentcomm.grounding.compare import Incomparable
+from agentcomm.protocol.graph import Move, Protocol, Ref
+from agentcomm.protocol.library import load, loads
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = tuple(
+    str(path.relative_to(ROOT))
+    for path in (*sorted(ROOT.glob("protocols/*.yaml")), *sorted(ROOT.glob("examples/*/protocol.yaml")))
+)
+HEAD = "agentcomm: 1\nprotocol: p\nversion: 1\n"
+ENDS = "\noutcomes: {done: success, off: refused, expired: expired}\n"
+
+
+@cache
+def overlays() -> dict[str, Protocol]:
+    return {name: load(f"_overlays/{name}") for name in ("read-back", "repair", "not-understood")}
+
+
+@cache
+def shipped(name: str) -> Rules:
+    return Rules(load(ROOT / name), overlays())
+
+
+@cache
+def rules(text: str, *, repairs: bool = True) -> Rules:
+    """Return the rules of a document; without `repairs`, nobody can say that it did not understand."""
+    names = overlays() if repairs else {"read-back": overlays()["read-back"]}
+    return Rules(loads(HEAD + text), names)
+
+
+@dataclass
+class Talk:
+    """A conversation that is fed by hand; every input is kept."""
+
+    rules: Rules
+    whole: float | None = None
+    at: float = 0.0
+    inputs: list[Input] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    steps: list[tuple[Input, tuple[Event, ...]]] = field(default_factory=list)
+    sent: int = 0
+    now: Conversation = field(init=False)
+    opening: tuple[Event, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now, self.opening = open_conversation(self.rules, "c", whole=self.whole)
+        self.events.extend(self.opening)
+
+    def give(self, given: Input) -> tuple[Event, ...]:
+        self.now, events = step(self.now, given)
+        self.steps.append((given, events))
+        self.inputs.append(given)
+        self.events.extend(events)
+        return events
+
+    def say(self, sender: str, act: str, content: Any = None, /, *, id: str = "", reply: str = "", **fields: Any):  # noqa: A002
+        self.sent += 1
+        message = Message(
+            act=act,
+            content=fields if content is None else content,
+            id=id or f"m{self.sent}",
+            sender=sender,
+            in_reply_to=reply,
+        )
+        return self.give(Say(message, self.at))
+
+    def tick(self, at: float) -> tuple[Event, ...]:
+        self.at = at
+        return self.give(Tick(at))
+
+    @property
+    def hash(self) -> str:
+        return state_hash(self.now)
+
+    @property
+    def ended(self) -> str:
+        return self.now.outcome.name if self.now.outcome else ""
+
+    def lines(self) -> list[bytes]:
+        return written(self)
+
+    def transcript(self) -> Transcript:
+        return Transcript.from_lines(self.lines())
+
+
+def kinds(events: Iterable[Event]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def only(events: Iterable[Event], kind: type) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def one(events: Iterable[Event], kind: type) -> Any:
+    found = only(events, kind)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def refusal(events: tuple[Event, ...]) -> str:
+    """Return the code of a refusal, which must be all that happened."""
+    assert kinds(events) == ["Refused"], events
+    return events[0].code
+
+
+def floor_of(conversation: Conversation) -> str:
+    asked = wants(conversation)
+    return "" if isinstance(asked, Over) else asked.role
+
+
+def written(talk: Talk, *, seal: bool = True) -> list[bytes]:
+    """Return the lines of the record, as the runtime writes them."""
+    salts = iter(range(10**9))
+    chain = Chain(now=lambda: "2026-01-01T00:00:00.000+00:00", salt=lambda: f"{next(salts):016x}")
+    protocol = talk.rules.protocol
+    data = {"conversation": "c", "protocol": {"hash": protocol.hash}, "whole": talk.whole}
+    blob = chain.record("open", "conversation", data, {"protocol": protocol.text})
+    blob += b"".join(chain.event(event) for event in talk.opening)
+    for given, events in talk.steps:
+        if events or isinstance(given, Say):
+            blob += chain.input(given) + b"".join(chain.event(event) for event in events)
+    if seal:
+        blob += chain.record("seal", "conversation", {"count": chain.seq, "state": talk.hash})
+    return blob.splitlines(keepends=True)
+
+
+# --- content for any act ---
+
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+_LETTERS = "abcdefgh ÄßéñΩ漢字😀'\"\\\n0123"
+
+
+def value_of(kind: FieldType, dice: random.Random) -> Any:
+    """Return a value of a field's type, as data that a peer might send."""
+    if kind.optional and dice.random() < 0.3:  # noqa: PLR2004
+        return None
+    limits = kind.constraints
+    low, high = limits.get("minimum"), limits.get("maximum")
+    match kind.kind:
+        case "text" | "id":
+            length = max(dice.randint(0, 8), limits.get("minLength", 1))
+            return "".join(dice.choice(_LETTERS) for _ in range(min(length, limits.get("maxLength", 20))))
+        case "int":
+            return dice.randint(-50 if low is None else low, 50 if high is None else high)
+        case "number":
+            return dice.uniform(-5 if low is None else low, 5 if high is None else high)
+        case "bool":
+            return dice.random() < 0.5  # noqa: PLR2004
+        case "date":
+            return (date(2026, 1, 1) + timedelta(days=dice.randint(0, 400))).isoformat()
+        case "datetime":
+            return (_START + timedelta(minutes=dice.randint(0, 10**6))).isoformat()
+        case "duration":
+            return f"{dice.randint(1, 90)}{dice.choice('smh')}"
+        case "money":
+            least = int(low) if isinstance(low, int | float) else 1
+            return f"{dice.randint(max(least, 1), 500)}.{dice.randint(0, 99):02} EUR"
+        case "any":
+            return dice.choice([None, 0, -3, 1.5, "text", True, [1, [2]], {"a": {"b": None}}])
+        case "list":
+            count = max(dice.randint(0, 3), limits.get("minItems", 0))
+            return [value_of(kind.item or FieldType("any"), dice) for _ in range(count)]
+        case "choice":
+            return dice.choice(kind.choices)
+        case "map":
+            return content_of(kind.fields or {}, dice)
+
+
+def content_of(fields: Mapping[str, FieldType], dice: random.Random) -> dict[str, Any]:
+    made = {name: value_of(kind, dice) for name, kind in fields.items()}
+    return {name: value for name, value in made.items() if value is not None or not fields[name].optional}
+
+
+WRONG: dict[str, Any] = {
+    "text": 7, "id": 7, "int": "7", "number": "7", "bool": "yes", "date": 7, "datetime": 7, "duration": 7,
+    "money": 7, "list": "7", "choice": "no such choice", "map": 7,
+}  # fmt: skip
+
+
+def meets(now: Conversation, move: Move, content: Mapping[str, Any]) -> bool:
+    """Say whether content passes the conditions of a move."""
+    try:
+        typed = move.act.content.model_validate(content)
+        values = {name: getattr(typed, name) for name in type(typed).model_fields}
+        return all(unmet(now, move, condition, values) is None for condition in move.when)
+    except Incomparable:
+        return False
+
+
+def on_record(now: Conversation, ref: Ref) -> Any:
+    said = now.said.get(ref.act)
+    return None if said is None else to_plain(getattr(said.message.content, ref.field))
+
+
+def content_for(now: Conversation, move: Move, dice: random.Random) -> dict[str, Any] | None:
+    """Return content that may be said now, or None if none was found."""
+    for _ in range(30):
+        made = content_of(move.act.fields, dice)
+        for name, ref in move.act.repeats.items():
+            value = on_record(now, ref)
+            made[name] = value
+            if value is None:
+                made.pop(name)
+        for condition in move.when:
+            if isinstance(condition.left, str) and dice.random() < 0.7:  # noqa: PLR2004
+                right = condition.right
+                near = on_record(now, right) if isinstance(right, Ref) else right
+                near = dice.choice(near) if isinstance(near, tuple) else near
+                if near is not None:
+                    made[condition.left] = near
+        if meets(now, move, made):
+            return made
+    return None
+
+
+def overlay_content(now: Conversation, move: Move, dice: random.Random, *, honest: float) -> dict[str, Any]:
+    """Return content for an act of a running overlay; a read-back is right with probability `honest`."""
+    frame = now.frame
+    assert frame is not None
+    fields = move.act.fields.get("fields")
+    if fields is None or fields.kind != "map":
+        return content_of(move.act.fields, dice)
+    meant = to_plain(dict(frame.fields))
+    if move.label == "readback":
+        if dice.random() > honest:
+            name = dice.choice(list(meant))
+            meant[name] = value_of(now.protocol.acts[frame.it.act].fields[name], dice)
+    else:
+        meant = {name: value for name, value in meant.items() if value is not None}
+        meant = dict(dice.sample(sorted(meant.items()), min(1, len(meant))))
+    kinds_of = now.protocol.acts[frame.it.act].fields
+    return {"fields": {n: v for n, v in meant.items() if v is not None or not kinds_of[n].optional}}
+
+
+def walk(
+    talk: Talk, dice: random.Random, *, honest: float = 0.8, asks: float = 0.1, slow: float = 0.05
+) -> None:
+    """Let random legal moves be made until the end; every one must be accepted."""
+    for _ in range(4 * talk.rules.bound + 40):
+        asked = wants(talk.now)
+        if isinstance(asked, Over):
+            return
+        take_turn(talk, asked, dice, honest=honest, asks=asks, slow=slow)
+    raise AssertionError(f"no end after {talk.now.n} messages; the bound is {talk.rules.bound}")
+
+
+def take_turn(talk: Talk, asked: Speak | Make, dice: random.Random, *, honest=0.8, asks=0.1, slow=0.05) -> None:
+    before = talk.now.n
+    talk.at += dice.random()
+    if isinstance(asked, Make):
+        events = talk.say(asked.role, asked.move.label)
+        assert not only(events, Refused), events
+        return
+    moves = asked.exits if asked.exits and dice.random() < asks else asked.moves
+    content, move = None, None
+    if moves and dice.random() >= slow:
+        move = dice.choice(moves)
+        in_overlay = talk.now.frame is not None or move in asked.exits
+        if talk.now.frame is not None:
+            content = overlay_content(talk.now, move, dice, honest=honest)
+        elif in_overlay:
+            content = content_of(move.act.fields, dice)
+        else:
+            content = content_for(talk.now, move, dice)
+    if move is None or content is None:
+        frame = talk.now.frame
+        talk.tick(frame.deadline if frame else talk.now.deadline)
+        return
+    given: Any = content if dice.random() < 0.5 else move.act.content.model_validate(content)  # noqa: PLR2004
+    events = talk.say(asked.role, move.label, given)
+    assert not only(events, Refused), (move.label, content, events)
+    assert talk.now.n == before + 1 or talk.ended, events
+    assert only(events, Heard) or talk.ended
+    assert not only(events, Late)
+
+
+def unlike(conversation: Conversation, **changes: Any) -> str:
+    return state_hash(msgspec.structs.replace(conversation, **changes))
+
+
+def eur(amount: str) -> Money:
+    return Money(Decimal(amount), "EUR")
+
+
+def end(talk: Talk) -> Ended:
+    return one(talk.events, Ended)

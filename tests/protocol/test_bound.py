@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcomm.protocol import bound
+from agentcomm.protocol.bound import longest
+
+
+def walked(rows, start):
+    """Return the longest conversation by trying all of them."""
+
+    def go(place, spent):
+        if place not in rows:
+            return 0
+        edges, otherwise = rows[place]
+        best = go(otherwise, spent)
+        for number, (target, budget, after) in enumerate(edges):
+            if budget is None:
+                best = max(best, 1 + go(target, spent))
+                continue
+            used = spent.get((place, number), 0)
+            if used < budget:
+                best = max(best, 1 + go(target, {**spent, (place, number): used + 1}))
+            elif after:
+                best = max(best, 1 + go(after, spent))
+        return best
+
+    return go(start, {})
+
+
+@st.composite
+def graphs(draw):
+    """Graphs whose arcs without a budget lead forward only."""
+    count = draw(st.integers(1, 4))
+    names = [f"s{number}" for number in range(count)]
+    rows = {}
+    for number, name in enumerate(names):
+        forward = st.sampled_from([*names[number + 1 :], "end"])
+        edges = []
+        for _ in range(draw(st.integers(0, 3))):
+            budget = draw(st.sampled_from([None, None, 1, 2]))
+            target = draw(forward if budget is None else st.sampled_from([*names, "end"]))
+            after = draw(st.sampled_from([""]) | forward) if budget else ""
+            edges.append((target, budget, after))
+        rows[name] = (edges, draw(forward))
+    return rows
+
+
+@given(graphs())
+def test_the_bound_is_exact(rows):
+    assert longest(rows, "s0") == walked(rows, "s0")
+
+
+@given(graphs())
+def test_the_formula_is_never_below(rows):
+    budgets = sum(edge[1] or 0 for edges, _ in rows.values() for edge in edges)
+    assert (budgets + 1) * bound._longest_free(rows) + budgets >= walked(rows, "s0")
+
+
+def test_a_deadline_costs_no_message():
+    assert longest({"a": ([("b", None, "")], "c"), "b": ([], "end"), "c": ([], "end")}, "a") == 1
+    assert longest({"a": ([("end", None, "")], "b"), "b": ([("end", None, "")], "end")}, "a") == 1
+
+
+@pytest.mark.parametrize("budget", [3, 9_998, 20_000])
+def test_big_budgets(budget):
+    rows = {"a": ([("b", None, "")], "end"), "b": ([("a", budget, "end")], "end")}
+    exact = 2 + 2 * budget
+    assert exact <= longest(rows, "a") <= (budget + 1) * 2 + budget
+
+
+def test_many_budgets_use_the_formula():
+    rows = {f"s{number}": ([(f"s{number}", 9, f"s{number + 1}")], "end") for number in range(20)}
+    assert longest(rows, "s0") == (180 + 1) * 20 + 180
