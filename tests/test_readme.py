@@ -71,6 +71,13 @@ def test_links_lead_somewhere(root):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_every_code_of_the_checker_is_on_its_page(root):
+    sources = (root / "agentcomm/protocol").glob("*.py")
+    codes = {code for path in sources for code in re.findall(r'"([EWI]\d{3})"', path.read_text(encoding="utf-8"))}
+    page = (root / "docs/pages/checks.md").read_text(encoding="utf-8")
+    assert codes == set(re.findall(r"\b[EWI]\d{3}\b", page))
+
+
 def test_the_gate_runs_the_readme_s_test_command(root):
     command = next(block.strip() for block in blocks(readme(root), "sh") if "pytest" in block)
     assert command in (root / ".ci/run").read_text(encoding="utf-8")
