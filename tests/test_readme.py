@@ -73,7 +73,9 @@ def test_links_lead_somewhere(root):
 
 def test_every_code_of_the_checker_is_on_its_page(root):
     sources = (root / "agentcomm/protocol").glob("*.py")
-    codes = {code for path in sources for code in re.findall(r'"([EWI]\d{3})"', path.read_text(encoding="utf-8"))}
+    codes = {
+        code for path in sources for code in re.findall(r'"([EWI]\d{3})"', path.read_text(encoding="utf-8"))
+    }
     page = (root / "docs/pages/checks.md").read_text(encoding="utf-8")
     assert codes == set(re.findall(r"\b[EWI]\d{3}\b", page))
 

@@ -100,7 +100,9 @@ def build(
     record = "\n".join(f"- {name}: {format_value(value)}" for name, value in turn.ground.as_dict().items())
     if record:
         parts.append(Segment("record", "user", f"Agreed so far:\n{record}"))
-    if turn.brief and asks is None:  # with known fields, code has read the brief and says what follows from it
+    if (
+        turn.brief and asks is None
+    ):  # with known fields, code has read the brief and says what follows from it
         brief = turn.brief if isinstance(turn.brief, str) else _json(to_plain(turn.brief))
         parts.append(Segment("brief", "user", f"Your task: {brief}"))
     if turn.heard is not None:

@@ -2,7 +2,9 @@ import pytest
 
 from agentcomm.grounding.sourced import unsourced
 
-FACTS = ['{"host":"shop.example","error_count":176,"first_seen":"2026-11-23T22:56:01","error":"timed out (110: x)"}']
+FACTS = [
+    '{"host":"shop.example","error_count":176,"first_seen":"2026-11-23T22:56:01","error":"timed out (110: x)"}'
+]
 
 
 @pytest.mark.parametrize(

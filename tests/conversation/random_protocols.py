@@ -16,7 +16,18 @@ _TYPES: list[Any] = [
     "optional int", "optional text", ["low", "high"], {"x": "int", "y": "optional text"},
     {"is": "int", "minimum": 1, "maximum": 60}, {"is": "text", "minLength": 1, "maxLength": 9}, "list of int",
 ]  # fmt: skip
-_ACTS = ("inform", "inform", "inform", "request", "query-ref", "agree", "propose", "accept-proposal", "refuse", "failure")
+_ACTS = (
+    "inform",
+    "inform",
+    "inform",
+    "request",
+    "query-ref",
+    "agree",
+    "propose",
+    "accept-proposal",
+    "refuse",
+    "failure",
+)
 
 
 def document(seed: int) -> dict[str, Any]:

@@ -73,7 +73,9 @@ class Talk:
         self.events.extend(events)
         return events
 
-    def say(self, sender: str, act: str, content: Any = None, /, *, id: str = "", reply: str = "", **fields: Any):  # noqa: A002
+    def say(
+        self, sender: str, act: str, content: Any = None, /, *, id: str = "", reply: str = "", **fields: Any
+    ):  # noqa: A002
         self.sent += 1
         message = Message(
             act=act,
@@ -152,7 +154,7 @@ _LETTERS = "abcdefgh ÄßéñΩ漢字😀'\"\\\n0123"
 
 def value_of(kind: FieldType, dice: random.Random) -> Any:
     """Return a value of a field's type, as data that a peer might send."""
-    if kind.optional and dice.random() < 0.3:  # noqa: PLR2004
+    if kind.optional and dice.random() < 0.3:
         return None
     limits = kind.constraints
     low, high = limits.get("minimum"), limits.get("maximum")
@@ -165,7 +167,7 @@ def value_of(kind: FieldType, dice: random.Random) -> Any:
         case "number":
             return dice.uniform(-5 if low is None else low, 5 if high is None else high)
         case "bool":
-            return dice.random() < 0.5  # noqa: PLR2004
+            return dice.random() < 0.5
         case "date":
             return (date(2026, 1, 1) + timedelta(days=dice.randint(0, 400))).isoformat()
         case "datetime":
@@ -222,7 +224,7 @@ def content_for(now: Conversation, move: Move, dice: random.Random) -> dict[str,
             if value is None:
                 made.pop(name)
         for condition in move.when:
-            if isinstance(condition.left, str) and dice.random() < 0.7:  # noqa: PLR2004
+            if isinstance(condition.left, str) and dice.random() < 0.7:
                 right = condition.right
                 near = on_record(now, right) if isinstance(right, Ref) else right
                 near = dice.choice(near) if isinstance(near, tuple) else near
@@ -264,7 +266,9 @@ def walk(
     raise AssertionError(f"no end after {talk.now.n} messages; the bound is {talk.rules.bound}")
 
 
-def take_turn(talk: Talk, asked: Speak | Make, dice: random.Random, *, honest=0.8, asks=0.1, slow=0.05) -> None:
+def take_turn(
+    talk: Talk, asked: Speak | Make, dice: random.Random, *, honest=0.8, asks=0.1, slow=0.05
+) -> None:
     before = talk.now.n
     talk.at += dice.random()
     if isinstance(asked, Make):
@@ -286,7 +290,7 @@ def take_turn(talk: Talk, asked: Speak | Make, dice: random.Random, *, honest=0.
         frame = talk.now.frame
         talk.tick(frame.deadline if frame else talk.now.deadline)
         return
-    given: Any = content if dice.random() < 0.5 else move.act.content.model_validate(content)  # noqa: PLR2004
+    given: Any = content if dice.random() < 0.5 else move.act.content.model_validate(content)
     events = talk.say(asked.role, move.label, given)
     assert not only(events, Refused), (move.label, content, events)
     assert talk.now.n == before + 1 or talk.ended, events

@@ -31,7 +31,8 @@ from agentcomm.conversation.state import Rules, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.errors import UsageError
 
-SALE = """
+SALE = (
+    """
 roles: [buyer, seller]
 acts:
   cfp: {item: text}
@@ -45,9 +46,12 @@ states:
   asking: {buyer: {cfp: asked}}
   asked: {seller: {propose: offered, refuse: off}, within: 20s, else: off}
   offered: {buyer: {accept-proposal: done, refuse: off}, within: 10s, else: off}
-""" + ENDS
+"""
+    + ENDS
+)
 
-LOOP = """
+LOOP = (
+    """
 roles: [a, b]
 acts:
   ping: {act: inform, content: {n: int}}
@@ -55,9 +59,12 @@ acts:
 states:
   x: {a: {ping: {next: y, max: 3, then: done}}}
   y: {b: {pong: x}}
-""" + ENDS
+"""
+    + ENDS
+)
 
-TRIO = """
+TRIO = (
+    """
 roles: [chief, left, right]
 acts:
   order: {act: inform, content: {dose: int, drug: optional text}}
@@ -66,7 +73,9 @@ grounding: {order: {readback: [dose, drug]}}
 states:
   start: {chief: {order: {next: given, to: [left, right]}}}
   given: {left: {done-it: {next: done, to: [chief, right]}}}
-""" + ENDS
+"""
+    + ENDS
+)
 
 
 def sale(price: str = "110 EUR", plan: str | None = "fast") -> Talk:
@@ -161,7 +170,10 @@ def test_a_misfire_of_somebody_who_has_not_the_floor_is_not_counted():
 
 def test_a_message_needs_an_id():
     talk = Talk(rules(SALE))
-    assert refusal(talk.give(Say(Message(act="cfp", content={"item": "x"}, sender="buyer"), 0.0))) == "unreadable"
+    assert (
+        refusal(talk.give(Say(Message(act="cfp", content={"item": "x"}, sender="buyer"), 0.0)))
+        == "unreadable"
+    )
 
 
 def test_an_id_that_is_on_record_has_no_second_effect_whatever_comes_with_it():
@@ -229,7 +241,8 @@ def test_what_is_said_after_the_end_is_late():
 # --- conditions ---
 
 
-MONEY = """
+MONEY = (
+    """
 roles: [a, b]
 acts:
   ask: {act: inform, content: {price: money, due: optional datetime}, when: price <= ask.price}
@@ -238,7 +251,9 @@ acts:
 states:
   x: {a: {ask: y, quit: off}}
   y: {b: {bid: {next: x, max: 2}, quit: off}}
-""" + ENDS
+"""
+    + ENDS
+)
 
 
 def test_a_condition_is_about_the_latest_saying_and_the_first_time_is_free():
@@ -264,7 +279,8 @@ def test_a_choice_of_amounts_is_compared_as_amounts():
     assert "Moved" in kinds(talk.say("b", "bid", price="10.00 EUR", due="2026-01-01T00:00:00"))
 
 
-DATES = """
+DATES = (
+    """
 roles: [a, b]
 acts:
   ask: {act: inform, content: {due: datetime}}
@@ -273,7 +289,9 @@ acts:
 states:
   x: {a: {ask: y}}
   y: {b: {bid: done, quit: off}}
-""" + ENDS
+"""
+    + ENDS
+)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +311,8 @@ def test_times_with_and_without_a_zone(asked, said, came):
     assert (events[0].code if kinds(events) == ["Refused"] else kinds(events)[0]) == came
 
 
-CODED = """
+CODED = (
+    """
 roles: [a, b]
 acts:
   ask: {act: inform, content: {price: money}}
@@ -304,7 +323,9 @@ states:
   x: {a: {ask: y}}
   y: {b: {bid: z}}
   z: {a: {deal: done, no-deal: off}, else: off}
-""" + ENDS
+"""
+    + ENDS
+)
 
 
 @pytest.mark.parametrize(("price", "act", "ended"), [("5 EUR", "deal", "done"), ("6 EUR", "no-deal", "off")])
@@ -419,7 +440,10 @@ def test_in_a_read_back_nothing_else_can_be_said(act, content, code):
 
 def test_nobody_reads_back_for_the_hearer():
     talk = sale()
-    assert refusal(talk.say("seller", "readback", fields={"price": "110 EUR", "plan": "fast"})) == "unexpected-act"
+    assert (
+        refusal(talk.say("seller", "readback", fields={"price": "110 EUR", "plan": "fast"}))
+        == "unexpected-act"
+    )
     talk.say("buyer", "readback", fields={"price": "110 EUR", "plan": "fast"})
     assert refusal(talk.say("buyer", "right")) == "unexpected-act"
     assert "propose.price" not in talk.now.ground
@@ -516,14 +540,17 @@ def test_who_is_unable_to_read_back_gives_up_by_name():
 
 
 def test_stakes_of_a_move_ask_for_a_read_back_too():
-    text = """
+    text = (
+        """
 roles: [a, b]
 acts:
   set: {act: inform, content: {dose: int, note: text}, critical: [dose]}
 states:
   x: {a: {set: y}}
   y: {b: {set: {next: done, stakes: high}}}
-""" + ENDS
+"""
+        + ENDS
+    )
     talk = Talk(rules(text))
     assert "Moved" in kinds(talk.say("a", "set", dose=1, note="x"))
     assert "OverlayOpened" in kinds(talk.say("b", "set", dose=2, note="y"))
@@ -656,7 +683,9 @@ def test_who_does_not_repeat_what_is_on_record_is_asked():
     assert (talk.now.position, floor_of(talk.now)) == ("offered", "buyer")
     talk.say("buyer", "accept-proposal", price="110 EUR")
     assert talk.ended == "done"
-    assert [entry.status.value for entry in talk.now.ledger] == ["violated"]  # it was sold, and not yet delivered
+    assert [entry.status.value for entry in talk.now.ledger] == [
+        "violated"
+    ]  # it was sold, and not yet delivered
 
 
 def test_another_currency_is_trouble_where_a_value_is_to_be_repeated():
@@ -683,7 +712,8 @@ def test_silence_in_a_repair_ends_the_talk():
 
 
 def test_going_back_undoes_what_the_message_did_to_commitments_and_ownership():
-    text = """
+    text = (
+        """
 roles: [a, b]
 owner: a
 acts:
@@ -694,7 +724,9 @@ states:
   x: {a: {ask: y}}
   y: {b: {agree: {next: z, owner: b}}}
   z: {a: {told: done}}
-""" + ENDS
+"""
+        + ENDS
+    )
     talk = Talk(rules(text))
     talk.say("a", "ask", what="x")
     before = talk.now
@@ -713,7 +745,8 @@ states:
 # --- relevance ---
 
 
-RELEVANT = """
+RELEVANT = (
+    """
 roles: [a, b]
 acts:
   ask: {act: request, content: {what: text}, outlives: true}
@@ -725,7 +758,9 @@ states:
   x: {a: {ask: y, more: w}}
   w: {a: {ask: y}}
   y: {b: {agree: done, refuse: off, more: {next: x, max: 2}}}
-""" + ENDS
+"""
+    + ENDS
+)
 
 
 def test_a_contribution_waits_for_a_relevant_answer():
@@ -762,7 +797,8 @@ def test_what_is_said_anew_replaces_what_still_waits():
 
 
 def test_contributions_that_nobody_answers_do_not_pile_up():
-    text = """
+    text = (
+        """
 roles: [a, b]
 acts:
   note: {act: inform, content: {n: int}}
@@ -770,7 +806,9 @@ acts:
 grounding: {note: relevant}
 states:
   x: {a: {note: {next: x, max: 50}, bye: done}}
-""" + ENDS
+"""
+        + ENDS
+    )
     talk = Talk(rules(text))
     for n in range(50):
         talk.say("a", "note", n=n)
@@ -781,7 +819,8 @@ states:
 
 
 def test_ownership_waits_for_the_evidence_as_well():
-    text = """
+    text = (
+        """
 roles: [a, b]
 owner: a
 acts:
@@ -791,7 +830,9 @@ grounding: {give: relevant}
 states:
   x: {a: {give: {next: y, owner: b}}}
   y: {b: {thanks: done}}
-""" + ENDS
+"""
+        + ENDS
+    )
     talk = Talk(rules(text))
     assert "OwnerChanged" not in kinds(talk.say("a", "give"))
     assert talk.now.owner == "a"
@@ -799,7 +840,8 @@ states:
 
 
 def test_a_new_owner_takes_over_what_the_old_one_owes():
-    text = """
+    text = (
+        """
 roles: [client, early, later]
 owner: early
 acts:
@@ -812,12 +854,19 @@ states:
   y: {early: {agree: {next: z, to: client}}}
   z: {early: {over: {next: w, to: later, owner: later}}}
   w: {later: {did: {next: done, to: client}}}
-""" + ENDS
+"""
+        + ENDS
+    )
     talk = Talk(rules(text))
     talk.say("client", "ask")
     talk.say("early", "agree")
     change = one(talk.say("early", "over"), CommitmentChanged)
-    assert (change.debtor, change.creditor, change.was, change.now) == ("later", "client", "detached", "detached")
+    assert (change.debtor, change.creditor, change.was, change.now) == (
+        "later",
+        "client",
+        "detached",
+        "detached",
+    )
     change = one(talk.say("later", "did"), CommitmentChanged)
     assert change.now == "satisfied"
 
@@ -840,7 +889,8 @@ def test_what_stands_before_the_deadline_in_the_log_counts_however_late():
     assert "Moved" in kinds(talk.say("seller", "refuse", reason="no"))
 
 
-PATIENT = """
+PATIENT = (
+    """
 roles: [a, b]
 acts:
   ask: {act: inform, content: {}}
@@ -850,7 +900,9 @@ states:
   x: {a: {ask: y}}
   y: {b: {tell: done}, within: 5s, else: z}
   z: {a: {bye: off}}
-""" + ENDS
+"""
+    + ENDS
+)
 
 
 def test_what_comes_after_the_deadline_is_late_and_costs_nothing():
@@ -934,7 +986,8 @@ def test_time_does_not_run_backwards(at):
 
 
 @pytest.mark.parametrize(
-    ("given", "ended"), [(Cancel("buyer", "no need", 1.0), "cancelled"), (Leave("seller", "crashed", 1.0), "aborted")]
+    ("given", "ended"),
+    [(Cancel("buyer", "no need", 1.0), "cancelled"), (Leave("seller", "crashed", 1.0), "aborted")],
 )
 def test_ending_from_outside_closes_what_is_open(given, ended):
     talk = sale()
@@ -960,7 +1013,10 @@ def test_common_ground_knows_fields_only():
 def test_a_step_leaves_the_conversation_it_was_given_as_it_was():
     talk = sale()
     before, mark = talk.now, talk.hash
-    step(before, Say(Message(act="readback", content={"fields": {"price": "1 EUR"}}, id="x", sender="buyer"), 1.0))
+    step(
+        before,
+        Say(Message(act="readback", content={"fields": {"price": "1 EUR"}}, id="x", sender="buyer"), 1.0),
+    )
     step(before, Leave("buyer", "x", 1.0))
     assert state_hash(before) == mark
 
