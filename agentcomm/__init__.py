@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from agentcomm.agents.turn import Turn
     from agentcomm.conversation.state import CommonGround, Conversation
     from agentcomm.conversation.transcript import Transcript
-    from agentcomm.protocol.check import check
     from agentcomm.protocol.graph import Protocol
-    from agentcomm.protocol.library import load
+    from agentcomm.protocol.library import check, load
     from agentcomm.runtime.enact import enact, enact_sync
     from agentcomm.runtime.replay import replay
     from agentcomm.runtime.result import Result
@@ -48,7 +47,7 @@ _HOMES = {
     "Result": "agentcomm.runtime.result",
     "Transcript": "agentcomm.conversation.transcript",
     "Turn": "agentcomm.agents.turn",
-    "check": "agentcomm.protocol.check",
+    "check": "agentcomm.protocol.library",
     "enact": "agentcomm.runtime.enact",
     "enact_sync": "agentcomm.runtime.enact",
     "load": "agentcomm.protocol.library",

@@ -5,7 +5,12 @@ import re
 import subprocess
 import sys
 
-from agentcomm.protocol.check import check
+from agentcomm.protocol.check import examine
+
+
+def check(text, **options):
+    return list(examine(text, **options).findings)
+
 
 BEGIN, END = "<!-- live view: begin -->", "<!-- live view: end -->"
 COMMAND = "agentcomm run incident-handoff --model scripted"

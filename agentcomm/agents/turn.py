@@ -161,6 +161,13 @@ class Turn:
     def _illegal(self, act: str) -> IllegalMove:
         legal = ", ".join(signature(move) for move in self.moves) or "nothing"
         after = f"after {self.heard}" if self.heard else "this is the first turn"
+        states = self.conversation.protocol.states.values()
+        elsewhere = [s.name for s in states if s.speaker == self.role and act in s.moves]
+        if elsewhere and self.heard and not self.overlay:
+            after += (
+                f"; {act!r} is for {' and '.join(map(repr, elsewhere))}, so if a handler said it: it answers"
+                f" {self.heard.act!r} in every state, unless it is registered with state={elsewhere[0]!r}"
+            )
         return IllegalMove(
             f"{self.role} may not say {act!r} in {self.state!r}", why=after, fix=f"legal now: {legal}"
         )

@@ -42,8 +42,6 @@ def check_files(options: argparse.Namespace) -> int:
 
 def _findings(name: str) -> list[Any]:
     from agentcomm.cli.examples import find_protocol
-    from agentcomm.protocol.check import check
-    from agentcomm.protocol.library import read_document
+    from agentcomm.protocol.library import check
 
-    path = find_protocol(name)
-    return check(read_document(path), path=str(path))
+    return list(check(find_protocol(name)))

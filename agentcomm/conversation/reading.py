@@ -6,7 +6,7 @@ may have been built without validation.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -76,12 +76,14 @@ def read(act: Act, content: Any) -> Content:
         Unreadable: If it does not fit; the text is for the speaker.
     """
     kind = act.content
+    if isinstance(content, kind) and not content.__dict__ and not kind.__pydantic_fields__:
+        return content
     validator = kind.__pydantic_validator__
     given: Any = content.__dict__ if isinstance(content, kind) else content
     if isinstance(given, dict) and len(cast("dict[Any, Any]", given)) < _SHORT // 10:
         try:
             made = validator.validate_python(given)
-            if all(map(_is_exact, made.__dict__.values())):
+            if _are_exact(made.__dict__.values()):
                 return made
         except Exception:  # noqa: BLE001, S110  (what is wrong with it is found and told below)
             pass
@@ -97,13 +99,21 @@ def read(act: Act, content: Any) -> Content:
         raise Unreadable(_cut(f"content: {error}")) from None
 
 
-def _is_exact(value: Any) -> bool:
-    """Say whether a value is immutable, short, and the same when it is written and read."""
-    if type(value) is str:
-        return len(value) <= _SHORT and (value.isascii() or clean(value) == value)
-    if type(value) is int:
-        return value.bit_length() <= _BITS
-    return value is None or type(value) is bool or (type(value) is float and math.isfinite(value))
+def _are_exact(values: Iterable[Any]) -> bool:
+    """Say whether values are immutable, short, and the same when they are written and read."""
+    for value in values:
+        if type(value) is str:
+            if len(value) > _SHORT or not (value.isascii() or clean(value) == value):
+                return False
+        elif type(value) is int:
+            if value.bit_length() > _BITS:
+                return False
+        elif type(value) is float:
+            if not math.isfinite(value):
+                return False
+        elif value is not None and type(value) is not bool:
+            return False
+    return True
 
 
 def _as_json(content: Any) -> tuple[dict[str, Any], bytes]:
@@ -120,7 +130,7 @@ def _as_json(content: Any) -> tuple[dict[str, Any], bytes]:
 
 def _plain(value: Any, depth: int) -> Any:
     """Return a value as JSON data, as `to_plain` does; refuse what JSON has no word for."""
-    if _is_exact(value):
+    if _are_exact((value,)):
         return value
     if isinstance(value, str):
         text = str.__str__(value)
@@ -128,7 +138,7 @@ def _plain(value: Any, depth: int) -> Any:
             return text
     elif isinstance(value, int | float):
         number = int.__int__(value) if isinstance(value, int) else float.__float__(value)
-        if _is_exact(number):
+        if _are_exact((number,)):
             return number
     elif depth:
         if isinstance(value, Mapping):

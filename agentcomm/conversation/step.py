@@ -71,7 +71,7 @@ __all__ = ("open_conversation", "step")
 Step = tuple[Conversation, tuple[Event, ...]]
 
 _replace = msgspec.structs.replace
-_NONE, _RELEVANT = Criterion.NONE, Criterion.RELEVANT
+_NONE, _RELEVANT, _NO_OP = Criterion.NONE, Criterion.RELEVANT, LedgerOp.NONE
 _DEMONSTRATED = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 
 
@@ -181,7 +181,7 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
         _check_party(conversation, message)
         if conversation.frame is not None:
             return _say_in_overlay(conversation, conversation.frame, message, at)
-        move = conversation.state.moves.get(message.act)
+        move = conversation.rules.protocol.states[conversation.position].moves.get(message.act)
         if move is None or move.speaker != message.sender or not in_full(conversation, move):
             return _say_otherwise(conversation, message, at)
         message = _complete(conversation, move, message)
@@ -192,11 +192,9 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
     act = move.act
     if act.repeats and (trouble := _mismatch(conversation, act, message.content)):
         return _open_repair(conversation, message, trouble, at)
-    conversation = _put_on_record(conversation, message, at)
-    heard = Heard(conversation.n, message)
     if fields := readback_of(move):
-        return _open_readback(conversation, fields, message, heard, at)
-    return _commit(conversation, move, message, at, [heard])
+        return _open_readback(conversation, fields, message, at)
+    return _commit(conversation, move, message, at, [])
 
 
 def _is_over(outcome: Outcome) -> str:
@@ -310,7 +308,7 @@ def _commit(
     """Let a message take effect: evidence for what it answers, position, common ground, ledger, deadline.
 
     Args:
-        conversation: With the message on record.
+        conversation: Before it; with the message on record if it was read back.
         move: What is done by it.
         message: As it is meant.
         at: Now.
@@ -319,6 +317,10 @@ def _commit(
     """
     act = move.act
     before = _replace(conversation, checkpoint=None, frame=None)
+    n, seen = conversation.n, conversation.seen
+    if readback is None:
+        n, seen = n + 1, seen.insert(message.id, message)
+        events.append(Heard(n, message))
     after = _take_as_evidence(conversation, message, events) if conversation.held else conversation
     ledger, held, owner = after.ledger, after.held, after.owner
     waits = False
@@ -351,9 +353,17 @@ def _commit(
         last = last.insert(hearer, message.id)
     if move.owner and not waits:
         ledger, owner = _hand_over(ledger, owner, move.owner, message, events)
+    state = conversation.rules.protocol.states.get(target)
+    deadline = at + state.within if state is not None else after.deadline
     after = _replace(
         after,
-        said=after.said.insert(act.label, Said(message, not waits, evidence, after.n, prior)),
+        position=target,
+        deadline=deadline,
+        at=at,
+        n=n,
+        misfires=0,
+        seen=seen,
+        said=after.said.insert(act.label, Said(message, not waits, evidence, n, prior)),
         used=used,
         last=last,
         ledger=ledger,
@@ -365,7 +375,11 @@ def _commit(
         checkpoint=before,
         repairs=_kept(after.repairs, move.key) if after.repairs else after.repairs,
     )
-    return _enter(after, target, at, events, cause=f"{message.sender} said {act.label}")
+    if state is None:
+        kind = after.protocol.outcomes[target]
+        return _end(after, target, kind, f"{message.sender} said {act.label}", at, events)
+    events.append(DeadlineSet(target, deadline))
+    return after, tuple(events)
 
 
 def _is_other(entry: Held, message: Message) -> bool:
@@ -400,7 +414,7 @@ def _take_as_evidence(conversation: Conversation, message: Message, events: list
 
 
 def _on_ledger(ledger: Ledger, act: Act, message: Message, events: list[Event]) -> Ledger:
-    if act.info.op is LedgerOp.NONE and not act.discharges:
+    if act.info.op is _NO_OP and not act.discharges:
         return ledger
     ledger, changes = record(ledger, act, message.sender, message.receivers, message.id)
     events.extend(map(_told, changes))
@@ -422,16 +436,6 @@ def _hand_over(
 def _told(change: Change) -> CommitmentChanged:
     now = change.now
     return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, change.was or "", now.status.value)
-
-
-def _enter(conversation: Conversation, place: str, at: float, events: list[Event], *, cause: str) -> Step:
-    protocol = conversation.protocol
-    state = protocol.states.get(place)
-    if state is not None:
-        deadline = at + state.within
-        events.append(DeadlineSet(place, deadline))
-        return _replace(conversation, position=place, deadline=deadline), tuple(events)
-    return _end(conversation, place, protocol.outcomes[place], cause, at, events)
 
 
 def _end(
@@ -493,10 +497,15 @@ def _tick(conversation: Conversation, at: float) -> Step:
         return conversation, ()
     state = conversation.state
     after = _replace(conversation, at=at, expired=state.name, misfires=0, troubles=())
-    events = [Expired(state.name, state.otherwise)]
-    return _enter(
-        after, state.otherwise, at, events, cause=f"{state.speaker} did not speak in {state.name!r} in time"
-    )
+    place = state.otherwise
+    events = [Expired(state.name, place)]
+    following = conversation.protocol.states.get(place)
+    if following is None:
+        cause = f"{state.speaker} did not speak in {state.name!r} in time"
+        return _end(after, place, conversation.protocol.outcomes[place], cause, at, events)
+    deadline = at + following.within
+    events.append(DeadlineSet(place, deadline))
+    return _replace(after, position=place, deadline=deadline), tuple(events)
 
 
 # --- overlays ---
@@ -537,16 +546,15 @@ def _push(
     )
 
 
-def _open_readback(
-    conversation: Conversation, names: tuple[str, ...], message: Message, heard: Heard, at: float
-) -> Step:
+def _open_readback(conversation: Conversation, names: tuple[str, ...], message: Message, at: float) -> Step:
+    conversation = _put_on_record(conversation, message, at)
     hearer, *rest = message.receivers
     fields = {name: getattr(message.content, name) for name in names}
     frame = _push(
         conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
     )
     opened = OverlayOpened("read-back", message.id, message.sender, hearer)
-    return _replace(conversation, frame=frame), (heard, opened)
+    return _replace(conversation, frame=frame), (Heard(conversation.n, message), opened)
 
 
 def _open_repair(

@@ -18,7 +18,7 @@ from agentcomm.protocol.graph import Mark, Move, Protocol, Ref
 from agentcomm.protocol.local import check_grounding, check_sizes
 from agentcomm.protocol.source import Source, read
 
-__all__ = ("Checked", "check", "examine")
+__all__ = ("Checked", "examine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,6 @@ class Checked:
     """None if it has errors."""
     findings: tuple[Finding, ...]
     """In the order of the file."""
-
-
-def check(
-    source: bytes | str | Source, *, path: str = "", types: Mapping[str, type[Content]] | None = None
-) -> list[Finding]:
-    """Return what is wrong with a document, in its order; nothing is raised for a bad one.
-
-    Args:
-        source: The document; bytes are UTF-8.
-        path: Its name, for the findings.
-        types: Content classes by the name that the document uses for them.
-    """
-    return list(examine(source, path=path, types=types).findings)
 
 
 def examine(

@@ -18,7 +18,7 @@ from agentcomm.protocol.findings import Finding, near, quoted
 from agentcomm.protocol.graph import Protocol
 from agentcomm.protocol.source import BYTES, read
 
-__all__ = ("find", "load", "loads", "names", "read_document", "stamp")
+__all__ = ("check", "find", "load", "loads", "names", "read_document", "stamp")
 
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = _HERE.parent
@@ -88,6 +88,23 @@ def loads(data: bytes | str, *, path: str = "", types: Mapping[str, type[Content
         raise _refusal(path, errors)
     _keep(mark)
     return checked.protocol
+
+
+def check(source: str | Path, *, types: Mapping[str, type[Content]] | None = None) -> list[Finding]:
+    """Return what is wrong with a protocol, in the order of its file; a bad document raises nothing.
+
+    Args:
+        source: As for `load`.
+        types: Content classes by the name that the document uses for them.
+
+    Raises:
+        UsageError: If the library has no protocol of that name.
+        InputError: If the file cannot be read.
+    """
+    from agentcomm.protocol.check import examine
+
+    path = find(source)
+    return list(examine(read_document(path), path=str(path), types=types).findings)
 
 
 def names(*, overlays: bool = False) -> tuple[str, ...]:

@@ -120,6 +120,16 @@ def test_a_running_ollama_is_used_when_no_model_is_named(agentcomm, tmp_path):
     assert all(body["truncate"] is False and body["think"] is False for body in sent)
 
 
+def test_without_any_model_the_ways_out_are_named(agentcomm, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['xllamacpp'] = None")
+    done = agentcomm("run", "incident-handoff", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 4
+    assert "there is no model to run" in done.stderr
+    for way in ("agentcomm[embedded]", "ollama pull", "--model scripted"):
+        assert way in done.stderr
+    assert not transcripts(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -74,13 +74,13 @@ class Talk:
         return events
 
     def say(
-        self, sender: str, act: str, content: Any = None, /, *, id: str = "", reply: str = "", **fields: Any
-    ):  # noqa: A002
+        self, sender: str, act: str, content: Any = None, /, *, id_: str = "", reply: str = "", **fields: Any
+    ):
         self.sent += 1
         message = Message(
             act=act,
             content=fields if content is None else content,
-            id=id or f"m{self.sent}",
+            id=id_ or f"m{self.sent}",
             sender=sender,
             in_reply_to=reply,
         )
@@ -152,6 +152,10 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 _LETTERS = "abcdefgh ÄßéñΩ漢字😀'\"\\\n0123"
 
 
+def dice_of(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311
+
+
 def value_of(kind: FieldType, dice: random.Random) -> Any:
     """Return a value of a field's type, as data that a peer might send."""
     if kind.optional and dice.random() < 0.3:
@@ -221,7 +225,7 @@ def content_for(now: Conversation, move: Move, dice: random.Random) -> dict[str,
         for name, ref in move.act.repeats.items():
             value = on_record(now, ref)
             made[name] = value
-            if value is None:
+            if value is None and move.act.fields[name].optional:
                 made.pop(name)
         for condition in move.when:
             if isinstance(condition.left, str) and dice.random() < 0.7:

@@ -180,22 +180,22 @@ def test_an_id_that_is_on_record_has_no_second_effect_whatever_comes_with_it():
     talk = sale()
     before = talk.hash
     for sender, act in (("seller", "propose"), ("buyer", "cfp"), ("stranger", "nonsense")):
-        assert kinds(talk.say(sender, act, id="m1")) == ["Duplicate"]
+        assert kinds(talk.say(sender, act, id_="m1")) == ["Duplicate"]
     assert talk.hash == before
 
 
 def test_an_id_is_on_record_also_after_its_message_was_taken_back():
     talk = Talk(rules(SALE))
-    talk.say("buyer", "cfp", item="bike", id="first")
+    talk.say("buyer", "cfp", item="bike", id_="first")
     talk.say("seller", "not-understood", reason="which bike?")
     assert floor_of(talk.now) == "buyer"
-    assert kinds(talk.say("buyer", "cfp", item="bike", id="first")) == ["Duplicate"]
+    assert kinds(talk.say("buyer", "cfp", item="bike", id_="first")) == ["Duplicate"]
 
 
 def test_a_refused_id_can_be_used_again():
     talk = Talk(rules(SALE))
-    talk.say("buyer", "cfp", item=7, id="one")
-    assert "Moved" in kinds(talk.say("buyer", "cfp", item="bike", id="one"))
+    talk.say("buyer", "cfp", item=7, id_="one")
+    assert "Moved" in kinds(talk.say("buyer", "cfp", item="bike", id_="one"))
 
 
 def test_a_reply_names_a_message_that_was_heard():
@@ -230,7 +230,7 @@ def test_what_is_said_after_the_end_is_late():
     talk.say("buyer", "accept-proposal", price="110 EUR")
     before = talk.hash
     assert kinds(talk.say("buyer", "accept-proposal", price="110 EUR")) == ["Late"]
-    assert kinds(talk.say("buyer", "accept-proposal", price="110 EUR", id="m1")) == ["Duplicate"]
+    assert kinds(talk.say("buyer", "accept-proposal", price="110 EUR", id_="m1")) == ["Duplicate"]
     assert talk.give(Misfire("buyer", "?", 9.0)) == ()
     assert talk.tick(1e9) == ()
     assert talk.give(Cancel("buyer", "too late", 9.0)) == ()

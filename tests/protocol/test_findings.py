@@ -3,8 +3,13 @@ import json
 import pytest
 from sale_document import SALE, edited, unmarked
 
-from agentcomm.protocol.check import check, examine
+from agentcomm.protocol.check import examine
 from agentcomm.protocol.findings import Kind
+
+
+def check(text, **options):
+    return list(examine(text, **options).findings)
+
 
 KINDS = set(Kind.__args__)
 

@@ -5,9 +5,14 @@ from sale_document import SALE, edited
 
 from agentcomm.acts.content import Content, FieldType
 from agentcomm.errors import ProtocolError
-from agentcomm.protocol.check import check, examine
+from agentcomm.protocol.check import examine
 from agentcomm.protocol.graph import Condition, Criterion, OutcomeClass, Ref, Stakes
 from agentcomm.protocol.library import loads
+
+
+def check(text, **options):
+    return list(examine(text, **options).findings)
+
 
 LONG = """\
 # the same protocol, in its longest form

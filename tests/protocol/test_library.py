@@ -163,3 +163,15 @@ def test_a_shipped_stamp_is_enough(monkeypatch):
     monkeypatch.setattr(library, "_shipped_stamps", lambda: frozenset([stamp(SALE.encode())]))
     monkeypatch.setitem(sys.modules, "agentcomm.protocol.check", None)
     assert loads(SALE).name == "sale"
+
+
+def test_check_takes_what_load_takes(tmp_path):
+    from agentcomm import check
+    from agentcomm.errors import UsageError
+
+    assert check("request") == []
+    path = tmp_path / "broken.yaml"
+    path.write_text("agentcomm: 1\n")
+    assert {finding.path for finding in check(path)} == {str(path)}
+    with pytest.raises(UsageError):
+        check("nowhere-at-all")

@@ -1,0 +1,58 @@
+import errno
+import os
+
+import pytest
+
+from agentcomm import enact_sync, load
+from agentcomm.errors import StoreError
+from agentcomm.runtime.replay import read_transcript
+from agentcomm.store.jsonl import JsonlLog, MemoryLog, read_lines
+from tests.runtime.test_enact import buyer, seller
+
+
+def test_what_was_appended_is_there_before_it_is_closed(tmp_path):
+    log = JsonlLog(tmp_path / "a" / "b.jsonl")
+    log.append(b"one\ntwo\n")
+    assert list(read_lines(tmp_path / "a" / "b.jsonl")) == [b"one\n", b"two\n"]
+    log.append(b"three\n")
+    assert log.lines() == [b"one\n", b"two\n", b"three\n"]
+    log.close()
+    log.close()
+
+
+def test_memory_and_disk_give_the_same_lines(tmp_path):
+    kept = [MemoryLog(), JsonlLog(tmp_path / "x.jsonl")]
+    for log in kept:
+        log.append(b"one\ntwo\n")
+        log.append(b"three\n")
+        log.close()
+    assert kept[0].lines() == kept[1].lines()
+
+
+def test_a_full_disk_is_a_typed_error_and_what_was_said_before_can_be_read(root, tmp_path, monkeypatch):
+    path = tmp_path / "talk.jsonl"
+    room = [12_000]
+    write = os.write
+
+    def small(file, data):
+        if len(data) > room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= len(data)
+        return write(file, data)
+
+    monkeypatch.setattr("agentcomm.store.jsonl.os.write", small)
+    sale = load(root / "examples/purchase/protocol.yaml")
+    with pytest.raises(StoreError, match="No space left"):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, transcript=path)
+    transcript = read_transcript(path)
+    assert transcript.damage is None
+    assert transcript.seal is None
+    assert [record.type for record in transcript.records].count("heard") >= 1
+
+
+def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="give another place"):
+        JsonlLog(tmp_path / "file" / "deep" / "x.jsonl")
+    with pytest.raises(StoreError, match="cannot read"):
+        list(read_lines(tmp_path / "nowhere.jsonl"))
