@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from agentcomm.protocol.check import examine
 
 
@@ -49,13 +51,28 @@ def test_the_live_view_in_the_readme_is_what_the_command_prints(root, tmp_path):
     assert text[text.index(BEGIN) : text.index(END) + len(END)] == live_view(tmp_path)
 
 
-def test_the_python_in_the_readme_runs(root):
+@pytest.mark.parametrize("page", ["README.md", "docs/pages/python.md"])
+def test_the_python_in_the_docs_runs(root, page, tmp_path):
+    text = (root / page).read_text(encoding="utf-8")
+    for program in blocks(text, "python"):
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_python_in_the_readme_says_what_came_of_it(root):
     [program] = blocks(readme(root), "python")
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "sold 110 EUR"
+
+
+def test_the_protocol_in_the_readme_is_the_one_its_program_loads(root):
+    [shown] = blocks(readme(root), "yaml")
+    assert shown == (root / "examples/purchase/protocol.yaml").read_text(encoding="utf-8")
 
 
 def test_the_yaml_in_the_docs_checks_clean(root):

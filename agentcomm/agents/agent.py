@@ -1,13 +1,14 @@
 """Somebody who can play roles: a model, handlers, or both mixed act by act."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, cast
 
 from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Handler, Turn, Unspoken
 from agentcomm.errors import UsageError
-from agentcomm.models.base import Model
+from agentcomm.models.base import Model, Progress
 
 __all__ = ("Agent",)
 
@@ -55,9 +56,11 @@ class Agent:
         """The model's string; empty for code."""
         return self._model if isinstance(self._model, str) else self._model.name if self._model else ""
 
-    @property
-    def model(self) -> Model | None:
-        """The model, opened on first use.
+    def open(self, progress: Progress | None = None) -> Model | None:
+        """Return the model, opened on first use; None for code.
+
+        Args:
+            progress: Told whatever takes long, such as loading.
 
         Raises:
             UsageError: If the string names no backend.
@@ -65,8 +68,25 @@ class Agent:
         if isinstance(self._model, str):
             from agentcomm.models.open import open_model
 
-            self._model = open_model(self._model)
+            self._model = open_model(self._model, progress=progress)
         return self._model
+
+    def check(self, acts: Iterable[str]) -> None:
+        """Find handlers for acts that nobody can say; `acts` are the labels of a protocol and its overlays.
+
+        Raises:
+            UsageError: If a handler's act is not among them but resembles one that has no handler.
+        """
+        known = set(acts)
+        handled = {act for _, _, act in self._handlers if act}
+        for act in sorted(handled - known):
+            if close := get_close_matches(act, known - handled, 1, cutoff=0.75):
+                raise UsageError(
+                    f"{self.name} has a handler for {act!r}, which nobody can say here",
+                    why=f"the acts are {', '.join(sorted(known))}",
+                    fix=f"did you mean {close[0]!r}?",
+                    code="U321",
+                )
 
     async def close(self) -> None:
         """Give back what the model holds."""
@@ -81,6 +101,11 @@ class Agent:
             state: Only in this state.
             overlay: Only in this overlay, such as `read-back`; handlers without it are for the talk itself.
         """
+        if callable(cast("object", act)):
+            raise UsageError(
+                f"{self.name}.on needs to know what was heard",
+                fix=f'write @{self.name}.on("propose"), with parentheses',
+            )
 
         def register(handler: Handler) -> Handler:
             return self._register((overlay, state, act), handler)

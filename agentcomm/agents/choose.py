@@ -38,8 +38,7 @@ async def choose(
             f"{turn.agent} has no model", fix=f'Agent("{turn.agent}", model="ollama:…")', code="U330"
         )
     offered = tuple(m for m in (*turn.moves, *turn.exits) if m.label == act) if act else _offered(turn)
-    single = bool(known) and bool(act)
-    asks = tuple(name for name in offered[0].act.fields if name not in known) if single else None
+    asks = tuple(name for name in offered[0].act.fields if name not in known) if act else None
     if asks == ():
         return turn.say(act, **known)
     prompt = build(turn, offered, {**known, **facts}, asks=asks)

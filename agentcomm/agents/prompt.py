@@ -80,7 +80,7 @@ def build(
         turn: The turn.
         moves: The moves on offer.
         known: Fields that code has set; they are facts for the model.
-        asks: The fields the model writes when there is one move with known fields; None for a whole message.
+        asks: The fields the model writes when code has chosen the act; None for a whole message.
     """
     parts = [Segment("role", "system", _role(turn))]
     parts += _examples(turn, moves, asks)
@@ -100,9 +100,7 @@ def build(
     record = "\n".join(f"- {name}: {format_value(value)}" for name, value in turn.ground.as_dict().items())
     if record:
         parts.append(Segment("record", "user", f"Agreed so far:\n{record}"))
-    if (
-        turn.brief and asks is None
-    ):  # with known fields, code has read the brief and says what follows from it
+    if turn.brief and not known:  # with facts, code has read the brief and says what follows from it
         brief = turn.brief if isinstance(turn.brief, str) else _json(to_plain(turn.brief))
         parts.append(Segment("brief", "user", f"Your task: {brief}"))
     if turn.heard is not None:

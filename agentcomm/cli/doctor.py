@@ -67,14 +67,14 @@ async def _examine() -> list[tuple[str, bool | None, str, str]]:
         found = f"xllamacpp; demo model {'at ' + str(path) if path.is_file() else 'not fetched yet (93 MB on first use)'}"
         rows.append(("embedded", True, f"{found}; it copies values but does not judge", ""))
     else:
-        rows.append(("embedded", False, "xllamacpp is not installed", "pip install 'agentcomm[embedded]'"))
+        rows.append(("embedded", False, "xllamacpp is not installed", "pip install xllamacpp"))
     otlp = find_spec("opentelemetry.exporter") is not None
     rows.append(
         (
             "otlp",
             otlp or None,
             "exporter installed" if otlp else "not installed",
-            "" if otlp else "pip install 'agentcomm[otlp]'",
+            "" if otlp else "pip install opentelemetry-exporter-otlp-proto-http",
         )
     )
     rows.append(("protocols", True, ", ".join(names()), ""))

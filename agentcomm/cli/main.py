@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from agentcomm.cli.codes import EXIT_FINDINGS, EXIT_OUTSIDE, EXIT_STOPPED, EXIT_US, EXIT_USAGE
 from agentcomm.errors import AgentcommError, EdgeError, InternalError, ProtocolError, RecordError, UsageError
 
-__all__ = ("main",)
+__all__ = ("entry", "main")
 
 EPILOG = """\
 exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation did not end well;
@@ -94,5 +94,15 @@ def _main(arguments: Sequence[str] | None) -> int:
     return int(code)
 
 
+def entry() -> None:
+    """Run one command and end the process."""
+    code = main()
+    if code == EXIT_STOPPED:  # everything is written; a model that is still busy must not hold up the end
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -3,19 +3,18 @@
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from agentcomm.cli.codes import EXIT_ENDED, EXIT_STOPPED
-from agentcomm.cli.words import note, print_json, style, width
-from agentcomm.errors import ModelUnavailable, UsageError
+from agentcomm.cli.models import Models
+from agentcomm.cli.words import Pulse, note, print_json, style, width
+from agentcomm.errors import InputError, UsageError
 
 __all__ = ("add_to",)
 
-MODEL_VARIABLE = "AGENTCOMM_MODEL"
 BETTER = "ollama:qwen3:4b"
 """A model that judges, in the hint for those who ran the demo model."""
 
@@ -76,69 +75,90 @@ def run(options: argparse.Namespace) -> int:
             f"{protocol.name!r} is an overlay: it runs on top of a protocol, not alone",
             fix=f"look at it with: agentcomm show _overlays/{protocol.name}",
         )
-    model = _Models(options, protocol.roles, example)
-    brief: dict[str, Any] = _pairs(options.brief, "--brief", protocol.roles)
+    _check_deadline(options.deadline)
+    models = Models(options.model, _pairs(options.cast, "--cast", protocol.roles, parse=False), example)
+    given = _pairs(options.brief, "--brief", protocol.roles)
     if example is not None:
+        _check_input(options.input)
         module = example.module()
-        cast = module.cast(model)
-        if options.input is not None and model.is_scripted:
+        cast = module.cast(models)
+        if options.input is not None and models.is_scripted:
             raise UsageError(
                 "--input needs a model that reads it",
                 why="the scripted replies belong to the example's own input",
                 fix=f"agentcomm run {example.name} --input {options.input} --model embedded:",
             )
-        brief = {**module.brief(options.input), **brief}
+        brief = _merged(module.brief(options.input), given)
     else:
         if options.input is not None:
             raise UsageError("--input is for examples", fix="tell a role with --brief role=…")
         from agentcomm.agents.agent import Agent
 
-        cast = {role: Agent(role, model=model(role)) for role in protocol.roles}
+        cast = {role: Agent(role, model=models(role)) for role in protocol.roles}
+        brief = given
     path = _transcript(options.transcript, example.name if example else protocol.name)
-    if not options.json:
-        _head(options.name, protocol, model)
-    return asyncio.run(_enact(options, protocol, cast, brief, path))
+    head = [] if options.json else _head(options.name, protocol, models, is_example=example is not None)
+    return asyncio.run(_enact(options, protocol, cast, brief, path, head))
 
 
 async def _enact(
-    options: argparse.Namespace, protocol: Any, cast: Mapping[str, Any], brief: Any, path: Path
+    options: argparse.Namespace,
+    protocol: Any,
+    cast: Mapping[str, Any],
+    brief: Mapping[str, Any],
+    path: Path,
+    head: list[str],
 ) -> int:
     from agentcomm.conversation.render import View
-    from agentcomm.errors import AgentcommError
+    from agentcomm.errors import StoreError
     from agentcomm.runtime.enact import enact
 
-    names = {role: agent.name for role, agent in cast.items()}
-    view = View(names, style=style(), width=width())
+    view = View({role: agent.name for role, agent in cast.items()}, style=style(), width=width())
+    pulse = Pulse()
     tracing = None
     if options.trace:
         from agentcomm.tracing.setup import setup
 
         tracing = setup(options.trace, content="full")
         note(f"spans go to {options.trace}, with what was said")
+    for line in head:
+        print(line, flush=True)
 
     def watch(event: Any) -> None:
-        for line in view.feed(event):
+        lines = [] if options.json else view.feed(event)
+        pulse.stop()
+        for line in lines:
             print(line, flush=True)
 
+    def tell(text: str) -> None:
+        pulse.stop()
+        note(text)
+
+    was_stopped = False
     try:
-        result = await enact(
-            protocol,
-            cast=cast,
-            brief=brief,
-            deadline=options.deadline,
-            transcript=path,
-            watch=(lambda _event: None) if options.json else watch,
-            note=note,
-        )
+        async with pulse:
+            result = await enact(
+                protocol,
+                cast=cast,
+                brief=brief,
+                deadline=options.deadline,
+                transcript=path,
+                watch=watch,
+                note=tell,
+            )
     except asyncio.CancelledError:
-        _say_where(path, "stopped; ")
+        was_stopped = True
+        note(f"stopped; the transcript so far: {path}")
         return EXIT_STOPPED
-    except AgentcommError:
-        _say_where(path)
+    except StoreError:
+        raise
+    except Exception:
+        note(f"the transcript so far: {path}")
         raise
     finally:
-        for agent in cast.values():
-            await agent.close()
+        if not was_stopped:  # a model in the middle of a prompt would hold up the end
+            for agent in cast.values():
+                await agent.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.shutdown)
             note(tracing.report())
@@ -149,95 +169,62 @@ async def _enact(
     return 0 if result.outcome_class in {"success", "partial"} else EXIT_ENDED
 
 
-def _say_where(path: Path, before: str = "") -> None:
-    if path.exists():
-        note(f"{before}the transcript so far: {path}")
+def _head(name: str, protocol: Any, models: "Models", *, is_example: bool) -> list[str]:
+    from agentcomm.runtime.enact import rules_for
 
-
-def _head(name: str, protocol: Any, model: "_Models") -> None:
     colour = style()
-    print(
-        colour("act", f"{protocol.name} {protocol.version}")
-        + f": at most {protocol.bound} messages. {protocol.about}"
-    )
-    for text in model.described():
-        print(colour("dim", text))
-    if model.is_demo:
-        print(colour("dim", "  it copies values but does not judge, so code judges; for a model that does:"))
-        print(colour("dim", f"  agentcomm run {name} --model {BETTER}"))
+    title = protocol.name if name == protocol.name or not is_example else f"{name}: {protocol.name}"
+    most = rules_for(protocol).bound
+    lines = [
+        colour("act", f"{title} {protocol.version}") + f"  {protocol.about}",
+        colour("dim", f"at most {most} messages, every read-back and repair included"),
+        *(colour("dim", text) for text in models.described()),
+    ]
+    if models.is_demo and is_example:
+        lines.append(
+            colour("dim", "  it copies values but does not judge, so code judges; for a model that does:")
+        )
+    elif models.is_demo:
+        lines.append(
+            colour(
+                "dim", "  it cannot judge: what it chooses and writes here means little; for one that can:"
+            )
+        )
+    if models.is_demo:
+        lines.append(colour("dim", f"  agentcomm run {name} --model {BETTER}"))
+    return lines
 
 
-class _Models:
-    """Finds the model of each role that needs one: what was asked for, else what is there."""
+def _check_deadline(given: str | None) -> None:
+    from agentcomm.acts.content import parse_duration
 
-    def __init__(self, options: argparse.Namespace, roles: tuple[str, ...], example: Any) -> None:
-        self._own: dict[str, str] = _pairs(options.cast, "--cast", roles, parse=False)
-        self._default: str = options.model or os.environ.get(MODEL_VARIABLE, "")
-        self._example = example
-        self.chosen: dict[str, str] = {}
+    try:
+        parse_duration(given if given is not None else "1s")
+    except ValueError as error:
+        raise UsageError(f"--deadline {given!r}: {error}", fix="--deadline 10m") from None
 
-    def __call__(self, role: str) -> str:
-        """Return the model's string for a role."""
-        from agentcomm.models.open import open_model
 
-        if role not in self._own and not self._default:
-            self._default = asyncio.run(_available())
-        model = self._own.get(role, self._default)
-        if model in {"scripted", "scripted:"}:
-            if self._example is None or not self._example.replies.is_file():
+def _check_input(given: Path | None) -> None:
+    if given is not None and not given.exists():
+        raise InputError("no such file", where=str(given), fix="check the path; a relative one starts here")
+
+
+def _merged(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an example's briefs with the user's put over them, key by key where both are maps."""
+    merged = dict(own)
+    for role, told in given.items():
+        before = merged.get(role)
+        if isinstance(before, dict):
+            if not isinstance(told, dict):
                 raise UsageError(
-                    "there are no scripted replies here",
-                    why="they belong to an example",
-                    fix="agentcomm run incident-handoff --model scripted, or --model scripted:PATH#KEY",
+                    f"--brief {role}: this example tells {role} several things by name",
+                    why=f"its own is {json.dumps(before)}",
+                    fix=f"--brief {role}='{json.dumps(before)}'",
                 )
-            model = f"scripted:{self._example.replies}#{role}"
-        open_model(model)  # a wrong name shows before anything is said
-        self.chosen[role] = model
-        return model
-
-    @property
-    def is_scripted(self) -> bool:
-        """Whether any role has recorded replies."""
-        return any(model.startswith("scripted:") for model in self.chosen.values())
-
-    @property
-    def is_demo(self) -> bool:
-        """Whether any role has the demo model."""
-        return "embedded:" in self.chosen.values()
-
-    def described(self) -> list[str]:
-        """Return one line for each model, with the roles it plays."""
-        by_model: dict[str, list[str]] = {}
-        for role, model in self.chosen.items():
-            if model == "embedded:":
-                text = "embedded: the demo model SmolLM2-135M-Instruct"
-            elif model.startswith("scripted:"):
-                text = "none: the replies are recorded"
-            else:
-                text = model
-            by_model.setdefault(text, []).append(role)
-        return [f"model of {', '.join(roles)}: {model}" for model, roles in by_model.items()]
-
-
-async def _available() -> str:
-    """Return a model of a running Ollama, else the embedded one."""
-    from importlib.util import find_spec
-
-    from agentcomm.models.ollama import probe
-
-    status = await probe()
-    chat = [m.name for m in status.models if not m.capabilities or "completion" in m.capabilities]
-    if status.running and chat:
-        note(f"Ollama answers at {status.address}; its model {chat[0]} is used (choose with --model)")
-        return f"ollama:{chat[0]}"
-    why = "Ollama has no chat model" if status.running else f"no Ollama answers at {status.address}"
-    if find_spec("xllamacpp"):
-        note(f"{why}, so the embedded demo model is used")
-        return "embedded:"
-    raise ModelUnavailable(
-        f"there is no model to run: {why}, and the embedded one is not installed",
-        fix="pip install 'agentcomm[embedded]'; or start Ollama and `ollama pull qwen3:4b`; or use --model scripted",
-    )
+            merged[role] = {**before, **told}
+        else:
+            merged[role] = told
+    return merged
 
 
 def _pairs(given: list[str], option: str, roles: tuple[str, ...], *, parse: bool = True) -> dict[str, Any]:

@@ -43,10 +43,15 @@ def show(options: argparse.Namespace) -> int:
     drawing = format(protocol, options.format)
     print(drawing)
     if options.format == "table":
-        print(f"\nat most {protocol.bound} messages, and {_repairs(protocol)} repairs")
+        print(f"\nat most {_most(protocol)}")
     return 0
 
 
-def _repairs(protocol: Any) -> int:
-    limit = protocol.limits.repairs_in_all
-    return max(3, protocol.bound // 5) if limit is None else int(limit)
+def _most(protocol: Any) -> str:
+    """Return the longest possible conversation in words."""
+    if protocol.overlay is not None:
+        return f"{protocol.bound} messages"
+    from agentcomm.runtime.enact import rules_for
+
+    rules = rules_for(protocol)
+    return f"{protocol.bound} messages, {rules.bound} with every read-back and {rules.repairs_in_all} repairs"

@@ -1,6 +1,8 @@
 """`agentcomm trace`: read transcripts."""
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -101,8 +103,10 @@ def show_transcript(options: argparse.Namespace) -> int:
 
 def _short(model: str) -> str:
     """Return a model's name without the folders of its file."""
-    backend, colon, rest = model.partition(":")
-    return f"{backend}{colon}{rest.rpartition('/')[2]}" if backend != "ollama" else model
+    backend, _, rest = model.partition(":")
+    if backend == "ollama":
+        return model
+    return f"{backend}:{rest.rpartition('/')[2]}" if rest else backend
 
 
 def _step(record: Any, body: Any, *, with_prompts: bool) -> list[str]:
@@ -110,25 +114,17 @@ def _step(record: Any, body: Any, *, with_prompts: bool) -> list[str]:
     body = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
     match record.type:
         case "model.request":
-            lines = [
-                f"         asked {_short(data['model'])} (try {data['attempt']}): offered {', '.join(data['offered'])}"
-            ]
-            if with_prompts:
-                texts = [message["content"] for message in body.get("messages", ())]
-                lines += [
-                    f"           {s['label']} ({s['role']}, {s['chars']} characters)"
-                    for s in data["segments"]
-                ]
-                lines += [f"           | {line}" for text in texts for line in str(text).splitlines()]
-            return lines
+            offered = ", ".join(data["offered"])
+            lines = [f"         asked {_short(data['model'])} (try {data['attempt']}) for {offered}"]
+            return lines + (_pieces(data, body) if with_prompts else [])
         case "model.result":
             counts = (data["prompt_tokens"], data["output_tokens"])
-            tokens = "{} + {} tokens".format(*("?" if count is None else count for count in counts))
+            tokens = "" if None in counts else f", {counts[0]} tokens in and {counts[1]} out"
             return [
-                f"         {_short(data['model'])}: {tokens}, {data['seconds']} s: {body.get('text', 'erased')}"
+                f"         {_short(data['model'])}, {data['seconds']} s{tokens}: {body.get('text', 'erased')}"
             ]
         case "model.error":
-            return [f"         {data['model']}: {data['code']} {body.get('what', '')}"]
+            return [f"         {_short(data['model'])}: {data['code']} {body.get('what', '')}"]
         case "tool.call":
             arguments = ", ".join(f"{name}={value!r}" for name, value in body.items())
             return [f"         called {data['tool']}({arguments})"]
@@ -140,3 +136,21 @@ def _step(record: Any, body: Any, *, with_prompts: bool) -> list[str]:
             return [f"         {data['tool']} gave {body}"]
         case _:
             return [f"         {record.type}: {data}"]
+
+
+def _pieces(data: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+    """Return what was sent, piece by piece under its label, and the schema the answer had to fit."""
+    if "messages" not in body:
+        return ["           (erased)"]
+    lines: list[str] = []
+    messages = iter(body["messages"])
+    role, left = "", ""
+    for segment in data["segments"]:
+        if segment["role"] != role or not left:
+            message = next(messages)
+            role, left = message["role"], str(message["content"])
+        text, left = left[: segment["chars"]], left[segment["chars"] :].removeprefix("\n\n")
+        lines.append(f"           [{role}] {segment['label']}, {segment['chars']} characters")
+        lines += [f"           | {line}" for line in text.splitlines()]
+    schema = json.dumps(body.get("schema"), ensure_ascii=False)
+    return [*lines, "           [schema] the answer must fit", f"           | {schema}"]

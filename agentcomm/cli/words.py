@@ -1,14 +1,16 @@
 """Colour, width and where words go: results to standard output, everything else to standard error."""
 
+import asyncio
 import json
 import os
 import shutil
 import sys
-from typing import Any
+import time
+from typing import Any, Self
 
 from agentcomm.conversation.render import Style, plain
 
-__all__ = ("fault", "note", "print_json", "style", "width")
+__all__ = ("Pulse", "fault", "note", "print_json", "style", "width")
 
 _CODES = {"act": "1", "name": "36", "good": "32", "bad": "31", "dim": "2", "field": "0"}
 
@@ -42,3 +44,38 @@ def fault(text: str) -> None:
 def print_json(value: Any) -> None:
     """Print one JSON value."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+class Pulse:
+    """Shows on a terminal that something is going on: the seconds since the last line, from the second one on."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._shown = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._task = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the line away, since another one comes."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+        self._shown, self._since = False, time.monotonic()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            seconds = int(time.monotonic() - self._since)
+            if seconds >= 1:
+                self._shown = True
+                sys.stderr.write(f"\r\x1b[2K        … {seconds} s")
+                sys.stderr.flush()

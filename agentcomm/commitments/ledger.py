@@ -3,7 +3,7 @@
 Source: commitment life cycle of Singh, Yolum, Chopra & Telang with the pre-commitment of Fornara & Colombetti.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -13,7 +13,7 @@ from rpds import HashTrieMap
 from agentcomm.acts.performative import LedgerOp
 from agentcomm.protocol.graph import Act, OutcomeClass
 
-__all__ = ("Change", "Commitment", "Ledger", "Status", "audit", "hand_over", "record", "undone")
+__all__ = ("Change", "Commitment", "Ledger", "Status", "audit", "hand_over", "ids_of", "record", "undone")
 
 _EMPTY: Any = HashTrieMap
 
@@ -100,7 +100,7 @@ def record(
                 break
     if op in (LedgerOp.DIRECT, LedgerOp.OFFER):
         status = Status.PROPOSED if op is LedgerOp.DIRECT else Status.CONDITIONAL
-        for hearer in hearers:
+        for name, hearer in zip(ids_of(message, hearers), hearers, strict=True):
             debtor, creditor = (hearer, speaker) if op is LedgerOp.DIRECT else (speaker, hearer)
             changes.extend(  # said anew, it replaces what was not taken up
                 Change(entry.status, msgspec.structs.replace(entry, status=Status.EXPIRED))
@@ -108,7 +108,6 @@ def record(
                 if (entry.act, entry.debtor, entry.creditor, entry.status)
                 == (act.label, debtor, creditor, status)
             )
-            name = message if len(hearers) == 1 else f"{message}:{hearer}"
             changes.append(
                 Change(None, Commitment(name, debtor, creditor, act.label, message, status, act.outlives))
             )
@@ -125,12 +124,25 @@ def hand_over(ledger: Ledger, was: str, now: str) -> tuple[Ledger, tuple[Change,
     return _apply(ledger, changes), tuple(changes)
 
 
-def undone(ledger: Ledger, before: Ledger) -> Iterator[tuple[Commitment, Commitment | None]]:
-    """Yield what is taken back where `before` counts again: each commitment as it is, and as it was (None: there was none)."""
-    for name in dict.fromkeys((*before.live, *ledger.live)):
-        now, then = ledger.entries[name], before.entries.get(name)
-        if now != then:
+def undone(
+    ledger: Ledger, before: Ledger, waiting: Iterable[str] = ()
+) -> Iterator[tuple[Commitment, Commitment | None]]:
+    """Yield what is taken back where `before` counts again: each commitment as it is, and as it was (None: there was none).
+
+    Args:
+        ledger: As it is.
+        before: As it was one message earlier.
+        waiting: Ids of commitments that waited for evidence then; they may have come and gone with that message.
+    """
+    for name in dict.fromkeys((*before.live, *ledger.live, *waiting)):
+        now, then = ledger.entries.get(name), before.entries.get(name)
+        if now is not None and now != then:
             yield now, then
+
+
+def ids_of(message: str, hearers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ids of the commitments that a message makes, one for each hearer."""
+    return (message,) if len(hearers) == 1 else tuple(f"{message}:{hearer}" for hearer in hearers)
 
 
 def audit(ledger: Ledger, end: OutcomeClass) -> tuple[Ledger, tuple[Change, ...]]:

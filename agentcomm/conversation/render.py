@@ -126,7 +126,7 @@ class View:
         sender = self._name(message.sender)
         fields = self._fields(message.content)
         if event.overlay:
-            number, between, indent = f"{event.n:>6}", f"{sender} ~ {self._n(message.about)}", 12
+            number, between, indent = f"{event.n:>6}", f"{sender} re {self._n(message.about)}", 12
         else:
             hearers = ", ".join(self._name(role) for role in message.receivers)
             number, between, indent = f"{event.n:>3}", f"{sender} -> {hearers}", 9

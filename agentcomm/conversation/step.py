@@ -21,7 +21,7 @@ from rpds import HashTrieMap
 from agentcomm.acts.content import Content, entries_of, format_value, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.acts.performative import LedgerOp
-from agentcomm.commitments.ledger import Change, Ledger, audit, hand_over, record, undone
+from agentcomm.commitments.ledger import Change, Ledger, audit, hand_over, ids_of, record, undone
 from agentcomm.conversation.events import (
     Cancel,
     CommitmentChanged,
@@ -794,7 +794,8 @@ def _again(conversation: Conversation, frame: Frame, at: float, events: list[Eve
         after = _replace(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
         return after, tuple(events)
     before = conversation.checkpoint
-    for was, now in undone(conversation.ledger, before.ledger):
+    waiting = [name for held in before.held for name in ids_of(held.message.id, held.message.receivers)]
+    for was, now in undone(conversation.ledger, before.ledger, waiting):
         it = now or was
         status = now.status.value if now else ""
         events.append(CommitmentChanged(it.id, it.act, it.debtor, it.creditor, was.status.value, status))

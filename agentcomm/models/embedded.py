@@ -1,6 +1,6 @@
 """Run a model inside this process, without a server: llama.cpp through xllamacpp.
 
-The one door to xllamacpp, which is an extra: `pip install 'agentcomm[embedded]'`. Whoever names the same file
+The one door to xllamacpp, which is the extra `embedded`. Whoever names the same file
 in this process shares one loaded copy; its calls run one after another, in a thread of its own.
 """
 
@@ -337,7 +337,7 @@ def _library() -> Any:
         raise ModelUnavailable(
             "models inside this process need xllamacpp",
             why=str(error),
-            fix="pip install 'agentcomm[embedded]'",
+            fix="pip install xllamacpp",
         ) from error
     return xllamacpp
 

@@ -65,4 +65,6 @@ def _fix(name: str, prefix: str, rest: str) -> str:
     if near and ":" in name:
         meant = f"{near[0]}:{rest}" if rest else KNOWN[near[0]]
         return f"did you mean {meant}? If {name} is a model of Ollama: ollama:{name}"
-    return f"use ollama:{name}"
+    if prefix.lower() in ("openai", "anthropic", "gemini", "google", "azure", "mistral"):
+        return "models run locally here: ollama:NAME or embedded:; `agentcomm doctor` shows what is there"
+    return f"write ollama:{name} for a model of Ollama; `agentcomm doctor` shows what is there"

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from textwrap import wrap
 from typing import Any, Protocol
 
 from agentcomm.acts.content import format_duration
 from agentcomm.errors import UsageError
 
 __all__ = ("draw",)
+
+SAYS = 44
+"""Columns of a table for what is said; more goes on the next line."""
 
 
 class DrawnMove(Protocol):
@@ -90,7 +94,9 @@ def _table(protocol: Drawn) -> str:
         shown = (name, state.speaker)
         for move in state.moves.values():
             heard = f" to {', '.join(move.to)}" if others else ""
-            rows.append((*shown, f"{move.label}({', '.join(_fields(move))}){heard}", _leads(move), limit))
+            said, *more = wrap(f"{move.label}({', '.join(_fields(move))}){heard}", SAYS, subsequent_indent="  ")
+            rows.append((*shown, said, _leads(move), limit))
+            rows += [("", "", line, "", "") for line in more]
             shown, limit = ("", "" if move.speaker == state.speaker else move.speaker), ""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [

@@ -71,7 +71,7 @@ async def enact(
     """Let a cast of agents hold a conversation, and return what it came to.
 
     An ending that the protocol knows never raises. Where something outside fails, or a handler does, the conversation ends as
-    `aborted`, its transcript is kept, and the error is raised with the transcript's path in `error.transcript`.
+    `aborted`, its transcript is kept, and the error is raised as it is, with the transcript's path in `error.transcript`.
 
     Args:
         protocol: What `load` returned.
@@ -84,8 +84,9 @@ async def enact(
         conversation_id: Unique id; one is made if it is empty.
 
     Raises:
-        UsageError: If the cast does not fit, or a handler fails.
+        UsageError: If the cast does not fit the protocol, or an agent says what it may not.
         EdgeError: If a model or the transcript fails.
+        Exception: Whatever a handler raises.
     """
     _check_cast(protocol, cast, brief or {})
     driver = _Driver(
@@ -100,8 +101,10 @@ async def enact(
     )
     try:
         return await driver.run()
-    except AgentcommError as error:
-        error.transcript = driver.log.path  # type: ignore[attr-defined]
+    except Exception as error:
+        if driver.log.path is not None:
+            error.transcript = driver.log.path  # type: ignore[attr-defined]
+            error.add_note(f"the transcript so far: {driver.log.path}")
         raise
     finally:
         driver.log.close()
@@ -134,6 +137,10 @@ def _check_cast(protocol: Protocol, cast: Mapping[str, Any], brief: Mapping[str,
             fix=f"cast={{…, {missing[0]!r}: Agent(…)}}",
             code="U402",
         )
+    acts = {*protocol.acts, *(act for overlay in _overlays().values() for act in overlay.acts)}
+    for player in cast.values():
+        if isinstance(player, Agent):
+            player.check(acts)
 
 
 @dataclass
@@ -295,8 +302,8 @@ class _Driver:
             except TimeoutError:
                 if not scope.expired():
                     raise
-            except EdgeError as error:
-                self._take(Leave(asked.role, f"{error.what} ({error.code})", self.now()))
+            except Exception as error:
+                self._take(Leave(asked.role, self._failure(asked, turn, error), self.now()))
                 raise
             if answer is None:
                 return told + self._take(Tick(max(self.now(), until)))
@@ -309,6 +316,18 @@ class _Driver:
             if not refused.left:
                 return told + self._exit(asked, refused)
 
+    def _failure(self, asked: Speak, turn: Turn, error: Exception) -> str:
+        """Return why an agent could not take its turn, and tell the error where it happened."""
+        who = self.names[asked.role]
+        heard = f"hearing {turn.heard.act!r}" if turn.heard else "opening"
+        where = f"in {turn.state!r}, {heard}"
+        if isinstance(error, EdgeError):
+            return f"{error.what} ({error.code})"
+        error.add_note(f"{who} ({asked.role}) failed {where}")
+        if isinstance(error, AgentcommError):
+            return f"{error.what} ({error.code}), {where}"
+        return f"its handler raised {type(error).__name__}: {error}, {where}"
+
     def _make_turn(self, asked: Speak, player: Player, refusal: Refused | None, spans: Any) -> Turn:
         agent = player if isinstance(player, Agent) else None
         return Turn(
@@ -317,7 +336,7 @@ class _Driver:
             agent=self.names[asked.role],
             goal=agent.goal if agent else "",
             brief=self.brief.get(asked.role),
-            model=agent.model if agent else None,
+            model=agent.open(self.note) if agent else None,
             journal=_Steps(self, spans),
             filler=choose,
             num_ctx=agent.num_ctx if agent else 4096,

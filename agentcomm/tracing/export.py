@@ -194,7 +194,7 @@ def otlp_exporter(url: str) -> SpanExporter:
         raise UsageError(
             "the OTLP exporter is not installed",
             why=str(error),
-            fix='pip install "agentcomm[otlp]"',
+            fix="pip install opentelemetry-exporter-otlp-proto-http",
             code="U502",
         ) from error
     made: Any = OTLPSpanExporter(endpoint=url, timeout=REQUEST_SECONDS)  # 1.39 wants an int in its types only

@@ -13,7 +13,26 @@ import msgspec
 
 from agentcomm.acts.content import FieldType, Money, to_plain
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Ended, Event, Heard, Input, Late, Refused, Say, Tick
+from agentcomm.conversation.events import (
+    CommitmentChanged,
+    DeadlineSet,
+    Ended,
+    Event,
+    Expired,
+    Heard,
+    Input,
+    Late,
+    Moved,
+    Opened,
+    OverlayClosed,
+    OverlayOpened,
+    OwnerChanged,
+    Refused,
+    RepairClosed,
+    RepairOpened,
+    Say,
+    Tick,
+)
 from agentcomm.conversation.moves import Make, Over, Speak, unmet, wants
 from agentcomm.conversation.state import Conversation, Rules, state_hash
 from agentcomm.conversation.step import open_conversation, step
@@ -49,6 +68,67 @@ def rules(text: str, *, repairs: bool = True) -> Rules:
 
 
 @dataclass
+class Told:
+    """What can be known of a conversation from its events alone; it must be what is the case."""
+
+    position: str = ""
+    owner: str = ""
+    overlay: str = ""
+    repairing: str = ""
+    commitments: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    ended: str = ""
+    deadline: float = 0.0
+
+    def hear(self, events: Iterable[Event]) -> None:
+        for event in events:
+            match event:
+                case Opened():
+                    self.position, self.owner = event.state, event.owner
+                case Moved():
+                    assert event.state == self.position
+                    self.position = event.next
+                case Expired() if "/" not in event.state:
+                    self.position = event.next
+                case DeadlineSet():
+                    assert event.state == self.position
+                    self.deadline = event.at
+                case OwnerChanged():
+                    assert event.was == self.owner
+                    self.owner = event.now
+                case OverlayOpened():
+                    assert not self.overlay
+                    self.overlay = event.overlay
+                case OverlayClosed():
+                    assert self.overlay == event.overlay
+                    self.overlay = ""
+                case RepairOpened():
+                    self.repairing = event.about
+                case RepairClosed():
+                    assert self.repairing == event.about
+                    self.repairing = ""
+                case CommitmentChanged():
+                    assert event.was == self.commitments.get(event.id, ("", "", ""))[2]
+                    self.commitments[event.id] = (event.debtor, event.creditor, event.now)
+                    if not event.now:
+                        del self.commitments[event.id]
+                case Ended():
+                    self.position = self.ended = event.outcome
+                case _:
+                    pass
+
+    def check(self, now: Conversation) -> None:
+        frame = now.frame
+        assert self.position == now.position
+        assert self.owner == now.owner
+        assert self.overlay == (frame.overlay if frame else "")
+        assert self.repairing == (frame.it.id if frame and frame.repairing else "")
+        assert self.commitments == {
+            entry.id: (entry.debtor, entry.creditor, entry.status.value) for entry in now.ledger
+        }
+        assert self.ended == (now.outcome.name if now.outcome else "")
+
+
+@dataclass
 class Talk:
     """A conversation that is fed by hand; every input is kept."""
 
@@ -59,15 +139,20 @@ class Talk:
     events: list[Event] = field(default_factory=list)
     steps: list[tuple[Input, tuple[Event, ...]]] = field(default_factory=list)
     sent: int = 0
+    told: Told = field(default_factory=Told)
     now: Conversation = field(init=False)
     opening: tuple[Event, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.now, self.opening = open_conversation(self.rules, "c", whole=self.whole)
         self.events.extend(self.opening)
+        self.told.hear(self.opening)
+        self.told.check(self.now)
 
     def give(self, given: Input) -> tuple[Event, ...]:
         self.now, events = step(self.now, given)
+        self.told.hear(events)
+        self.told.check(self.now)
         self.steps.append((given, events))
         self.inputs.append(given)
         self.events.extend(events)
@@ -252,10 +337,26 @@ def overlay_content(now: Conversation, move: Move, dice: random.Random, *, hones
             name = dice.choice(list(meant))
             meant[name] = value_of(now.protocol.acts[frame.it.act].fields[name], dice)
     else:
-        meant = {name: value for name, value in meant.items() if value is not None}
-        meant = dict(dice.sample(sorted(meant.items()), min(1, len(meant))))
+        meant = correction(now, meant, dice)
     kinds_of = now.protocol.acts[frame.it.act].fields
     return {"fields": {n: v for n, v in meant.items() if v is not None or not kinds_of[n].optional}}
+
+
+def correction(now: Conversation, meant: dict[str, Any], dice: random.Random) -> dict[str, Any]:
+    """Return a correction of one field: mostly the value that was meant, sometimes another one that may be said."""
+    frame = now.frame
+    assert frame is not None
+    meant = {name: value for name, value in meant.items() if value is not None}
+    if not meant:
+        return {}
+    name = dice.choice(sorted(meant))
+    move = now.state.moves[frame.it.act]
+    if name not in move.act.repeats and dice.random() < 0.5:
+        value = value_of(move.act.fields[name], dice)
+        whole = {**to_plain(frame.it.content), **meant, name: value}
+        if value is not None and meets(msgspec.structs.replace(now, frame=None), move, whole):
+            return {name: value}
+    return {name: meant[name]}
 
 
 def walk(
@@ -268,6 +369,17 @@ def walk(
             return
         take_turn(talk, asked, dice, honest=honest, asks=asks, slow=slow)
     raise AssertionError(f"no end after {talk.now.n} messages; the bound is {talk.rules.bound}")
+
+
+def slipped(
+    now: Conversation, move: Move, content: dict[str, Any] | None, dice: random.Random, *, often: float
+) -> dict[str, Any] | None:
+    """Return content that sometimes does not repeat what it should."""
+    if content is None or not move.act.repeats or dice.random() > often:
+        return content
+    name = dice.choice(sorted(move.act.repeats))
+    made = {**content, name: value_of(move.act.fields[name], dice)}
+    return made if made[name] is not None and meets(now, move, made) else content
 
 
 def take_turn(
@@ -290,9 +402,11 @@ def take_turn(
             content = content_of(move.act.fields, dice)
         else:
             content = content_for(talk.now, move, dice)
+            content = slipped(talk.now, move, content, dice, often=1.1 - honest)
     if move is None or content is None:
         frame = talk.now.frame
-        talk.tick(frame.deadline if frame else talk.now.deadline)
+        events = talk.tick(frame.deadline if frame else talk.now.deadline)
+        assert only(events, Expired), events
         return
     given: Any = content if dice.random() < 0.5 else move.act.content.model_validate(content)
     events = talk.say(asked.role, move.label, given)
@@ -302,13 +416,5 @@ def take_turn(
     assert not only(events, Late)
 
 
-def unlike(conversation: Conversation, **changes: Any) -> str:
-    return state_hash(msgspec.structs.replace(conversation, **changes))
-
-
 def eur(amount: str) -> Money:
     return Money(Decimal(amount), "EUR")
-
-
-def end(talk: Talk) -> Ended:
-    return one(talk.events, Ended)

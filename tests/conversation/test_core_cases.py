@@ -775,6 +775,19 @@ def test_a_contribution_waits_for_a_relevant_answer():
     assert talk.now.ground["ask.what"] == "x"
 
 
+def test_going_back_undoes_also_what_came_and_went_with_one_message():
+    text = RELEVANT.replace("refuse: off, ", "refuse: z, ")
+    text = text.replace("  w: {a:", "  z: {a: {more: off}}\n  w: {a:")
+    talk = Talk(rules(text))
+    talk.say("a", "ask", what="x")
+    events = talk.say("b", "refuse", reason="no")
+    assert [event.now for event in only(events, CommitmentChanged)] == ["proposed", "rejected"]
+    events = talk.say("a", "not-understood", reason="why?")
+    assert [(event.was, event.now) for event in only(events, CommitmentChanged)] == [("rejected", "")]
+    assert list(talk.now.ledger) == []
+    assert len(talk.now.held) == 1
+
+
 def test_an_answer_to_something_else_is_no_evidence():
     talk = Talk(rules(RELEVANT))
     talk.say("a", "ask", what="x")

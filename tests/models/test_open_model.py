@@ -34,10 +34,10 @@ def test_only_the_demo_model_does_not_judge() -> None:
 @pytest.mark.parametrize(
     ("name", "fix"),
     [
-        ("qwen3:4b", "use ollama:qwen3:4b"),
-        ("qwen3", "use ollama:qwen3"),
-        ("llama3:8b", "use ollama:llama3:8b"),
-        ("hf.co/me/model:Q4", "use ollama:hf.co/me/model:Q4"),
+        ("qwen3:4b", "write ollama:qwen3:4b"),
+        ("qwen3", "write ollama:qwen3"),
+        ("llama3:8b", "write ollama:llama3:8b"),
+        ("hf.co/me/model:Q4", "write ollama:hf.co/me/model:Q4"),
         ("olama:qwen3:4b", "did you mean ollama:qwen3:4b?"),
         ("Ollama:qwen3", "did you mean ollama:qwen3?"),
         ("scriptd:a.json#x", "did you mean scripted:a.json#x?"),
