@@ -30,6 +30,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """The roles that hear it."""
     in_reply_to: str = ""
     """Id of a message its sender has heard."""
+    made_by: str = ""
+    """How its speaker came to it: `model`, `handler`, or `rule` where code answered for the agent; empty if unknown."""
     about: str = ""
     """Id of the message that an overlay is about."""
 

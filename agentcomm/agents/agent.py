@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Handler, Turn, Unspoken
 from agentcomm.errors import UsageError
@@ -80,7 +82,7 @@ class Agent:
         known = set(acts)
         handled = {act for _, _, act in self._handlers if act}
         for act in sorted(handled - known):
-            if close := get_close_matches(act, known - handled, 1, cutoff=0.75):
+            if close := get_close_matches(act, known - handled, 1, cutoff=0.6):
                 raise UsageError(
                     f"{self.name} has a handler for {act!r}, which nobody can say here",
                     why=f"the acts are {', '.join(sorted(known))}",
@@ -141,11 +143,11 @@ class Agent:
                     why="a handler returns a message",
                     fix='return turn.say("…", …)',
                 )
-            return said
+            return _made(said, "handler")
         if turn.overlay is not None:
             said = by_code(turn, has_model=self._model is not None)
             if said is not None:
-                return said
+                return _made(said, "rule")
         if self._model is not None:
             return await turn.fill()
         heard = turn.heard.act if turn.heard else ""
@@ -164,6 +166,11 @@ class Agent:
             if found := self._handlers.get((overlay, state, act)):
                 return found
         return None
+
+
+def _made(said: Message | Unspoken, how: str) -> Message | Unspoken:
+    """Note how a message was made, unless a model made it for the handler."""
+    return replace(said, made_by=how) if isinstance(said, Message) and not said.made_by else said
 
 
 def by_code(turn: Turn, *, has_model: bool) -> Message | None:

@@ -14,6 +14,7 @@ from agentcomm.acts.content import FieldType, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.agents.prompt import build
 from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm.conversation.moves import on_record
 from agentcomm.errors import EdgeError, ModelBroken, UsageError
 from agentcomm.grounding.sourced import unsourced
 from agentcomm.models.base import ModelRequest
@@ -43,7 +44,11 @@ async def choose(
         return turn.say(act, **known)
     prompt = build(turn, offered, {**known, **facts}, asks=asks)
     messages = prompt.messages()
-    schema = fields_schema(offered[0].act, asks) if asks is not None else moves_schema(offered)
+    schema = (
+        fields_schema(offered[0].act, asks)
+        if asks is not None
+        else moves_schema(offered, {} if turn.judges else _on_record(turn, offered))
+    )
     attempt = turn.conversation.misfires + 1
     request = ModelRequest(
         messages=messages,
@@ -126,11 +131,13 @@ def _read(
         ):
             shown = ", ".join(repr(word[:40]) for word in invented[:3])
             return Unspoken(f"{shown} stands in none of the facts; use only what was given")
-        return Message(act=act, content={**to_plain(dict(known)), **written}, sender=turn.role)
+        return Message(
+            act=act, content={**to_plain(dict(known)), **written}, sender=turn.role, made_by="model"
+        )
     label, content = data.get("act"), data.get("content", {})
     if not isinstance(label, str) or not isinstance(content, dict):
         return Unspoken('the answer must be {"act": …, "content": {…}}')
-    return Message(act=label, content=content, sender=turn.role)
+    return Message(act=label, content=content, sender=turn.role, made_by="model")
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
@@ -148,17 +155,31 @@ def _sources(turn: Turn, known: Mapping[str, Any], facts: Mapping[str, Any]) -> 
     return [msgspec.json.encode(to_plain(item)).decode() for item in given if item]
 
 
-def moves_schema(moves: tuple[Move, ...]) -> dict[str, Any]:
-    """Return the schema over the acts on offer."""
-    shapes = [move_schema(move) for move in moves]
+def _on_record(turn: Turn, moves: tuple[Move, ...]) -> dict[str, dict[str, Any]]:
+    """Return the values that a message must repeat: what a model that only copies is not left to get wrong."""
+    found: dict[str, dict[str, Any]] = {}
+    for move in moves:
+        values = {name: on_record(turn.conversation, ref) for name, ref in move.act.repeats.items()}
+        found[move.label] = {name: to_plain(value) for name, value in values.items() if value is not None}
+    return found
+
+
+def moves_schema(
+    moves: tuple[Move, ...], fixed: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Return the schema over the acts on offer; `fixed` gives values by act and field that the model cannot change."""
+    shapes = [move_schema(move, (fixed or {}).get(move.label)) for move in moves]
     return shapes[0] if len(shapes) == 1 else {"oneOf": shapes}
 
 
-def move_schema(move: Move) -> dict[str, Any]:
+def move_schema(move: Move, fixed: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the schema of one message."""
+    content = fields_schema(move.act, None)
+    for name, value in (fixed or {}).items():
+        content["properties"][name] = {"const": value}
     return {
         "type": "object",
-        "properties": {"act": {"const": move.label}, "content": fields_schema(move.act, None)},
+        "properties": {"act": {"const": move.label}, "content": content},
         "required": ["act", "content"],
         "additionalProperties": False,
     }

@@ -111,8 +111,11 @@ def build(
             )
         )
     if turn.troubles:
-        text = "\n".join(f"- {item.field}: should be {format_value(item.meant)}" for item in turn.troubles)
-        parts.append(Segment("trouble", "user", f"It was not understood. Say it again, mind this:\n{text}"))
+        text = "\n".join(
+            f"- {item.field}: you said {format_value(item.understood)}, it must be {format_value(item.meant)}"
+            for item in turn.troubles
+        )
+        parts.append(Segment("trouble", "user", f"Say it again, with this put right:\n{text}"))
     if known:
         parts.append(Segment("known", "user", f"Facts: {_json(to_plain(dict(known)))}"))
     if asks is None:

@@ -132,6 +132,9 @@ class View:
             number, between, indent = f"{event.n:>3}", f"{sender} -> {hearers}", 9
         head = f"{style('dim', number)}  {style('name', between)}  {style('act', message.act)}"
         length = len(number) + len(between) + len(message.act) + 4
+        if message.made_by == "rule":
+            head += style("dim", " (by rule)")
+            length += len(" (by rule)")
         if not self._width:
             return ["  ".join([head, *fields])]
         rows = _wrap(fields, length + 2, indent, self._width)

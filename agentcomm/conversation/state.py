@@ -261,7 +261,7 @@ class Item(msgspec.Struct, frozen=True):
     evidence: tuple[str, ...]
 
 
-class CommonGround:
+class CommonGround(Mapping[str, Any]):
     """What both sides have shown to share, with the evidence.
 
     `ground["price"]` is the value grounded last under this name; `ground["propose.price"]` that of one act.
@@ -290,8 +290,14 @@ class CommonGround:
             raise KeyError(f"{name!r} is not common ground; there is {', '.join(self) or 'nothing yet'}")
         return found.value
 
-    def __contains__(self, name: str) -> bool:
-        return self.item(name) is not None
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.item(name) is not None
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"CommonGround({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
 
     def __iter__(self) -> Iterator[str]:
         """Yield `act.field` for every grounded value, in the order it was said."""

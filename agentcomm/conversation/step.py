@@ -714,7 +714,7 @@ def _corrections(conversation: Conversation, frame: Frame, move: Move, content: 
     """Return the values that a correction gives; they must pass what the corrected message itself had to pass."""
     given = entries_of(getattr(content, "fields", None))
     overlay = overlay_of(conversation, frame)
-    if given is None or _is_first(overlay, move) or not frame.pending:
+    if given is None or not frame.fields or _is_first(overlay, move):
         return {}
     values = {name: value for name, value in given.items() if value is not None}
     if not values and not any(found.meant is None for found in frame.trouble):  # nothing was meant there
@@ -726,7 +726,7 @@ def _corrections(conversation: Conversation, frame: Frame, move: Move, content: 
     _check_conditions(beneath, main, corrected)
     if trouble := _mismatch(beneath, main.act, corrected):
         raise _RefusedError("condition-false", f"differs from the record: {'; '.join(map(str, trouble))}")
-    return {name: getattr(corrected, name) for name in values if name in frame.fields}
+    return {name: getattr(corrected, name) for name in values}
 
 
 def _enter_overlay(

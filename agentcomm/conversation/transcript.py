@@ -138,6 +138,7 @@ def content_of(value: Input | Event) -> tuple[dict[str, Any], dict[str, Any]]:
             data["message"] = entry["id"]
             data["act"], data["sender"], data["receivers"] = entry["act"], entry["sender"], entry["receivers"]
             data["in_reply_to"], data["about"] = entry["in_reply_to"], entry["about"]
+            data["made_by"] = entry["made_by"]
         body["content"] = entry.pop("content")
     return data, body
 
@@ -244,7 +245,7 @@ class Transcript:
                 elif body == ERASED:
                     data |= _blank(record.type)
                 if record.type == "heard":
-                    names = ("act", "sender", "receivers", "in_reply_to", "about")
+                    names = ("act", "sender", "receivers", "in_reply_to", "about", "made_by")
                     data["message"] = {
                         "id": data["message"],
                         "content": data.pop("content"),

@@ -94,7 +94,9 @@ def _table(protocol: Drawn) -> str:
         shown = (name, state.speaker)
         for move in state.moves.values():
             heard = f" to {', '.join(move.to)}" if others else ""
-            said, *more = wrap(f"{move.label}({', '.join(_fields(move))}){heard}", SAYS, subsequent_indent="  ")
+            said, *more = wrap(
+                f"{move.label}({', '.join(_fields(move))}){heard}", SAYS, subsequent_indent="  "
+            )
             rows.append((*shown, said, _leads(move), limit))
             rows += [("", "", line, "", "") for line in more]
             shown, limit = ("", "" if move.speaker == state.speaker else move.speaker), ""

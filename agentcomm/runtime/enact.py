@@ -272,7 +272,7 @@ class _Driver:
         events: tuple[Event, ...] = ()
         try:
             if isinstance(asked, Make):
-                events = self._say(Message(act=asked.move.label, sender=asked.role))
+                events = self._say(Message(act=asked.move.label, sender=asked.role, made_by="rule"))
             else:
                 events = await self._ask(asked, player, spans)
         except BaseException as error:
@@ -356,7 +356,13 @@ class _Driver:
                 fix='return turn.say("…", …)',
             )
         return self._say(
-            Message(act=given.act, content=given.content, sender=asked.role, in_reply_to=given.in_reply_to)
+            Message(
+                act=given.act,
+                content=given.content,
+                sender=asked.role,
+                in_reply_to=given.in_reply_to,
+                made_by=given.made_by if isinstance(self.cast[asked.role], Agent) else "",
+            )
         )
 
     def _say(self, message: Message) -> tuple[Event, ...]:
@@ -367,6 +373,7 @@ class _Driver:
             id=f"{self.id}:{self.conversation.n + 1}",
             sender=message.sender,
             in_reply_to=message.in_reply_to,
+            made_by=message.made_by,
         )
         return self._take(Say(stamped, self.now()))
 
@@ -380,7 +387,9 @@ class _Driver:
             for move in open_now:
                 if move.act.performative == wanted and (content := _only_reason(move, reason)) is not None:
                     self.note(f"{who} used up its tries; {move.label!r} was said for it")
-                    events = self._say(Message(act=move.label, content=content, sender=asked.role))
+                    events = self._say(
+                        Message(act=move.label, content=content, sender=asked.role, made_by="rule")
+                    )
                     if not any(isinstance(event, Refused) for event in events):
                         return events
         return self._take(Leave(asked.role, reason, self.now()))

@@ -213,3 +213,26 @@ def test_a_schema_admits_what_the_content_class_admits_and_has_the_shape_that_is
     assert set(CONSTRAINTS)  # the words that are only checked afterwards are not sent
     if schema.get("type") == "string" and "format" not in schema:
         assert schema["maxLength"] <= 300
+
+
+class Copier(Spy):
+    """A model that copies and does not judge."""
+
+    capabilities = Capabilities(judges=False)
+
+
+def test_a_model_that_only_copies_is_not_left_to_get_a_repeated_value_wrong(root):
+    model = Copier(CFP, READBACK, ACCEPT)
+    sale = load(root / "examples/purchase/protocol.yaml")
+    enact_sync(sale, cast={"buyer": Agent("Ann", model=model), "seller": seller()})
+    shapes = {s["properties"]["act"]["const"]: s for s in model.asked[2].schema["oneOf"]}
+    price = shapes["accept-proposal"]["properties"]["content"]["properties"]["price"]
+    assert price == {"const": "110 EUR"}
+
+
+def test_a_repair_tells_the_model_what_it_said_and_what_it_must_be(root):
+    wrong = {"act": "accept-proposal", "content": {"price": "101 EUR"}}
+    result, model = run(root, CFP, READBACK, wrong, {"act": "confirm", "content": {}}, ACCEPT)
+    assert result.outcome == "sold"
+    told = "\n".join(message.content for message in model.asked[-1].messages)
+    assert "- price: you said 101 EUR, it must be 110 EUR" in told

@@ -394,7 +394,10 @@ def take_turn(
     moves = asked.exits if asked.exits and dice.random() < asks else asked.moves
     content, move = None, None
     if moves and dice.random() >= slow:
-        move = dice.choice(moves)
+        staying = [
+            move for move in moves if move.label not in {"unable", "give-up"}
+        ]  # else talks would be short
+        move = dice.choice(staying if staying and dice.random() < 0.95 else moves)
         in_overlay = talk.now.frame is not None or move in asked.exits
         if talk.now.frame is not None:
             content = overlay_content(talk.now, move, dice, honest=honest)

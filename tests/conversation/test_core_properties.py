@@ -70,7 +70,9 @@ limits: {repairs: 3, repairs_in_all: 5}
     + ENDS
 )
 
-SEEDS = st.integers(0, 2**30).map(lambda seed: dice_of(seed).getrandbits(30))  # evenly, also where it is small
+SEEDS = st.integers(0, 2**30).map(
+    lambda seed: dice_of(seed).getrandbits(30)
+)  # evenly, also where it is small
 MANNERS = st.sampled_from([(1.0, 0.0), (0.8, 0.1), (0.4, 0.5), (0.9, 1.0), (0.1, 0.0), (0.5, 0.9)])
 """How often a read-back is right, and how often somebody asks instead of answering."""
 

@@ -203,11 +203,53 @@ def test_a_handler_that_fails_keeps_the_transcript(sale, tmp_path):
         raise ZeroDivisionError("oh")
 
     path = tmp_path / "talk.jsonl"
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as caught:
         enact_sync(sale, cast={"buyer": buyer(), "seller": bob}, transcript=path)
     again = replay(path)
     assert again.same
     assert again.conversation.outcome.kind == "aborted"
+    cause = "seller left: its handler raised ZeroDivisionError: oh, in 'asked', hearing 'cfp'"
+    assert again.conversation.outcome.cause == cause
+    assert caught.value.transcript == path
+    assert f"the transcript so far: {path}" in caught.value.__notes__
+
+
+def test_a_misspelt_handler_is_told_before_anything_happens(sale, tmp_path):
+    bob = Agent("Bob")
+    bob.on("cpf")(lambda turn: turn.say("refuse", reason="x"))
+    with pytest.raises(UsageError, match="did you mean 'cfp'"):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": bob}, transcript=tmp_path / "talk.jsonl")
+    assert not (tmp_path / "talk.jsonl").exists()
+    with pytest.raises(UsageError, match="parentheses"):
+        bob.on(lambda turn: turn.say("refuse", reason="x"))
+
+
+def test_a_handler_for_another_protocol_is_no_mistake(sale):
+    bob = seller()
+    bob.on("order-taxi")(lambda turn: turn.say("refuse", reason="x"))
+    assert enact_sync(sale, cast={"buyer": buyer(), "seller": bob}).outcome == "sold"
+
+
+def test_what_code_says_for_an_agent_is_marked(sale):
+    result = enact_sync(sale, cast={"buyer": buyer(), "seller": seller()})
+    heard = [event.message for event in result.transcript.events() if type(event).__name__ == "Heard"]
+    assert [(m.act, m.made_by) for m in heard] == [
+        ("cfp", "handler"),
+        ("propose", "handler"),
+        ("readback", "rule"),
+        ("right", "rule"),
+        ("accept-proposal", "handler"),
+    ]
+    assert "Ann re 2  readback (by rule)" in str(result)
+
+
+def test_the_common_ground_is_a_mapping(sale):
+    ground = enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}).ground
+    assert dict(ground)["cfp.item"] == "city bike"
+    assert len(ground) == 6
+    assert "propose.price='110 EUR'" in repr(ground)
+    with pytest.raises(KeyError, match="is not common ground; there is"):
+        ground["colour"]
 
 
 def test_an_agent_with_nothing_to_say_tells_what_is_missing(sale):

@@ -240,7 +240,7 @@ def test_wrong_arguments_say_how_they_should_be(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(UsageError, match=r"OTLP") as caught:
         setup("http://127.0.0.1:4318")
-    assert caught.value.fix == 'pip install "agentcomm[otlp]"'
+    assert caught.value.fix == "pip install opentelemetry-exporter-otlp-proto-http"
 
 
 def test_an_interpreter_that_starts_no_more_threads_still_sends(tmp_path, monkeypatch):
