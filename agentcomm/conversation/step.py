@@ -761,6 +761,8 @@ def _resume(
         return _replace(conversation, frame=None, deadline=at + frame.left), tuple(events)
     it = frame.it
     if not frame.repeated:  # the gate: whatever an overlay's file says, nothing counts that was not read back
+        if frame.repairing:
+            events.append(RepairClosed(it.id, mended=False))
         cause = f"{it.act} was not read back"
         return _end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     if frame.rest:

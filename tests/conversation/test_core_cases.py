@@ -30,6 +30,7 @@ from agentcomm.conversation.moves import Make, Over, Speak, legal, wants
 from agentcomm.conversation.state import Rules, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.errors import UsageError
+from agentcomm.protocol.library import loads
 
 SALE = (
     """
@@ -537,6 +538,39 @@ def test_who_is_unable_to_read_back_gives_up_by_name():
     talk.say("buyer", "unable", reason="no price list here")
     assert talk.ended == "aborted"
     assert talk.now.outcome.cause == "read-back about propose ended as given-up"
+
+
+LAX = """
+agentcomm: 1
+protocol: lax
+version: 1
+overlay: {on: readback}
+roles: [sender, hearer]
+acts:
+  readback: {act: inform, content: {fields: any}}
+  ok: {act: confirm, content: {}}
+states:
+  presented: {hearer: {ok: grounded, readback: grounded}, else: silent}
+outcomes: {grounded: success, silent: expired}
+then: {success: resume, otherwise: aborted}
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "content", "ended"),
+    [
+        ("ok", {}, "aborted"),
+        ("readback", {"fields": {"price": "111 EUR", "plan": "fast"}}, "aborted"),
+        ("readback", {"fields": {"price": "110 EUR", "plan": "fast"}}, ""),
+    ],
+)
+def test_a_bare_ok_is_no_evidence_whatever_the_file_of_an_overlay_says(act, content, ended):
+    talk = Talk(Rules(rules(SALE).protocol, {**overlays(), "read-back": loads(LAX)}))
+    talk.say("buyer", "cfp", item="bike")
+    talk.say("seller", "propose", price="110 EUR", plan="fast")
+    talk.say("buyer", act, content)
+    assert talk.ended == ended
+    assert ("propose.price" in talk.now.ground) is not bool(ended)
 
 
 def test_stakes_of_a_move_ask_for_a_read_back_too():
