@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, overload
 
 import msgspec
-from pydantic import ValidationError
 
 from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Refused
 from agentcomm.conversation.moves import Speak, signature
+from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import CommonGround, Conversation
 from agentcomm.errors import IllegalMove, UsageError
 from agentcomm.grounding.compare import Difference
@@ -146,14 +146,11 @@ class Turn:
         for move in (*self.moves, *self.exits):
             if move.label == act:
                 try:
-                    return self._message(move, move.act.content.model_validate(to_plain(content)))
-                except ValidationError as error:
-                    problems = "; ".join(
-                        f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
-                    )
+                    return self._message(move, read(move.act, content))
+                except Unreadable as error:
                     raise IllegalMove(
                         f"{self.role} may say {act!r} in {self.state!r}, but not like this",
-                        why=problems,
+                        why=str(error),
                         fix=f"it is {signature(move)}",
                     ) from None
         raise self._illegal(act)

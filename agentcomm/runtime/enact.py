@@ -305,7 +305,9 @@ class _Driver:
             except Exception as error:
                 self._take(Leave(asked.role, self._failure(asked, turn, error), self.now()))
                 raise
-            if answer is None:
+            if answer is None or self.now() >= until:
+                if answer is not None:  # it never gave up control, so nobody could interrupt it
+                    self.note(f"{self.names[asked.role]} answered after its time was up")
                 return told + self._take(Tick(max(self.now(), until)))
             events = self._hear(asked, answer)
             told += events

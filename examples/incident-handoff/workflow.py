@@ -5,6 +5,7 @@ has read the critical fields back correctly. Run it with `agentcomm run incident
 `agentcomm run incident-handoff --input /var/log/nginx/error.log`.
 """
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,9 @@ def cast(model: Callable[[str], str]) -> dict[str, Agent]:
 
 def brief(source: Path | None) -> dict[str, Any]:
     """Return what each role is told; `source` is the user's own log."""
-    return {"monitor": {"log": str(source or LOG)}}
+    return {
+        "monitor": {"log": str(source or LOG), "host": platform.node()}
+    }  # where the log names no host itself
 
 
 def embedded(role: str) -> str:

@@ -265,7 +265,7 @@ async def test_without_the_extra_the_fix_is_its_installation(
     with pytest.raises(ModelUnavailable) as caught:
         await model.reply(ASKED)
     await model.close()
-    assert caught.value.fix == "pip install 'agentcomm[embedded]'"
+    assert caught.value.fix == "pip install xllamacpp"
 
 
 async def test_a_file_that_is_no_model_is_told(engine: FakeEngine, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Enacting a protocol with agents made of code: what a user of the library sees."""
 
 import asyncio
+import time
 from decimal import Decimal
 
 import pytest
@@ -134,6 +135,23 @@ def test_silence_ends_at_the_deadline(root, tmp_path):
     assert result.outcome_class == "expired"
     assert "did not speak" in result.cause
     assert replay(result.transcript).same
+
+
+def test_an_agent_that_never_gives_up_control_is_late_all_the_same(root, tmp_path):
+    text = (root / SALE).read_text().replace("reply_within: 2m", "reply_within: 50ms")
+    path = tmp_path / "fast.yaml"
+    path.write_text(text)
+    bob = Agent("Bob")
+
+    @bob.on("cfp")
+    def offer(turn: Turn) -> Message:
+        time.sleep(0.1)
+        return turn.say("refuse", reason="too late")
+
+    notes = []
+    result = enact_sync(load(path), cast={"buyer": buyer(), "seller": bob}, note=notes.append)
+    assert result.outcome_class == "expired"
+    assert notes == ["Bob answered after its time was up"]
 
 
 def test_the_whole_conversation_has_a_deadline(sale):
