@@ -26,9 +26,6 @@ __all__ = (
     "wants",
 )
 
-REPAIR_OVERLAYS = ("repair", "not-understood")
-"""Overlays that a hearer may open instead of answering."""
-
 
 class Speak(msgspec.Struct, frozen=True):
     """A role has the floor."""
@@ -108,19 +105,7 @@ def exits(conversation: Conversation) -> tuple[Move, ...]:
     heard = conversation.last.get(state.speaker)
     if heard is None or conversation.checkpoint is None or not refers(conversation, heard):
         return ()
-    message = conversation.seen[heard]
-    found: list[Move] = []
-    for name in REPAIR_OVERLAYS:
-        overlay = conversation.rules.overlays.get(name)
-        if overlay is None or overlay.overlay is None:
-            continue
-        first = overlay.states[overlay.start]
-        found.extend(
-            replace(move, speaker=state.speaker, to=(message.sender,))
-            for move in first.moves.values()
-            if move.label not in state.moves and (move.label != "give-up")
-        )
-    return tuple(found)
+    return conversation.rules.exits(state, conversation.seen[heard].sender)
 
 
 def refers(conversation: Conversation, message: str) -> bool:

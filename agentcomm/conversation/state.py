@@ -34,6 +34,10 @@ _EMPTY: Any = HashTrieMap
 """The factory of empty maps, for whatever they will hold."""
 
 
+REPAIR_OVERLAYS = ("repair", "not-understood")
+"""Overlays that a hearer may open instead of answering."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """The laws of a conversation: its protocol and the overlays that may run on it."""
@@ -43,6 +47,9 @@ class Rules:
     _fitted: dict[tuple[str, str, tuple[str, ...]], Protocol] = field(
         default_factory=dict[tuple[str, str, tuple[str, ...]], Protocol], repr=False, compare=False
     )
+    _exits: dict[tuple[str, str], tuple[Move, ...]] = field(
+        default_factory=dict[tuple[str, str], tuple[Move, ...]], repr=False, compare=False
+    )
 
     def overlay(self, name: str, label: str, fields: tuple[str, ...] = ()) -> Protocol:
         """Return an overlay fitted to an act: in a read-back, `fields: any` takes the types of the act's `fields`."""
@@ -51,6 +58,23 @@ class Rules:
             made = _fit(self.overlays[name], self.protocol.acts[label], fields)
             fitted = self._fitted[name, label, fields] = made
         return fitted
+
+    def exits(self, state: State, sender: str) -> tuple[Move, ...]:
+        """Return how a state's speaker can say that it did not understand `sender`: first moves of the repair overlays."""
+        found = self._exits.get((state.name, sender))
+        if found is None:
+            first = [
+                move
+                for overlay in map(self.overlays.get, REPAIR_OVERLAYS)
+                if overlay is not None and overlay.overlay is not None
+                for move in overlay.states[overlay.start].moves.values()
+            ]
+            found = self._exits[state.name, sender] = tuple(
+                replace_dataclass(move, speaker=state.speaker, to=(sender,))
+                for move in first
+                if move.label not in state.moves and move.label != "give-up"
+            )
+        return found
 
     @property
     def repairs_in_all(self) -> int:
@@ -62,18 +86,19 @@ class Rules:
     def bound(self) -> int:
         """The longest possible conversation in messages, read-backs and repairs included.
 
-        With P the protocol's own bound, S the repairs in all, H the most hearers of a message that is read back, R the messages
-        of one read-back without a mishearing and O those of one repair, it is `P (1 + H R) + S (1 + H R + O)`: a repair takes
-        back at most one message, which is then said and read back again, and a read-back that differs costs a repair, too.
+        A message costs 1, and R more for each hearer who reads it back. With W the longest talk at these prices, M the dearest
+        message, S the repairs in all and O the messages of one repair, it is `W + S (M + O)`: a repair takes back at most one
+        message, which is then said and read back again, and a read-back that differs costs a repair, too.
         """
+        back = self._length("read-back")
+
+        def cost(move: Move) -> int:
+            return 1 + len(move.to) * back if readback_of(move) else 1
+
         protocol = self.protocol
-        read = [
-            move for state in protocol.states.values() for move in state.moves.values() if readback_of(move)
-        ]
-        hearers = max((len(move.to) for move in read), default=0)
-        once = 1 + hearers * self._length("read-back") if hearers else 1
+        dearest = max(cost(move) for state in protocol.states.values() for move in state.moves.values())
         repair = max(self._length("repair"), self._length("not-understood"))
-        return protocol.bound * once + self.repairs_in_all * (once + repair)
+        return protocol.bound_with(cost) + self.repairs_in_all * (dearest + repair)
 
     def _length(self, overlay: str) -> int:
         """Return the messages in an overlay whose budgets are used up; each of their moves is paid for by a repair."""

@@ -6,6 +6,8 @@ Rules of this file:
 2. It does not know which role is ours; local and remote speakers obey one table.
 3. What is refused changes nothing but the count of misfires.
 
+This file is longer than the others, since a message, the overlay about it and its commit call one another.
+
 Order of a message: known party; duplicate; legal move; content; reference; conditions; `repeats`; the grounding gate; commit.
 Source: run-time monitors for multiparty protocols; contributions of Clark & Schaefer 1989; third-position repair of
 Schegloff 1992 (a read-back that differs is answered by the one who spoke, and the correction is read back again).

@@ -4,7 +4,7 @@ Everything here is immutable, and nothing needs a third-party package beside the
 plain dictionaries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from agentcomm.acts.content import Content, FieldType, content_model
 from agentcomm.acts.performative import PERFORMATIVES, Performative, PerformativeInfo
-from agentcomm.protocol.bound import longest
+from agentcomm.protocol.bound import Row, longest
 
 __all__ = (
     "Act",
@@ -247,11 +247,19 @@ class Protocol:
 
     @cached_property
     def _bound(self) -> int:
-        rows = {
-            name: ([(move.next, move.max, move.then) for move in state.moves.values()], state.otherwise)
-            for name, state in self.states.items()
-        }
-        return longest(rows, self.start)
+        return self.bound_with(lambda _move: 1)
+
+    def bound_with(self, cost: Callable[[Move], int]) -> int:
+        """Return the longest possible conversation where a move costs so many messages."""
+        rows: dict[str, Row] = {}
+        costs: dict[tuple[str, int], int] = {}
+        for name, state in self.states.items():
+            moves = list(state.moves.values())
+            rows[name] = [(move.next, move.max, move.then) for move in moves], state.otherwise
+            costs |= {
+                (name, number): price for number, move in enumerate(moves) if (price := cost(move)) != 1
+            }
+        return longest(rows, self.start, costs)
 
     def __repr__(self) -> str:
         return f"<Protocol {self.name} {self.version} {self.hash[:15]}>"

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from agentcomm import replay
-from tests.models.fake_ollama import FakeOllama, says
+from tests.models.fake_ollama import FakeOllama, says, slow
 
 
 @pytest.fixture
@@ -194,21 +194,48 @@ def test_a_log_that_cannot_be_used_says_so_and_keeps_the_transcript(agentcomm, t
     assert replay(path).conversation.outcome.kind == "aborted"
 
 
-def test_ctrl_c_ends_the_conversation_as_cancelled_and_keeps_it(tmp_path):
-    from tests.models.fake_ollama import slow
+def test_an_ollama_that_dies_mid_turn_is_told_and_the_transcript_is_kept(tmp_path):
+    server = FakeOllama(replies=[slow(says("{}"), 20.0)])
+    with server:
+        process = start(tmp_path, server)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 4, out + err
+    assert "no Ollama server answers" in err
+    assert "fix  start it with `ollama serve`" in err
+    assert "Traceback" not in err
+    [path] = transcripts(tmp_path)
+    assert replay(path).conversation.outcome.kind == "aborted"
 
+
+def test_a_model_that_babbles_comes_to_an_end_with_a_reason(agentcomm, tmp_path):
+    with FakeOllama(replies=[says("Sure! Here you go:"), says("[]"), says("")], repeat=True) as server:
+        done = agentcomm("run", "incident-handoff", "--model", "ollama:demo", OLLAMA_HOST=server.url)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.count("refused: monitor: ") == 3
+    assert "aborted (aborted): monitor left: monitor found nothing to say that counts" in done.stdout
+    [path] = transcripts(tmp_path)
+    assert replay(path).same
+
+
+def start(folder, server):
+    """Start the example in a process of its own; return it once it waits for the model."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agentcomm.cli.main", "run", "incident-handoff", "--model", "ollama:demo"],
+        cwd=folder,
+        env=os.environ | {"OLLAMA_HOST": server.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 20
+    while not server.chats and time.monotonic() < until:
+        time.sleep(0.02)
+    return process
+
+
+def test_ctrl_c_ends_the_conversation_as_cancelled_and_keeps_it(tmp_path):
     with FakeOllama(replies=[slow(says("{}"), 20.0)]) as server:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "agentcomm.cli.main", "run", "incident-handoff", "--model", "ollama:demo"],
-            cwd=tmp_path,
-            env=os.environ | {"OLLAMA_HOST": server.url},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        until = time.monotonic() + 20
-        while not server.chats and time.monotonic() < until:
-            time.sleep(0.02)
+        process = start(tmp_path, server)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err

@@ -6,8 +6,9 @@ from agentcomm.protocol import bound
 from agentcomm.protocol.bound import longest
 
 
-def walked(rows, start):
+def walked(rows, start, costs=None):
     """Return the longest conversation by trying all of them."""
+    costs = costs or {}
 
     def go(place, spent):
         if place not in rows:
@@ -15,14 +16,15 @@ def walked(rows, start):
         edges, otherwise = rows[place]
         best = go(otherwise, spent)
         for number, (target, budget, after) in enumerate(edges):
+            cost = costs.get((place, number), 1)
             if budget is None:
-                best = max(best, 1 + go(target, spent))
+                best = max(best, cost + go(target, spent))
                 continue
             used = spent.get((place, number), 0)
             if used < budget:
-                best = max(best, 1 + go(target, {**spent, (place, number): used + 1}))
+                best = max(best, cost + go(target, {**spent, (place, number): used + 1}))
             elif after:
-                best = max(best, 1 + go(after, spent))
+                best = max(best, cost + go(after, spent))
         return best
 
     return go(start, {})
@@ -51,10 +53,22 @@ def test_the_bound_is_exact(rows):
     assert longest(rows, "s0") == walked(rows, "s0")
 
 
+@given(
+    graphs(),
+    st.dictionaries(st.tuples(st.sampled_from(["s0", "s1", "s2"]), st.integers(0, 2)), st.integers(2, 4)),
+)
+def test_moves_may_cost_more_than_one_message(rows, costs):
+    exact = walked(rows, "s0", costs)
+    assert longest(rows, "s0", costs) == exact
+    budgets = sum(edge[1] or 0 for edges, _ in rows.values() for edge in edges)
+    dearest = max((1, *costs.values()))
+    assert (budgets + 1) * bound._longest_free(rows, costs) + budgets * dearest >= exact
+
+
 @given(graphs())
 def test_the_formula_is_never_below(rows):
     budgets = sum(edge[1] or 0 for edges, _ in rows.values() for edge in edges)
-    assert (budgets + 1) * bound._longest_free(rows) + budgets >= walked(rows, "s0")
+    assert (budgets + 1) * bound._longest_free(rows, {}) + budgets >= walked(rows, "s0")
 
 
 def test_a_deadline_costs_no_message():
