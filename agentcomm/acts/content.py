@@ -36,6 +36,7 @@ __all__ = (
     "format_value",
     "parse_duration",
     "parse_money",
+    "printable",
     "to_plain",
 )
 
@@ -346,12 +347,19 @@ def _put_back(value: BaseModel, plain: dict[str, Any]) -> None:
                     _put_back(inner, cast("dict[str, Any]", entry))
 
 
+def printable(text: str) -> str:
+    """Return a text with control characters written out, so that nothing in it can steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
 def format_value(value: Any) -> str:
     """Return `value` in one line, as a transcript shows it; text with spaces in quotes."""
     plain = to_plain(value)
     if isinstance(plain, str):
         bare = not isinstance(value, str) or re.fullmatch(r"[^\s='\"]+", plain) or _MONEY.fullmatch(plain)
-        return plain if bare else repr(plain)
+        return plain if bare and plain.isprintable() else repr(plain)
     if isinstance(plain, dict):
         entries = cast("dict[str, Any]", plain)
         return "{" + " ".join(f"{key}={format_value(item)}" for key, item in entries.items()) + "}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from agentcomm.acts.content import printable
 from agentcomm.cli.words import fault, print_json, style, width
 
 __all__ = ("add_to",)
@@ -89,7 +90,7 @@ def show_transcript(options: argparse.Namespace) -> int:
                     print(line)
             elif record.kind == "step" and (options.steps or options.prompts):
                 for line in _step(record, transcript.body(record), with_prompts=options.prompts):
-                    print(colour("dim", line))
+                    print(colour("dim", printable(line)))
         if transcript.erased:
             print(colour("dim", f"erased: the content of {len(transcript.erased)} records"))
         if transcript.damage is None:

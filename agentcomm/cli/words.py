@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any, Self
 
+from agentcomm.acts.content import printable
 from agentcomm.conversation.render import Style, plain
 
 __all__ = ("Pulse", "fault", "note", "print_json", "style", "width")
@@ -32,12 +33,12 @@ def width() -> int:
 
 def note(text: str) -> None:
     """Say something that is not part of the result."""
-    print(style(sys.stderr)("dim", text), file=sys.stderr, flush=True)
+    print(style(sys.stderr)("dim", printable(text)), file=sys.stderr, flush=True)
 
 
 def fault(text: str) -> None:
     """Say what went wrong."""
-    head, _, rest = text.partition("\n")
+    head, _, rest = printable(text).partition("\n")
     print(style(sys.stderr)("bad", head), *([rest] if rest else []), sep="\n", file=sys.stderr, flush=True)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, assert_never
 
-from agentcomm.acts.content import entries_of, format_value
+from agentcomm.acts.content import entries_of, format_value, printable
 from agentcomm.conversation.events import (
     CommitmentChanged,
     DeadlineSet,
@@ -62,12 +62,15 @@ class View:
 
     def feed(self, event: Event) -> list[str]:
         """Return the lines that an event adds."""
+        return [line for text in self._lines_of(event) for line in text.split("\n")]
+
+    def _lines_of(self, event: Event) -> list[str]:
         style = self._style
         match event:
             case Heard():
                 return self._message(event)
             case TroubleFound():
-                text = "; ".join(map(str, event.differs))
+                text = printable("; ".join(map(str, event.differs)))
                 where = "" if event.kind == "readback" else " from the record"
                 return [style("bad", f"{'':8}differs{where}: {text}")]
             case Grounded() if event.evidence and event.evidence[0].startswith("readback"):
@@ -97,7 +100,12 @@ class View:
             case Duplicate():
                 return [style("dim", f"{'':8}duplicate of {self._n(event.message)}: no second effect")]
             case Late():
-                return [style("bad", f"{'':8}late: {self._name(event.role)} {event.act}: {event.reason}")]
+                return [
+                    style(
+                        "bad",
+                        f"{'':8}late: {self._name(event.role)} {printable(event.act)}: {printable(event.reason)}",
+                    )
+                ]
             case Moved(act="again"):
                 return [style("dim", f"{'':8}back to {event.next}: message {self._n(event.message)} is void")]
             case OverlayClosed(effect="resume" | "again"):
@@ -141,7 +149,7 @@ class View:
         return [head + rows[0], *rows[1:]]
 
     def _refusal(self, event: Refused) -> str:
-        text = f"{self._name(event.role)} {event.act}".rstrip() + f": {event.reason}"
+        text = f"{self._name(event.role)} {printable(event.act)}".rstrip() + f": {printable(event.reason)}"
         if event.code == "unexpected-act" and event.legal:
             text += f"; may say {', '.join(line.partition('(')[0] for line in event.legal)}"
         return text + (f" ({event.left} more {'try' if event.left == 1 else 'tries'})" if event.legal else "")
@@ -150,7 +158,7 @@ class View:
         pairs = entries_of(content) or {}
         if len(pairs) == 1 and "fields" in pairs:  # a read-back shows the fields themselves
             pairs = entries_of(pairs["fields"]) or pairs
-        return [f"{name}={format_value(value)}" for name, value in pairs.items() if value is not None]
+        return [printable(f"{name}={format_value(value)}") for name, value in pairs.items() if value is not None]
 
     def _end(self, event: Ended) -> list[str]:
         kind = "good" if event.outcome_class in {"success", "partial"} else "bad"
@@ -158,7 +166,8 @@ class View:
         messages = f"{self._messages} message{'' if self._messages == 1 else 's'}"
         return [
             self._style(
-                kind, f"{event.outcome} ({event.outcome_class}): {event.cause}; {messages}, {repairs}"
+                kind,
+                f"{event.outcome} ({event.outcome_class}): {printable(event.cause)}; {messages}, {repairs}",
             )
         ]
 

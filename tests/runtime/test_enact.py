@@ -350,3 +350,23 @@ def test_an_agent_that_only_asks_back_comes_to_an_end(sale):
     result = enact_sync(sale, cast={"buyer": buyer(), "seller": bob})
     assert result.outcome == "closed"
     assert result.repairs == sale.limits.repairs
+
+
+def test_nothing_that_is_said_can_steer_a_terminal(sale):
+    evil = "\x1b[2J\x1b]0;owned\x07bike"
+    ann, bob = Agent("Ann"), Agent("Bob")
+
+    @ann.opens
+    def ask(turn: Turn) -> Message:
+        return turn.say("cfp", item=evil, budget="120 EUR")
+
+    async def babbler(turn: Turn) -> Message:
+        if turn.refusal is None:
+            return Message(act=evil, content={evil: evil})
+        return turn.say("refuse", reason=f"no {evil}")
+
+    del bob
+    shown = str(enact_sync(sale, cast={"buyer": ann, "seller": babbler}))
+    assert "bike" in shown
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
