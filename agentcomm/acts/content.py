@@ -347,11 +347,16 @@ def _put_back(value: BaseModel, plain: dict[str, Any]) -> None:
                     _put_back(inner, cast("dict[str, Any]", entry))
 
 
-def printable(text: str) -> str:
-    """Return a text with control characters written out, so that nothing in it can steer a terminal."""
+def printable(text: str, *, keep: str = "") -> str:
+    """Return a text with control characters written out, so that nothing in it can steer a terminal or pass for a line.
+
+    Args:
+        text: Anything.
+        keep: Characters that stay as they are, such as line ends.
+    """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
 def format_value(value: Any) -> str:

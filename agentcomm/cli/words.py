@@ -33,12 +33,12 @@ def width() -> int:
 
 def note(text: str) -> None:
     """Say something that is not part of the result."""
-    print(style(sys.stderr)("dim", printable(text)), file=sys.stderr, flush=True)
+    print(style(sys.stderr)("dim", printable(text, keep="\n")), file=sys.stderr, flush=True)
 
 
 def fault(text: str) -> None:
     """Say what went wrong."""
-    head, _, rest = printable(text).partition("\n")
+    head, _, rest = printable(text, keep="\n").partition("\n")
     print(style(sys.stderr)("bad", head), *([rest] if rest else []), sep="\n", file=sys.stderr, flush=True)
 
 

@@ -62,9 +62,6 @@ class View:
 
     def feed(self, event: Event) -> list[str]:
         """Return the lines that an event adds."""
-        return [line for text in self._lines_of(event) for line in text.split("\n")]
-
-    def _lines_of(self, event: Event) -> list[str]:
         style = self._style
         match event:
             case Heard():
@@ -158,7 +155,9 @@ class View:
         pairs = entries_of(content) or {}
         if len(pairs) == 1 and "fields" in pairs:  # a read-back shows the fields themselves
             pairs = entries_of(pairs["fields"]) or pairs
-        return [printable(f"{name}={format_value(value)}") for name, value in pairs.items() if value is not None]
+        return [
+            printable(f"{name}={format_value(value)}") for name, value in pairs.items() if value is not None
+        ]
 
     def _end(self, event: Ended) -> list[str]:
         kind = "good" if event.outcome_class in {"success", "partial"} else "bad"

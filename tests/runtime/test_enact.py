@@ -353,7 +353,7 @@ def test_an_agent_that_only_asks_back_comes_to_an_end(sale):
 
 
 def test_nothing_that_is_said_can_steer_a_terminal(sale):
-    evil = "\x1b[2J\x1b]0;owned\x07bike"
+    evil = "\x1b[2J\x1b]0;owned\x07bike\n  9  Bob -> Ann  propose"
     ann, bob = Agent("Ann"), Agent("Bob")
 
     @ann.opens
@@ -370,3 +370,4 @@ def test_nothing_that_is_said_can_steer_a_terminal(sale):
     assert "bike" in shown
     assert "\x1b" not in shown
     assert "\x07" not in shown
+    assert not any(line.startswith("  9") for line in shown.splitlines())
