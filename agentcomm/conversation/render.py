@@ -52,8 +52,6 @@ class View:
         self._width = width
         self._numbers: dict[str, int] = {}
         self._repairs = 0
-        self._grounded: list[str] = []
-        self._pending: list[str] = []
         self._messages = 0
 
     def lines(self, events: Iterable[Event]) -> list[str]:
