@@ -270,6 +270,13 @@ def test_doctor_says_what_is_there(agentcomm):
     assert "ollama:demo" in text
 
 
+def test_a_terminal_that_lacks_a_character_gets_its_number(agentcomm, tmp_path):
+    agentcomm("run", "purchase", "--model", "scripted")
+    done = agentcomm("trace", "show", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\u2026" in done.stdout
+
+
 def test_no_colour_and_no_folding_in_a_pipe(agentcomm):
     done = agentcomm("run", "purchase", "--model", "scripted")
     assert "\x1b" not in done.stdout
