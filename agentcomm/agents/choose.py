@@ -119,7 +119,7 @@ def _read(
     """Return the message in a model's text; sender, role and receivers are never taken from it."""
     try:
         answer = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:  # a model that babbles brackets nests without end
         return Unspoken(f"the answer is not JSON ({error})")
     if not isinstance(answer, dict):
         return Unspoken("the answer is not a JSON object")

@@ -598,7 +598,7 @@ def _unwrapped(text: str) -> dict[str, Any]:
     while True:
         try:
             inner: Any = msgspec.json.decode(found.get("message", ""))
-        except (msgspec.MsgspecError, TypeError):
+        except (msgspec.MsgspecError, TypeError, RecursionError):
             return found
         error: Any = inner.get("error") if isinstance(inner, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         if isinstance(error, dict):
@@ -611,7 +611,7 @@ def _unwrapped(text: str) -> dict[str, Any]:
 def _is_json(text: str) -> bool:
     try:
         msgspec.json.decode(text)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return False
     return True
 

@@ -91,6 +91,7 @@ def test_a_readback_prompt_shows_worked_examples_and_the_fields_asked_for(root):
     [
         ("Sure! Here is my answer.", "not JSON"),
         ("[1, 2]", "not a JSON object"),
+        ("[" * 3000, "not JSON"),
         ({"performative": "cfp"}, "must be"),
         ({"act": "accept-proposal", "content": {"price": "1 EUR"}}, "may not say 'accept-proposal'"),
         ({"act": "cfp", "content": {"item": "bike"}}, "budget: is missing"),
