@@ -179,6 +179,7 @@ class _Driver:
         self.log = log
         self.watch = watch
         self.note = note
+        self.is_ending = False
         self.id = conversation_id
         self.names = {role: _name(role, player) for role, player in cast.items()}
         self.chain = Chain(now=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"), salt=_salt)
@@ -194,25 +195,28 @@ class _Driver:
         self.log.append(lines)
 
     async def run(self) -> Result:
-        self._open()
+        opened = self._open()
         try:
+            self._tell(opened)
             while not isinstance(asked := wants(self.conversation), Over):
                 await self._turn(asked)
         except asyncio.CancelledError:
+            self.is_ending = True
             self._take(Cancel("the caller", "stopped from outside", self.now()))
             self._close()
             raise
         except StoreError:
             raise
         except BaseException as error:
-            if self.conversation.outcome is None:  # pragma: no branch
+            self.is_ending = True
+            if self.conversation.outcome is None:
                 self._take(Leave("the runtime", f"{type(error).__name__}: {error}", self.now()))
             self._close()
             raise
         self._close()
         return Result(self.conversation, self.log, self.names)
 
-    def _open(self) -> None:
+    def _open(self) -> tuple[Event, ...]:
         protocol = self.rules.protocol
         self.conversation, events = open_conversation(self.rules, self.id, whole=self.whole)
         cast = {
@@ -233,7 +237,7 @@ class _Driver:
             "brief": to_plain(self.brief),
         }
         self.write(self.chain.record("open", "conversation", data, body))
-        self._tell(events)
+        return events
 
     def _close(self) -> None:
         outcome = self.conversation.outcome
@@ -250,8 +254,16 @@ class _Driver:
     def _tell(self, events: tuple[Event, ...]) -> None:
         if events:
             self.write(b"".join(self.chain.event(event) for event in events))
+        self._show(events)
+
+    def _show(self, events: tuple[Event, ...]) -> None:
+        """Let whoever watches see the events; once a talk has failed, a watcher that fails too must not leave it unsealed."""
         for event in events:
-            self.watch(event)
+            try:
+                self.watch(event)
+            except Exception:
+                if not self.is_ending:
+                    raise
 
     def _take(self, given: Input) -> tuple[Event, ...]:
         """Write an input and its events down, then let them count."""
@@ -261,8 +273,7 @@ class _Driver:
         self.conversation = after
         if self.spans is not None:
             self.spans.happened(events)
-        for event in events:
-            self.watch(event)
+        self._show(events)
         return events
 
     async def _turn(self, asked: Speak | Make) -> None:

@@ -10,6 +10,7 @@ from agentcomm import Agent, Message, Turn, enact, enact_sync, load, replay
 from agentcomm.acts.content import Money
 from agentcomm.agents.turn import Unspoken
 from agentcomm.errors import IllegalMove, ModelUnavailable, StoreError, UsageError
+from agentcomm.runtime.replay import read_transcript
 
 SALE = "examples/purchase/protocol.yaml"
 
@@ -371,3 +372,40 @@ def test_nothing_that_is_said_can_steer_a_terminal(sale):
     assert "\x1b" not in shown
     assert "\x07" not in shown
     assert not any(line.startswith("  9") for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 5])
+def test_a_watcher_that_fails_is_told_of_and_the_record_is_sealed(sale, tmp_path, nth):
+    seen = []
+
+    def watch(event):
+        seen.append(event)
+        if len(seen) >= nth:
+            raise ValueError(f"the screen broke at {len(seen)}")
+
+    path = tmp_path / "talk.jsonl"
+    with pytest.raises(ValueError, match=f"broke at {nth}"):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, watch=watch, transcript=path)
+    again = replay(path)
+    assert again.same
+    assert again.conversation.outcome.kind == "aborted"
+    assert read_transcript(path).seal is not None
+
+
+async def test_a_watcher_that_fails_does_not_swallow_a_cancellation(sale, tmp_path):
+    async def sleep(_turn):
+        await asyncio.sleep(60)
+
+    def watch(event):
+        if type(event).__name__ == "Ended":
+            raise ValueError
+
+    path = tmp_path / "talk.jsonl"
+    talk = asyncio.create_task(
+        enact(sale, cast={"buyer": sleep, "seller": seller()}, watch=watch, transcript=path)
+    )
+    await asyncio.sleep(0.01)
+    talk.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await talk
+    assert read_transcript(path).seal is not None
