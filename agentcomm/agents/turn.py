@@ -1,5 +1,6 @@
 """What an agent is handed when it has the floor, and what it can do with it."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, overload
@@ -180,6 +181,8 @@ class Turn:
     async def use(self, tool: Callable[..., Any], /, **arguments: Any) -> Any:
         """Call one of the agent's tools; the call and its result are on record before the result is used.
 
+        A tool that is no coroutine runs in a thread, so that a slow one does not hold up deadlines and other conversations.
+
         Raises:
             UsageError: If the agent was not given this tool.
         """
@@ -192,9 +195,12 @@ class Turn:
             )
         self.journal.step("tool.call", {"tool": name}, to_plain(arguments))
         try:
-            result = tool(**arguments)
-            if inspect.isawaitable(result):
-                result = await result
+            if inspect.iscoroutinefunction(tool):
+                result = await tool(**arguments)
+            else:
+                result = await asyncio.to_thread(tool, **arguments)
+                if inspect.isawaitable(result):
+                    result = await result
         except Exception as error:
             self.journal.step(
                 "tool.error", {"tool": name, "type": type(error).__name__}, {"error": str(error)}

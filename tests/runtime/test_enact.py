@@ -409,3 +409,27 @@ async def test_a_watcher_that_fails_does_not_swallow_a_cancellation(sale, tmp_pa
     with pytest.raises(asyncio.CancelledError):
         await talk
     assert read_transcript(path).seal is not None
+
+
+def test_a_slow_tool_does_not_hold_up_the_deadline(sale):
+    def look() -> str:
+        time.sleep(1.0)
+        return "found"
+
+    ann = Agent("Ann", tools=[look])
+
+    @ann.opens
+    async def ask(turn: Turn) -> Message:
+        await turn.use(look)
+        return turn.say("cfp", item="city bike", budget="120 EUR")
+
+    times = []
+
+    def watch(event):
+        if type(event).__name__ == "Ended":
+            times.append(time.monotonic())
+
+    began = time.monotonic()
+    result = enact_sync(sale, cast={"buyer": ann, "seller": seller()}, deadline=0.1, watch=watch)
+    assert result.outcome_class == "expired"
+    assert times[0] - began < 0.9
