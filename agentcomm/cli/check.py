@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from agentcomm.acts.content import printable
 from agentcomm.cli.words import print_json, style
 
 __all__ = ("add_to",)
@@ -31,7 +32,7 @@ def check_files(options: argparse.Namespace) -> int:
         for finding in listed:
             head, _, rest = str(finding).partition("\n")
             kind = {"error": "bad", "warning": "name"}.get(finding.severity, "dim")
-            print(colour(kind, head), *([rest] if rest else []), "", sep="\n")
+            print(colour(kind, head), *([printable(rest, keep="\n")] if rest else []), "", sep="\n")
         if not listed:
             print(f"{name}: {colour('good', 'nothing found')}")
     if findings:

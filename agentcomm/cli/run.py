@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agentcomm.acts.content import printable
 from agentcomm.cli.codes import EXIT_ENDED, EXIT_STOPPED
 from agentcomm.cli.models import Models
 from agentcomm.cli.words import Pulse, note, print_json, style, width
@@ -120,7 +121,7 @@ async def _enact(
         from agentcomm.tracing.setup import setup
 
         tracing = setup(options.trace, content="full")
-        note(f"spans go to {options.trace}, with what was said")
+        note(f"spans go to {tracing.where}, with what was said")
     for line in head:
         print(line, flush=True)
 
@@ -176,7 +177,7 @@ def _head(name: str, protocol: Any, models: "Models", *, is_example: bool) -> li
     title = protocol.name if name == protocol.name or not is_example else f"{name}: {protocol.name}"
     most = rules_for(protocol).bound
     lines = [
-        colour("act", f"{title} {protocol.version}") + f"  {protocol.about}",
+        colour("act", f"{title} {protocol.version}") + f"  {printable(protocol.about)}",
         colour("dim", f"at most {most} messages, every read-back and repair included"),
         *(colour("dim", text) for text in models.described()),
     ]

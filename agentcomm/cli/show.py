@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from agentcomm.acts.content import printable
 from agentcomm.cli.words import style
 
 __all__ = ("add_to",)
@@ -34,14 +35,14 @@ def show(options: argparse.Namespace) -> int:
             print(colour("act", title))
             for name in listed:
                 protocol = load(name)
-                print(f"  {name:<28} {protocol.about or protocol.source}".rstrip())
+                print(printable(f"  {name:<28} {protocol.about or protocol.source}".rstrip()))
         print(colour("act", "examples"))
         for name in example_names():
             print(f"  {name:<28} {load(find_protocol(name)).about}")
         return 0
     protocol = load(find_protocol(options.name))
     drawing = format(protocol, options.format)
-    print(drawing)
+    print(printable(drawing, keep="\n"))
     if options.format == "table":
         print(f"\nat most {_most(protocol)}")
     return 0

@@ -74,9 +74,8 @@ def show_transcript(options: argparse.Namespace) -> int:
             data = opening.data
             names = {role: player["agent"] for role, player in data["cast"].items()}
             models = sorted({_short(player["model"]) for player in data["cast"].values() if player["model"]})
-            print(
-                f"{data['protocol']['name']} {data['protocol']['version']}, {data['conversation']}, {opening.time}"
-            )
+            title = f"{data['protocol']['name']} {data['protocol']['version']}, {data['conversation']}"
+            print(printable(f"{title}, {opening.time}"))
             print(
                 colour(
                     "dim", f"models: {', '.join(models) or 'none'}; protocol {data['protocol']['hash'][:19]}…"

@@ -9,7 +9,7 @@ import time
 from typing import Any, Self
 
 from agentcomm.acts.content import printable
-from agentcomm.conversation.render import Style, plain
+from agentcomm.conversation.render import Style
 
 __all__ = ("Pulse", "fault", "note", "print_json", "style", "width")
 
@@ -20,8 +20,12 @@ def style(stream: Any = None) -> Style:
     """Return colours for a terminal, none for a pipe or where NO_COLOR is set."""
     stream = stream or sys.stdout
     if os.environ.get("FORCE_COLOR") or (stream.isatty() and not os.environ.get("NO_COLOR")):
-        return lambda kind, text: f"\x1b[{_CODES.get(kind, '0')}m{text}\x1b[0m"
-    return plain
+        return lambda kind, text: f"\x1b[{_CODES.get(kind, '0')}m{_safe(text)}\x1b[0m"
+    return lambda _kind, text: _safe(text)
+
+
+def _safe(text: str) -> str:
+    return printable(text, keep="\n")
 
 
 def width() -> int:

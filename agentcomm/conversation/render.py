@@ -48,7 +48,7 @@ class View:
 
     def __init__(self, cast: Mapping[str, str], *, style: Style = plain, width: int = 0) -> None:
         self._cast = dict(cast)
-        self._style = style
+        self._style: Style = lambda kind, text: style(kind, printable(text))
         self._width = width
         self._numbers: dict[str, int] = {}
         self._repairs = 0

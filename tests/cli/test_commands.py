@@ -10,6 +10,7 @@ import time
 import pytest
 
 from agentcomm import replay
+from agentcomm.conversation.transcript import Chain
 from tests.models.fake_ollama import FakeOllama, says, slow
 
 
@@ -282,3 +283,41 @@ def test_no_colour_and_no_folding_in_a_pipe(agentcomm):
     assert "\x1b" not in done.stdout
     wide = agentcomm("run", "purchase", "--model", "scripted", FORCE_COLOR="1")
     assert "\x1b[" in wide.stdout
+
+
+STEER = "\x1b]0;owned\x07\x1b[2J"
+
+
+def test_a_stranger_s_files_cannot_steer_a_terminal(agentcomm, tmp_path):
+    body = (
+        "roles: [a, b]\nacts: {request: {action: text}, refuse: {reason: text}}\n"
+        "states: {s0: {a: {request: s1}}, s1: {b: {refuse: %s}}}\noutcomes: {no1: refused}\n"
+    )
+    head = 'agentcomm: 1\nprotocol: evil\nversion: 1\nabout: "x\\e[2J"\n'
+    (tmp_path / "about.yaml").write_text(head + body % "no1")
+    (tmp_path / "broken.yaml").write_text(head + body % '"no\\e[2J"')
+    chain = Chain(now=lambda: STEER, salt=lambda: "0" * 16)
+    opening = {
+        "conversation": STEER,
+        "protocol": {"name": STEER, "version": 1, "hash": STEER * 3},
+        "cast": {"a": {"agent": STEER, "model": f"m:{STEER}"}},
+    }
+    heard = {"message": "m", "act": STEER, "sender": "a", "receivers": ["a"], "in_reply_to": "", "about": ""}
+    (tmp_path / "evil.jsonl").write_bytes(
+        chain.record("open", "conversation", opening, {})
+        + chain.record(
+            "event", "heard", heard | {"made_by": "", "n": 1, "overlay": ""}, {"content": {STEER: STEER}}
+        )
+        + chain.record("event", "ended", {"outcome": STEER, "outcome_class": "success"}, {"cause": STEER})
+    )
+    for command in (
+        ["show", "about.yaml", "--format", "dot"],
+        ["check", "about.yaml"],
+        ["check", "broken.yaml"],
+        ["run", "about.yaml", "--model", "embedded:/nowhere.gguf"],
+        ["trace", "show", "evil.jsonl"],
+        ["replay", "evil.jsonl"],
+    ):
+        done = agentcomm(*command)
+        assert "\x1b" not in done.stdout + done.stderr, command
+        assert "\x07" not in done.stdout + done.stderr, command
