@@ -21,7 +21,7 @@ from agentcomm.conversation.events import Event, Input
 from agentcomm.conversation.reading import recorded
 from agentcomm.conversation.state import Conversation, Rules, state_hash
 from agentcomm.conversation.step import open_conversation, step
-from agentcomm.errors import RecordError
+from agentcomm.errors import RecordError, UsageError
 
 __all__ = (
     "ERASED",
@@ -74,7 +74,14 @@ class _Blob(msgspec.Struct, frozen=True):
 
 def _dump(value: Any) -> bytes:
     """Return the bytes that are hashed: fields in the order they were said, no spaces."""
-    return msgspec.json.encode(value, enc_hook=to_plain)
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    plain = to_plain(value)
+    if plain is value:
+        raise TypeError(f"{type(value).__name__} is no JSON data")
+    return plain
 
 
 class Chain:
@@ -96,7 +103,15 @@ class Chain:
         lines = b""
         name = ""
         if body is not None:
-            salt, text = self._salt(), _dump(body)
+            try:
+                salt, text = self._salt(), _dump(body)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise UsageError(
+                    f"what belongs to {type_!r} cannot be written down",
+                    why=str(error).partition("\n")[0],
+                    fix="use JSON data (text in Unicode, numbers, lists, maps) or a pydantic class",
+                    code="U340",
+                ) from error
             name = _blob_name(salt, text)
             lines = _dump({"blob": name, "salt": salt, "body": msgspec.Raw(text)}) + b"\n"
         entry = {

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -433,3 +434,22 @@ def test_a_slow_tool_does_not_hold_up_the_deadline(sale):
     result = enact_sync(sale, cast={"buyer": ann, "seller": seller()}, deadline=0.1, watch=watch)
     assert result.outcome_class == "expired"
     assert times[0] - began < 0.9
+
+
+@pytest.mark.parametrize("odd", [object(), Path("x"), "caf\udce9"], ids=["object", "path", "surrogate"])
+def test_what_cannot_be_written_down_is_told_in_words(sale, odd):
+    def look() -> object:
+        return odd
+
+    ann = Agent("Ann", tools=[look])
+
+    @ann.opens
+    async def ask(turn: Turn) -> Message:
+        await turn.use(look)
+        return turn.say("cfp", item="city bike", budget="120 EUR")
+
+    cast = {"buyer": ann, "seller": seller()}
+    with pytest.raises(UsageError, match=r"'tool\.result' cannot be written down"):
+        enact_sync(sale, cast=cast)
+    with pytest.raises(UsageError, match="'conversation' cannot be written down"):
+        enact_sync(sale, cast=cast, brief={"buyer": odd})
