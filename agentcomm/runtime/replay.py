@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from agentcomm.conversation.state import Rules
 from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
 from agentcomm.errors import RecordError
@@ -10,6 +12,23 @@ from agentcomm.protocol.library import loads
 from agentcomm.store.jsonl import read_lines
 
 __all__ = ("read_transcript", "replay", "rules_of")
+
+
+class _Protocol(msgspec.Struct):
+    name: str
+    version: str
+    hash: str
+
+
+class _Player(msgspec.Struct):
+    agent: str
+    model: str
+
+
+class _Opening(msgspec.Struct):
+    conversation: str
+    protocol: _Protocol
+    cast: dict[str, _Player]
 
 
 def read_transcript(path: str | Path) -> Transcript:
@@ -24,6 +43,19 @@ def read_transcript(path: str | Path) -> Transcript:
         raise transcript.damage or RecordError(
             "the transcript is empty", where=str(path), fix="check the path"
         )
+    try:
+        opening = transcript.opening
+        if opening is not None:
+            msgspec.convert(opening.data, type=_Opening)
+        for _event in transcript.events():
+            pass
+    except (KeyError, TypeError, ValueError) as error:  # the chain is whole, so somebody else wrote it
+        raise RecordError(
+            "a record is not of the form that this version writes",
+            why=f"{type(error).__name__}: {error}".partition("\n")[0],
+            where=str(path),
+            fix="take the transcript as agentcomm wrote it",
+        ) from error
     return transcript
 
 
@@ -41,6 +73,10 @@ def rules_of(transcript: Transcript) -> Rules:
     if body == ERASED or not isinstance(body, dict):
         raise RecordError("the protocol was erased from the transcript", fix="read its events instead")
     texts = cast("dict[str, Any]", body)
+    if not isinstance(texts.get("overlays"), dict) or "protocol" not in texts:
+        raise RecordError(
+            "the transcript does not carry its protocol", fix="take the transcript as agentcomm wrote it"
+        )
     overlays = {
         str(name): loads(str(text), path=f"{name} (in the transcript)")
         for name, text in texts["overlays"].items()

@@ -299,7 +299,7 @@ def test_a_stranger_s_files_cannot_steer_a_terminal(agentcomm, tmp_path):
     chain = Chain(now=lambda: STEER, salt=lambda: "0" * 16)
     opening = {
         "conversation": STEER,
-        "protocol": {"name": STEER, "version": 1, "hash": STEER * 3},
+        "protocol": {"name": STEER, "version": "1", "hash": STEER * 3},
         "cast": {"a": {"agent": STEER, "model": f"m:{STEER}"}},
     }
     heard = {"message": "m", "act": STEER, "sender": "a", "receivers": ["a"], "in_reply_to": "", "about": ""}
@@ -321,3 +321,24 @@ def test_a_stranger_s_files_cannot_steer_a_terminal(agentcomm, tmp_path):
         done = agentcomm(*command)
         assert "\x1b" not in done.stdout + done.stderr, command
         assert "\x07" not in done.stdout + done.stderr, command
+
+
+OPENING = {"conversation": "c", "protocol": {"name": "n", "version": "1", "hash": "h"}, "cast": {}}
+
+
+@pytest.mark.parametrize(
+    ("records", "command"),
+    [
+        ([("open", "conversation", {}, {})], "trace show"),
+        ([("open", "conversation", OPENING, {})], "replay"),
+        ([("open", "conversation", OPENING, {}), ("event", "nonsense", {}, None)], "trace show"),
+        ([("open", "conversation", OPENING, {}), ("event", "heard", {}, None)], "trace show"),
+    ],
+)
+def test_a_whole_chain_with_odd_records_is_told_without_blaming_us(agentcomm, tmp_path, records, command):
+    chain = Chain(now=lambda: "now", salt=lambda: "0" * 16)
+    (tmp_path / "odd.jsonl").write_bytes(b"".join(chain.record(*record) for record in records))
+    done = agentcomm(*command.split(), "odd.jsonl")
+    assert done.returncode == 1
+    assert "X402" in done.stderr
+    assert "fix  " in done.stderr
