@@ -47,7 +47,10 @@ class JsonlLog:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            self._file = os.open(
+                path, how | getattr(os, "O_BINARY", 0), 0o600
+            )  # Windows would change line ends
         except FileExistsError as error:
             if path.parent.is_dir():
                 fix = "give another name with --transcript; a transcript is never overwritten"

@@ -22,6 +22,7 @@ from opentelemetry.trace import (
 )
 
 from agentcomm.tracing.content import Content
+from agentcomm.version import VERSION
 
 __all__ = ("Attributes", "Kind", "OpenSpan", "Scope", "Tracer")
 
@@ -29,8 +30,6 @@ Attributes = Mapping[str, Any]
 Kind = Literal["internal", "client", "producer", "consumer"]
 Scope = Literal["turn", "conversation"]
 """Whether each turn is a trace of its own, or a whole conversation is one."""
-
-VERSION = "0.1.0"
 
 _KINDS: dict[Kind, SpanKind] = {
     "internal": SpanKind.INTERNAL,
