@@ -68,7 +68,7 @@ async def _examine() -> list[tuple[str, bool | None, str, str]]:
         rows.append(("embedded", True, f"{found}; it copies values but does not judge", ""))
     else:
         rows.append(("embedded", False, "xllamacpp is not installed", "pip install xllamacpp"))
-    otlp = find_spec("opentelemetry.exporter") is not None
+    otlp = _is_installed("opentelemetry.exporter.otlp.proto.http")
     rows.append(
         (
             "otlp",
@@ -81,6 +81,13 @@ async def _examine() -> list[tuple[str, bool | None, str, str]]:
     rows.append(("examples", True, ", ".join(example_names()), ""))
     rows.append(_transcripts(Path("transcripts")))
     return rows
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above it is missing
+        return False
 
 
 def _transcripts(folder: Path) -> tuple[str, bool | None, str, str]:

@@ -14,6 +14,7 @@ from agentcomm.acts.content import Money
 from agentcomm.acts.message import Message
 from agentcomm.agents.agent import Agent
 from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm.errors import UsageError
 
 HERE = Path(__file__).parent
 STOCK = {"bike": Money(Decimal(110), "EUR"), "helmet": Money(Decimal(35), "EUR")}
@@ -61,5 +62,6 @@ def cast(model: Callable[[str], str]) -> dict[str, Agent]:
 
 def brief(source: Path | None) -> dict[str, Any]:
     """Return what each role is told."""
-    del source
+    if source is not None:
+        raise UsageError("purchase reads no file", fix='--brief \'buyer={"want": "a helmet"}\'')
     return {"buyer": {"want": "a city bike", "budget": "120 EUR"}}

@@ -148,6 +148,11 @@ def test_without_any_model_the_ways_out_are_named(agentcomm, tmp_path):
         ),
         (["run", "_overlays/read-back", "--model", "scripted"], 2, "is an overlay"),
         (["run", "request", "--model", "scripted"], 2, "there are no scripted replies here"),
+        (
+            ["run", "purchase", "--model", "embedded:", "--input", "empty.log"],
+            2,
+            "purchase reads no file",
+        ),
         (["run", "broken.yaml"], 1, "broken.yaml:3:8: E100"),
         (["run", "nowhere.yaml"], 4, "nowhere.yaml"),
         (["run", "incident-handoff", "--input", "nowhere.log"], 4, "no such file"),
