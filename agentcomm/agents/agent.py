@@ -48,6 +48,7 @@ class Agent:
         self.examples = dict(examples or {})
         self.num_ctx = num_ctx
         self._model = model
+        self._named = model if isinstance(model, str) else ""
         self._handlers: dict[tuple[str, str, str], Handler] = {}
 
     def __repr__(self) -> str:
@@ -91,9 +92,10 @@ class Agent:
                 )
 
     async def close(self) -> None:
-        """Give back what the model holds."""
-        if self._model is not None and not isinstance(self._model, str):
-            await self._model.close()
+        """Give back the model that was opened by name; it is opened again when it is needed. A `Model` of yours stays open."""
+        if self._named and not isinstance(self._model, str) and self._model is not None:
+            opened, self._model = self._model, self._named
+            await opened.close()
 
     def on(self, act: str, *, state: str = "", overlay: str = "") -> Callable[[Handler], Handler]:
         """Register a handler for when this act was heard.

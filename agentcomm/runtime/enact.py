@@ -53,8 +53,17 @@ def _overlays() -> dict[str, Protocol]:
 
 
 def enact_sync(protocol: Protocol, **options: Any) -> Result:
-    """Do what `enact` does, for scripts without an event loop."""
-    return asyncio.run(enact(protocol, **options))
+    """Do what `enact` does, for scripts without an event loop; models opened by name are closed in the end."""
+
+    async def run() -> Result:
+        try:
+            return await enact(protocol, **options)
+        finally:
+            for player in options.get("cast", {}).values():
+                if isinstance(player, Agent):
+                    await player.close()
+
+    return asyncio.run(run())
 
 
 async def enact(

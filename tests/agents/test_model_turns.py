@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from agentcomm import Agent, Turn, enact_sync, load
-from agentcomm.acts.content import CONSTRAINTS, FieldType, content_model
+from agentcomm.acts.content import FieldType, content_model
 from agentcomm.agents import prompt
 from agentcomm.agents.choose import field_schema
 from agentcomm.errors import ModelBroken
@@ -212,7 +212,6 @@ def test_a_schema_admits_what_the_content_class_admits_and_has_the_shape_that_is
     text = json.dumps(schema)
     assert "$ref" not in text
     assert "pattern" not in text
-    assert set(CONSTRAINTS)  # the words that are only checked afterwards are not sent
     if schema.get("type") == "string" and "format" not in schema:
         assert schema["maxLength"] <= 300
 
@@ -261,3 +260,28 @@ def test_data_cannot_end_the_message_it_stands_in(root, kind):
         for mark in ("<|", "</s", "<start", "[INST", "[/INST"):
             assert mark not in shown
     assert json.loads(f'"{prompt._fenced(MARKS)}"') == MARKS
+
+
+def test_enact_sync_gives_back_what_it_opened_and_opens_it_again(root):
+    from tests.models.fake_ollama import FakeOllama, says
+
+    sale = load(root / "examples/purchase/protocol.yaml")
+    replies = [says(json.dumps(answer)) for answer in (CFP, READBACK, ACCEPT) * 2]
+    with FakeOllama(replies=replies) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OLLAMA_HOST", server.url)
+        ann = Agent("Ann", model="ollama:demo")
+        for _ in range(2):
+            assert enact_sync(sale, cast={"buyer": ann, "seller": seller()}).outcome == "sold"
+    assert ann.model_name == "ollama:demo"
+
+
+def test_a_model_of_the_users_own_stays_open(root):
+    closed = []
+
+    class Mine(Spy):
+        async def close(self):
+            closed.append(self)
+
+    sale = load(root / "examples/purchase/protocol.yaml")
+    enact_sync(sale, cast={"buyer": Agent("Ann", model=Mine(CFP, READBACK, ACCEPT)), "seller": seller()})
+    assert not closed
