@@ -319,12 +319,10 @@ class _Driver:
                         answer = await player(turn)
                     else:
                         await asyncio.Event().wait()
-            except TimeoutError:
-                if not scope.expired():
-                    raise
             except Exception as error:
-                self._take(Leave(asked.role, self._failure(asked, turn, error), self.now()))
-                raise
+                if not (isinstance(error, TimeoutError) and scope.expired()):
+                    self._take(Leave(asked.role, self._failure(asked, turn, error), self.now()))
+                    raise
             if answer is None or self.now() >= until:
                 if answer is not None:  # it never gave up control, so nobody could interrupt it
                     self.note(f"{self.names[asked.role]} answered after its time was up")

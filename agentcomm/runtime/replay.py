@@ -1,10 +1,12 @@
 """Replay a transcript: fold its inputs through the core again, and see whether the same comes out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
+from agentcomm.acts.content import Content
 from agentcomm.conversation.state import Rules
 from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
 from agentcomm.errors import RecordError
@@ -59,7 +61,7 @@ def read_transcript(path: str | Path) -> Transcript:
     return transcript
 
 
-def rules_of(transcript: Transcript) -> Rules:
+def rules_of(transcript: Transcript, *, types: Mapping[str, type[Content]] | None = None) -> Rules:
     """Return the protocol and overlays that a transcript carries with it.
 
     Raises:
@@ -81,11 +83,15 @@ def rules_of(transcript: Transcript) -> Rules:
         str(name): loads(str(text), path=f"{name} (in the transcript)")
         for name, text in texts["overlays"].items()
     }
-    return Rules(loads(str(texts["protocol"]), path="protocol (in the transcript)"), overlays)
+    return Rules(loads(str(texts["protocol"]), path="protocol (in the transcript)", types=types), overlays)
 
 
-def replay(source: str | Path | Transcript) -> Replay:
+def replay(source: str | Path | Transcript, *, types: Mapping[str, type[Content]] | None = None) -> Replay:
     """Return what a transcript gives when its inputs are folded through the core again. No model is called.
+
+    Args:
+        source: A file, or a transcript that was read.
+        types: The content classes that the protocol was loaded with.
 
     Raises:
         StoreError: If the file cannot be read.
@@ -94,4 +100,4 @@ def replay(source: str | Path | Transcript) -> Replay:
     transcript = source if isinstance(source, Transcript) else read_transcript(source)
     if transcript.damage is not None:
         raise transcript.damage
-    return replay_inputs(rules_of(transcript), transcript)
+    return replay_inputs(rules_of(transcript, types=types), transcript)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from agentcomm import Agent, Message, Turn, enact, enact_sync, load, replay
-from agentcomm.acts.content import Money
+from agentcomm.acts.content import Content, Money
 from agentcomm.agents.turn import Unspoken
-from agentcomm.errors import IllegalMove, ModelUnavailable, StoreError, UsageError
+from agentcomm.errors import IllegalMove, ModelUnavailable, ProtocolError, StoreError, UsageError
+from agentcomm.protocol.library import loads
 from agentcomm.runtime.replay import read_transcript
 
 SALE = "examples/purchase/protocol.yaml"
@@ -69,12 +70,12 @@ def test_a_sale_ends_as_the_protocol_says(sale):
 
 
 def test_one_flipped_digit_is_found_and_mended(sale):
-    wrong = {"price": "110 EUR", "valid_until": "2026-12-10"}
+    wrong = {"price": "110 EUR", "valid_until": "2026-12-11"}
     right = {"price": "110 EUR", "valid_until": "2026-12-01"}
     result = enact_sync(sale, cast={"buyer": buyer(understood=[wrong, right]), "seller": seller()})
     assert acts(result) == ["cfp", "propose", "readback", "wrong", "readback", "right", "accept-proposal"]
     assert result.repairs == 1
-    assert "differs: valid_until (meant 2026-12-01, understood 2026-12-10)" in str(result)
+    assert "differs: valid_until (meant 2026-12-01, understood 2026-12-11)" in str(result)
 
 
 def test_a_hearer_who_never_reads_back_right_ends_it_without_a_deal(sale):
@@ -453,3 +454,41 @@ def test_what_cannot_be_written_down_is_told_in_words(sale, odd):
         enact_sync(sale, cast=cast)
     with pytest.raises(UsageError, match="'conversation' cannot be written down"):
         enact_sync(sale, cast=cast, brief={"buyer": odd})
+
+
+def test_a_handlers_own_timeout_is_its_failure_and_not_the_deadlines(sale):
+    async def impatient(turn: Turn) -> Message:
+        raise TimeoutError("the directory did not answer")
+
+    with pytest.raises(TimeoutError) as caught:
+        enact_sync(sale, cast={"buyer": buyer(), "seller": impatient})
+    assert "seller (seller) failed in 'asked', hearing 'cfp'" in caught.value.__notes__
+
+
+class Order(Content):
+    item: str
+    count: int
+
+
+def test_a_protocol_with_classes_of_the_users_own_replays_with_them(tmp_path):
+    text = """
+agentcomm: 1
+protocol: order
+version: 1
+roles: [guest, waiter]
+acts: {inform: Order, refuse: {reason: text}}
+states:
+  hungry:
+    guest: {inform: heard}
+  heard:
+    waiter: {refuse: closed}
+outcomes: {closed: refused}
+"""
+    guest, waiter = Agent("guest"), Agent("waiter")
+    guest.opens(lambda turn: turn.say(Order(item="soup", count=2)))
+    waiter.on("inform")(lambda turn: turn.say("refuse", reason="closed"))
+    result = enact_sync(loads(text, types={"Order": Order}), cast={"guest": guest, "waiter": waiter})
+    assert result.ground["count"] == 2
+    assert replay(result.transcript, types={"Order": Order}).same
+    with pytest.raises(ProtocolError, match="Order"):
+        replay(result.transcript)
