@@ -307,7 +307,7 @@ class _Compiler:
             self.marks[f"states.{name}.within"] = spec.within_at
         return State(
             name=name,
-            speaker=spec.speakers[0][0].text if spec.speakers else "",
+            speakers=tuple(role.text for role, _ in spec.speakers),
             moves=moves,
             within=spec.within or limits.reply_within,
             otherwise=otherwise,

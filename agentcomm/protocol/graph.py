@@ -26,6 +26,8 @@ __all__ = (
     "Overlay",
     "Protocol",
     "Ref",
+    "Run",
+    "Settle",
     "Stakes",
     "State",
 )
@@ -113,6 +115,7 @@ class Act:
     """What may be said, and what it carries."""
 
     label: str
+    """Of an act of a protocol that a state runs: `state.label`."""
     performative: Performative
     fields: Mapping[str, FieldType]
     critical: tuple[str, ...] = ()
@@ -142,6 +145,11 @@ class Act:
         """The row of the act library."""
         return PERFORMATIVES[self.performative]
 
+    @property
+    def name(self) -> str:
+        """The label as its own protocol gives it: without the state that runs that protocol."""
+        return self.label.rpartition(".")[2]
+
 
 @dataclass(frozen=True)
 class Move:
@@ -161,6 +169,14 @@ class Move:
     when: tuple[Condition, ...] = ()
     """The act's own conditions and those of the move."""
     stakes: Stakes | None = None
+    for_all: bool = False
+    """Said once, in every lane that stands in this state; its budget counts it once."""
+    at_most: int | None = None
+    """No more lanes than that make this move in the whole conversation."""
+    at_once: int | None = None
+    """No more lanes than that stand in the state it leads to."""
+    given: Mapping[str, Ref] = field(default_factory=dict[str, Ref])
+    """Field -> the value on record that the runtime fills it with (`with` of a run)."""
 
     @property
     def label(self) -> str:
@@ -175,16 +191,86 @@ class Move:
 
 @dataclass(frozen=True)
 class State:
-    """A place in the graph: one role may speak."""
+    """A place in the graph: one role may speak, or several race."""
 
     name: str
-    speaker: str
+    """Of a state of a protocol that another state runs: `state/name`."""
+    speakers: tuple[str, ...]
+    """Who may speak; more than one is a race."""
     moves: Mapping[str, Move]
     """By label, in the file's order."""
     within: float
-    """Seconds from each entry until `otherwise` is taken."""
+    """Seconds from each entry until `otherwise` is taken; at a gather, from its opening."""
     otherwise: str
     """State or outcome taken when the time is up."""
+    gather: bool = False
+    """It waits until every living lane stands at a gather; then its speaker makes one move in each, in one turn."""
+    first: str = ""
+    """In a race: whose move counts, of two made from the same place in the log."""
+    in_lane: bool = False
+    """Each member of the many-role has its own position here."""
+    region: str = ""
+    """The run that it belongs to: a key of `Protocol.runs`."""
+
+    @property
+    def speaker(self) -> str:
+        """Who may speak; in a race, the first of them."""
+        return self.speakers[0] if self.speakers else ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A state of the file in which another protocol runs.
+
+    The states of that protocol stand in `Protocol.states` as `name/state`, its acts in `Protocol.acts` as `name.label`, with
+    our roles. Each entry is a new enactment: its budgets are whole again, and what was said in an earlier one is forgotten.
+    """
+
+    name: str
+    """The state, such as `working`; in a protocol that is itself run, `outer/working`."""
+    protocol: "Protocol"
+    roles: Mapping[str, str]
+    """Their role -> ours (`as`)."""
+    then: Mapping[str, str]
+    """Every class of its outcomes -> our state or outcome, as in `Protocol.states`."""
+    start: str
+    """The state that is entered."""
+    within: float | None = None
+    """Seconds for the whole run."""
+    otherwise: str = ""
+    """Where it leads when that time is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """How the lanes' ends settle the conversation: `success: any done`."""
+
+    outcome: OutcomeClass
+    quantifier: Literal["any", "all", "most", "at least", "otherwise"]
+    of: str = ""
+    """An outcome or a class of outcomes."""
+    n: int = 0
+    """For `at least`."""
+
+    def __str__(self) -> str:
+        count = f" {self.n}" if self.quantifier == "at least" else ""
+        return f"{self.quantifier}{count} {self.of}".rstrip()
+
+    def fits(self, ends: Mapping[str, int], outcomes: Mapping[str, OutcomeClass]) -> bool:
+        """Say whether it holds of so many lanes that ended in each outcome; its base is every lane that began."""
+        lanes = sum(ends.values())
+        here = sum(count for name, count in ends.items() if self.of in (name, outcomes[name]))
+        match self.quantifier:
+            case "any":
+                return here > 0
+            case "all":
+                return here == lanes
+            case "most":
+                return 2 * here > lanes
+            case "at least":
+                return here >= self.n
+            case "otherwise":
+                return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +322,16 @@ class Protocol:
     source: str = ""
     owner: str = ""
     overlay: Overlay | None = None
+    many: str = ""
+    """The many-role: the one that several agents play, each in a lane of its own."""
+    members: tuple[int, int] = (1, 1)
+    """How few and how many may play it."""
+    settles: tuple[Settle, ...] = ()
+    """In order, the first that fits; only with a many-role."""
+    runs: Mapping[str, Run] = field(default_factory=dict[str, Run])
+    """By state, nested ones as `outer/inner`."""
+    overlays: Mapping[str, "Protocol | None"] = field(default_factory=dict[str, "Protocol | None"])
+    """Overlays that it names itself, and those that it switches off (None)."""
     path: str = ""
     marks: Mapping[str, Mark] = field(default_factory=dict[str, Mark], compare=False, repr=False)
     """Place in the file by path in the document, such as `states.asked.seller.propose`."""
@@ -250,16 +346,60 @@ class Protocol:
         return self.bound_with(lambda _move: 1)
 
     def bound_with(self, cost: Callable[[Move], int]) -> int:
-        """Return the longest possible conversation where a move costs so many messages."""
+        """Return the longest possible conversation where a move costs so many messages.
+
+        In lanes every member may take the longest way; what is said `for: all` counts once where it has a budget, or where
+        all lanes stand together.
+        """
+        if not self.many:
+            return self._longest(cost)
+        gathers = [state.name for state in self.states.values() if state.gather]
+
+        def count(move: Move) -> Literal["lane", "together", "budget"]:
+            state = self.states[move.state]
+            if not state.in_lane or (move.for_all and (not state.gather or gathers == [move.state])):
+                return "together"
+            return "budget" if move.for_all and move.max is not None and not move.then else "lane"
+
+        moves = [move for state in self.states.values() for move in state.moves.values()]
+        return (
+            self.members[1] * self._longest(lambda move: cost(move) if count(move) == "lane" else 0)
+            + self._longest(lambda move: cost(move) if count(move) == "together" else 0)
+            + sum(cost(move) * (move.max or 0) for move in moves if count(move) == "budget")
+        )
+
+    def _longest(self, cost: Callable[[Move], int]) -> int:
+        """Return the dearest way through the graph, each run at the price of its own dearest way."""
         rows: dict[str, Row] = {}
         costs: dict[tuple[str, int], int] = {}
+
+        def place(name: str) -> str:
+            region = name.partition("/")[0]
+            return region if region in self.runs else name
+
         for name, state in self.states.items():
+            if state.region:
+                continue
             moves = list(state.moves.values())
-            rows[name] = [(move.next, move.max, move.then) for move in moves], state.otherwise
+            rows[name] = (
+                [(place(move.next), move.max, place(move.then)) for move in moves],
+                place(state.otherwise),
+            )
             costs |= {
                 (name, number): price for number, move in enumerate(moves) if (price := cost(move)) != 1
             }
-        return longest(rows, self.start, costs)
+        for name, run in self.runs.items():
+            if "/" in name:
+                continue
+            price = run.protocol.bound_with(lambda move, name=name: cost(self._ours(name, move)))
+            targets = list(dict.fromkeys(place(target) for target in run.then.values()))
+            rows[name] = [(target, None, "") for target in targets], place(run.otherwise or targets[-1])
+            costs |= {(name, number): price for number in range(len(targets))}
+        return longest(rows, place(self.start), costs)
+
+    def _ours(self, run: str, move: Move) -> Move:
+        """Return the move of a run's protocol as it stands among our states."""
+        return self.states[f"{run}/{move.state}"].moves[f"{run}.{move.label}"]
 
     def __repr__(self) -> str:
         return f"<Protocol {self.name} {self.version} {self.hash[:15]}>"
