@@ -5,7 +5,7 @@ import json
 from typing import Any, cast
 
 from agentcomm.acts.content import FieldType, to_plain
-from agentcomm.protocol.graph import Act, Condition, Move, Protocol, Ref
+from agentcomm.protocol.graph import Act, Condition, Move, Protocol, Ref, Run, State
 
 __all__ = ("canonical", "document_hash")
 
@@ -19,11 +19,12 @@ def document_hash(protocol: Protocol) -> str:
 def canonical(protocol: Protocol) -> dict[str, Any]:
     """Return the longest form of a document as JSON data.
 
-    Every default is written out and every named type is resolved. The order of roles, acts, states, moves and fields is the
-    file's, for a model reads them in that order.
+    Defaults are written out and every named type is resolved; what a protocol runs stands in it state by state, with its own
+    hash. What makes lanes, races, runs and overlays stands there only where there are any. The order of roles, acts, states,
+    moves and fields is the file's, for a model reads them in that order.
     """
     limits = protocol.limits
-    return {
+    form: dict[str, Any] = {
         "agentcomm": 1,
         "protocol": protocol.name,
         "version": protocol.version,
@@ -33,16 +34,7 @@ def canonical(protocol: Protocol) -> dict[str, Any]:
         "owner": protocol.owner,
         "acts": [_act(act) for act in protocol.acts.values()],
         "start": protocol.start,
-        "states": [
-            {
-                "name": state.name,
-                "speaker": state.speaker,
-                "moves": [_move(move) for move in state.moves.values()],
-                "within": state.within,
-                "else": state.otherwise,
-            }
-            for state in protocol.states.values()
-        ],
+        "states": [_state(state) for state in protocol.states.values()],
         "outcomes": [[name, str(kind)] for name, kind in sorted(protocol.outcomes.items())],
         "limits": {
             "reply_within": limits.reply_within,
@@ -58,6 +50,45 @@ def canonical(protocol: Protocol) -> dict[str, Any]:
         if protocol.overlay
         else None,
     }
+    return form | _given(
+        {
+            "many": [protocol.many, *protocol.members] if protocol.many else None,
+            "settles": [[str(settle.outcome), str(settle)] for settle in protocol.settles],
+            "runs": [_run(run) for run in protocol.runs.values()],
+            "overlays": [
+                [name, overlay.hash if overlay else None]
+                for name, overlay in sorted(protocol.overlays.items())
+            ],
+        }
+    )
+
+
+def _given(entries: dict[str, Any]) -> dict[str, Any]:
+    """Return what is not empty."""
+    return {key: value for key, value in entries.items() if value}
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "state": run.name,
+        "protocol": run.protocol.hash,
+        "as": sorted(run.roles.items()),
+        "then": sorted(run.then.items()),
+        "within": run.within,
+        "else": run.otherwise,
+    }
+
+
+def _state(state: State) -> dict[str, Any]:
+    form: dict[str, Any] = {
+        "name": state.name,
+        "speaker": state.speaker,
+        "moves": [_move(move) for move in state.moves.values()],
+        "within": state.within,
+        "else": state.otherwise,
+    }
+    race = {"speakers": list(state.speakers), "first": state.first} if len(state.speakers) > 1 else {}
+    return form | _given({"gather": state.gather, **race})
 
 
 def _act(act: Act) -> dict[str, Any]:
@@ -78,7 +109,7 @@ def _act(act: Act) -> dict[str, Any]:
 
 
 def _move(move: Move) -> dict[str, Any]:
-    return {
+    form: dict[str, Any] = {
         "act": move.label,
         "speaker": move.speaker,
         "to": list(move.to),
@@ -89,6 +120,8 @@ def _move(move: Move) -> dict[str, Any]:
         "when": [_condition(condition) for condition in move.when],
         "stakes": str(move.stakes) if move.stakes else None,
     }
+    lanes = {"for_all": move.for_all, "at_most": move.at_most, "at_once": move.at_once}
+    return form | _given({**lanes, "given": [[name, str(ref)] for name, ref in sorted(move.given.items())]})
 
 
 def _condition(condition: Condition) -> list[Any]:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from agentcomm.acts.content import Content, format_duration
 from agentcomm.protocol.arcs import Arc, Arcs, Ways, arcs_of, by_source, move_mark, steps, way
 from agentcomm.protocol.compile import Draft, draft
+from agentcomm.protocol.embed import tell_broken
 from agentcomm.protocol.findings import NOWHERE, Finding, Report, TooMany, quoted
 from agentcomm.protocol.flow import check_exits, check_known, check_open, check_owners
 from agentcomm.protocol.graph import Mark, Move, Protocol, Ref
 from agentcomm.protocol.local import check_grounding, check_sizes
+from agentcomm.protocol.lookup import Resolve, resolver
 from agentcomm.protocol.source import Source, read
 
 __all__ = ("Checked", "examine")
@@ -32,7 +34,11 @@ class Checked:
 
 
 def examine(
-    source: bytes | str | Source, *, path: str = "", types: Mapping[str, type[Content]] | None = None
+    source: bytes | str | Source,
+    *,
+    path: str = "",
+    types: Mapping[str, type[Content]] | None = None,
+    resolve: Resolve | None = None,
 ) -> Checked:
     """Return the protocol of a document together with what is wrong with it.
 
@@ -40,14 +46,28 @@ def examine(
         source: The document; bytes are UTF-8.
         path: Its name, for the findings.
         types: Content classes by the name that the document uses for them.
+        resolve: Finds the documents that it runs or names as overlays; by default in the library.
     """
     document = source if isinstance(source, Source) else read(source, path)
-    made = draft(document, types=types)
-    if made and made.sound:
+    made = draft(document, types=types, resolve=resolve or resolver())
+    if made:
         with suppress(TooMany):
-            _GraphCheck(made, made.protocol, made.report).run()
+            _check(made)
     report = document.report
     return Checked(made.protocol if made and not report.has_errors else None, tuple(report.sorted()))
+
+
+def _check(made: Draft) -> None:
+    """Check the documents within a document, each by itself, then its own graph."""
+    for part in made.parts:
+        inner = part.draft.report
+        if not inner.has_errors:
+            with suppress(TooMany):
+                _check(part.draft)
+            if inner.has_errors:
+                tell_broken(part.name, inner.sorted(), part.at, made.report)
+    if made.sound:
+        _GraphCheck(made, made.protocol, made.report).run()
 
 
 @dataclass(slots=True)

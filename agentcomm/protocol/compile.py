@@ -10,69 +10,66 @@ from agentcomm.acts.content import Content
 from agentcomm.acts.performative import Performative
 from agentcomm.protocol.canonical import document_hash
 from agentcomm.protocol.conditions import ConditionReader
+from agentcomm.protocol.embed import Draft, Embedder
 from agentcomm.protocol.fields import TypeReader
 from agentcomm.protocol.findings import Report, TooMany, near, quoted
+from agentcomm.protocol.flatten import acts_in, runs_in, states_in
 from agentcomm.protocol.graph import (
     Act,
     Limits,
     Mark,
     Move,
     OutcomeClass,
-    Overlay,
     Protocol,
+    Run,
     State,
 )
+from agentcomm.protocol.lanes import Lanes, check_alone, check_gather, check_lanes, settled
 from agentcomm.protocol.lexicon import Lexicon
+from agentcomm.protocol.lookup import Resolve, nowhere
+from agentcomm.protocol.many import RoleSpec
+from agentcomm.protocol.overlays import overlay_of, own_overlays
+from agentcomm.protocol.runs import can_run, check_run, given_in, landing
 from agentcomm.protocol.shape import Word
 from agentcomm.protocol.source import Source
-from agentcomm.protocol.spec import LimitsSpec, OverlaySpec, Spec, shape
-from agentcomm.protocol.turns import MoveSpec, StateSpec
+from agentcomm.protocol.spec import LimitsSpec, Spec, shape
+from agentcomm.protocol.turns import MoveSpec, RunSpec, StateSpec
 
 __all__ = ("EXPIRED", "Draft", "draft")
 
 EXPIRED = "expired"
 """The built-in outcome of a deadline, where nothing else is said."""
 
-_OVERLAY_ROLES = ({"sender", "hearer"}, {"canceller", "other"})
+MOST_STATES = 20_000
+"""In one protocol, those of the protocols that it runs included."""
 
 
-@dataclass(slots=True)
-class Draft:
-    """A protocol as far as it could be compiled."""
-
-    protocol: Protocol
-    report: Report
-    holes: set[str] = field(default_factory=set[str])
-    """Targets that are no states: everything may follow from them."""
-    races: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """States with several speakers."""
-    own_else: set[str] = field(default_factory=set[str])
-    """States that say themselves where their deadline leads."""
-    unused_types: tuple[str, ...] = ()
-    """Named types that nothing refers to."""
-    sound: bool = True
-    """The graph is all there: what follows from it can be trusted."""
-
-
-def draft(source: Source, *, types: Mapping[str, type[Content]] | None = None) -> Draft | None:
+def draft(
+    source: Source, *, types: Mapping[str, type[Content]] | None = None, resolve: Resolve = nowhere
+) -> Draft | None:
     """Return the tables of a document; what does not fit or resolve stands in the report.
 
     Args:
         source: The document.
         types: Content classes by the name that the document uses.
+        resolve: Finds the documents that it runs or names as overlays.
 
     Returns:
         None if there are no states to go on with.
     """
-    marks: dict[str, Mark] = {}
-    try:
-        spec = shape(source)
-        if spec is None:
+
+    def compiled(document: Source, embedder: Embedder) -> Draft | None:
+        marks: dict[str, Mark] = {}
+        try:
+            spec = shape(document)
+            if spec is None:
+                return None
+            lexicon = Lexicon(spec, document.report, marks)
+            return _Compiler(spec, document, document.report, types or {}, marks, lexicon, embedder).compile()
+        except TooMany:
             return None
-        lexicon = Lexicon(spec, source.report, marks)
-        return _Compiler(spec, source, source.report, types or {}, marks, lexicon).compile()
-    except TooMany:
-        return None
+
+    return compiled(source, Embedder(resolve, compiled, texts=(source.text,)))
 
 
 @dataclass(slots=True)
@@ -83,10 +80,15 @@ class _Compiler:
     types: Mapping[str, type[Content]]
     marks: dict[str, Mark]
     lexicon: Lexicon
+    embedder: Embedder
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
     states: dict[str, State] = field(default_factory=dict[str, State])
     outcomes: dict[str, OutcomeClass] = field(default_factory=dict[str, OutcomeClass])
     roles: tuple[str, ...] = ()
+    many: RoleSpec | None = None
+    theirs: dict[str, Protocol] = field(default_factory=dict[str, Protocol])
+    """What a state runs, by its name."""
+    runs: dict[str, Run] = field(default_factory=dict[str, Run])
     places: set[str] = field(default_factory=set[str])
     """Names of states and outcomes."""
     holes: set[str] = field(default_factory=set[str])
@@ -99,13 +101,18 @@ class _Compiler:
 
     def compile(self) -> Draft | None:
         spec = self.spec
-        self.roles = tuple(role.text for role in spec.roles)
+        self.roles = tuple(role.name.text for role in spec.roles)
+        self.many = next((role for role in spec.roles if role.members), None)
         for role in spec.roles:
-            self.marks[f"roles.{role}"] = role.at
+            self.marks[f"roles.{role}"] = role.name.at
         self._outcomes()
+        self._find_runs()
+        embedded: dict[str, Act] = {}
+        for region, theirs in self.theirs.items():
+            embedded |= acts_in(region, theirs)
         reader = TypeReader(self.report, spec.types, self.types)
         reader.check_names()
-        self.acts = self.lexicon.acts(reader)
+        self.acts = self.lexicon.acts(reader, embedded)
         limits = self._limits()
         self._states(limits)
         if not self.states:
@@ -124,13 +131,17 @@ class _Compiler:
             )
             spec.broken = True
         start = self._start()
-        overlay = self._overlay(spec.overlay) if spec.overlay else None
+        kinds = set(self.outcomes.values())
+        overlay = overlay_of(spec.overlay, spec.roles, kinds, self.report) if spec.overlay else None
+        overlays = own_overlays(spec.overlays, self.embedder, self.report)
+        many = self.many.name if self.many else None
+        settles = settled(spec.settles, spec.settles_at, many, self.outcomes, self.report)
         owner = self._role(spec.owner, "`owner`") if spec.owner else ""
         if len(self.roles) == 1:
             self.report.add(
                 "E103",
                 "role_not_informed",
-                spec.roles[0].at,
+                spec.roles[0].name.at,
                 "a conversation needs two roles",
                 fix="name who listens",
             )
@@ -153,9 +164,16 @@ class _Compiler:
             source=spec.source,
             owner=owner,
             overlay=overlay,
+            many=many.text if many else "",
+            members=(self.many and self.many.members) or (1, 1),
+            settles=settles,
+            runs=self.runs,
+            overlays=overlays,
+            embedded=self.embedder.embedded(),
             path=self.report.path,
             marks=self.marks,
         )
+        protocol = self._in_lanes(protocol)
         protocol = replace(protocol, hash=document_hash(protocol))
         return Draft(
             protocol,
@@ -163,9 +181,24 @@ class _Compiler:
             self.holes,
             self.races,
             self.own_else,
+            tuple(self.embedder.parts.values()),
             tuple(entry.key for entry in unused),
             sound=not spec.broken,
         )
+
+    def _in_lanes(self, protocol: Protocol) -> Protocol:
+        """Return the protocol with its lanes marked."""
+        if not protocol.many:
+            check_alone(self.spec.states, self.report)
+            return protocol
+        lanes = Lanes.of(protocol)
+        if not self.spec.broken and not self.holes:
+            check_lanes(protocol, lanes, self.spec.states, self.report)
+        states = {
+            name: replace(state, in_lane=True) if name in lanes.inside else state
+            for name, state in protocol.states.items()
+        }
+        return replace(protocol, states=states)
 
     # --- names ---
 
@@ -185,6 +218,8 @@ class _Compiler:
         return ""
 
     def _target(self, word: Word, why: str) -> str:
+        if theirs := self.theirs.get(word.text):
+            return f"{word.text}/{theirs.start}"
         if word.text in self.places or word.text in self.holes:
             return word.text
         if word.text == EXPIRED:
@@ -199,6 +234,8 @@ class _Compiler:
         word = self.spec.start
         if word is None:
             return next(iter(self.states))
+        if theirs := self.theirs.get(word.text):
+            return f"{word.text}/{theirs.start}"
         if word.text in self.states:
             return word.text
         self.spec.broken = True
@@ -280,9 +317,14 @@ class _Compiler:
     def _states(self, limits: Limits) -> None:
         conditions = self.lexicon.conditions()
         for spec in self.spec.states:
-            self.marks[f"states.{spec.name}"] = spec.name.at
-            if spec.name.text not in self.outcomes:
-                self.states[spec.name.text] = self._state(spec, limits, conditions)
+            name = spec.name.text
+            self.marks[f"states.{name}"] = spec.name.at
+            if name in self.outcomes:
+                continue
+            if name in self.theirs and spec.run:
+                self._run(spec, spec.run, limits, conditions)
+            elif name not in self.holes:
+                self.states[name] = self._state(spec, limits, conditions)
 
     def _state(self, spec: StateSpec, limits: Limits, conditions: ConditionReader) -> State:
         name = spec.name.text
@@ -292,8 +334,13 @@ class _Compiler:
             speaker = self._role(role, "who speaks in a state") or role.text
             for move in given:
                 self.marks[f"states.{name}.{role}.{move.label}"] = move.label.at
-                moves.setdefault(move.label.text, self._move(move, name, speaker, conditions))
-        if len(spec.speakers) > 1:
+                made = self._move(move, name, speaker, conditions)
+                if moves.setdefault(move.label.text, made) is not made:
+                    self._tell_twice(move, speaker, moves[move.label.text])
+        first = self._first(spec)
+        if self.many:
+            check_gather(spec, self.many.name.text, self.report)
+        if len(spec.speakers) > 1 and not first:
             self.races[name] = tuple(role.text for role, _ in spec.speakers)
         if spec.otherwise:
             self.own_else.add(name)
@@ -311,7 +358,114 @@ class _Compiler:
             moves=moves,
             within=spec.within or limits.reply_within,
             otherwise=otherwise,
+            gather=spec.gather is not None,
+            first=first,
         )
+
+    def _first(self, spec: StateSpec) -> str:
+        """Return who wins a race."""
+        word = spec.first
+        speakers = [role.text for role, _ in spec.speakers]
+        if word is None:
+            return ""
+        if len(spec.speakers) <= 1:
+            self.report.add(
+                "E301",
+                "race",
+                word.at,
+                f"`first` in '{spec.name}', where one role speaks",
+                why="it says whose move counts where two roles race",
+                fix="remove it",
+            )
+            return ""
+        if word.text not in speakers:
+            self.report.add(
+                "E102",
+                "unknown_role",
+                word.at,
+                f"'{word}' does not speak in '{spec.name}'",
+                why="`first` names one of those who race",
+                fix=near(word.text, speakers),
+            )
+        return word.text
+
+    def _tell_twice(self, spec: MoveSpec, speaker: str, other: Move) -> None:
+        self.report.add(
+            "E302",
+            "ambiguous_choice",
+            spec.label.at,
+            f"in '{other.state}' {other.speaker} and {speaker} race with one act, '{spec.label}'",
+            why="what is said must show which move it is",
+            fix=f"give {speaker} an act of its own: `{speaker}-{spec.label}: {{act: {other.act.performative}, ...}}`",
+        )
+
+    # --- runs ---
+
+    def _find_runs(self) -> None:
+        """Look for the protocols that states run."""
+        count = len(self.spec.states)
+        for state in self.spec.states:
+            name = state.name.text
+            if state.run is None:
+                continue
+            made = self.embedder.part(state.run.protocol, self.report)
+            if made and can_run(made.protocol, state.run.protocol, self.report):
+                self.theirs[name] = made.protocol
+                count += len(made.protocol.states)
+            else:
+                self.holes.add(name)
+                self.spec.broken = True
+        if count > MOST_STATES:
+            self.report.add(
+                "E101",
+                "other",
+                self.spec.states_at,
+                f"there are {count} states, those of the protocols it runs included, and {MOST_STATES} are the most",
+                fix="split the protocol",
+            )
+            raise TooMany
+
+    def _run(self, spec: StateSpec, given: RunSpec, limits: Limits, conditions: ConditionReader) -> None:
+        """Put the states of a protocol that a state runs among ours."""
+        name, theirs = spec.name.text, self.theirs[spec.name.text]
+        roles = {key.text: self._role(ours, "`as`") for key, ours in given.roles}
+        then = {
+            key.text: self._target(place, f"`then` is where the run '{name}' leads")
+            for key, place in given.then
+        }
+        values = given_in(name, given, theirs, conditions, self.report)
+        if not check_run(spec, given, theirs, self.report) or not all(roles.values()):
+            self.holes.add(name)
+            self.spec.broken = True
+            return
+        within, otherwise = spec.within, ""
+        if spec.within:
+            otherwise = (
+                self._target(spec.otherwise, f"`else` is where the deadline of '{name}' leads")
+                if spec.otherwise
+                else limits.otherwise
+            )
+        elif theirs.limits.whole:
+            within = theirs.limits.whole
+            otherwise = landing(then, theirs.outcomes.get(theirs.limits.otherwise, OutcomeClass.EXPIRED))
+        if otherwise == EXPIRED:
+            self._expires()
+        run = Run(
+            name=name,
+            protocol=theirs,
+            roles=roles,
+            then={str(kind): landing(then, kind) for kind in theirs.outcomes.values()},
+            start=f"{name}/{theirs.start}",
+            within=within if otherwise else None,
+            otherwise=otherwise,
+        )
+        states = states_in(run, self.acts, values)
+        self.states |= states
+        self.runs |= runs_in(run)
+        for inner, state in states.items():
+            self.marks[f"states.{inner}"] = spec.name.at
+            for move in state.moves.values():
+                self.marks[f"states.{inner}.{move.speaker}.{move.label}"] = spec.name.at
 
     def _move(self, spec: MoveSpec, state: str, speaker: str, conditions: ConditionReader) -> Move:
         label = spec.label.text
@@ -341,6 +495,9 @@ class _Compiler:
             owner=self._role(spec.owner, "`owner`") if spec.owner else "",
             when=(*act.when, *own),
             stakes=self.lexicon.stakes(spec.stakes) if spec.stakes else None,
+            for_all=spec.for_all,
+            at_most=spec.at_most,
+            at_once=spec.at_once,
         )
 
     def _receivers(self, spec: MoveSpec, speaker: str) -> tuple[str, ...]:
@@ -372,44 +529,6 @@ class _Compiler:
         return tuple(dict.fromkeys(found))
 
     # --- the rest ---
-
-    def _overlay(self, spec: OverlaySpec) -> Overlay | None:
-        on = spec.on.text
-        if on == "demonstrated":
-            self.lexicon.later("overlays on `demonstrated`", spec.on)
-            return None
-        if on not in ("any", "readback"):
-            self.lexicon.unknown(spec.on, "an occasion for an overlay", ["any", "readback"])
-            return None
-        if set(self.roles) not in _OVERLAY_ROLES:
-            self.report.add(
-                "E102",
-                "unknown_role",
-                self.spec.roles[0].at if self.spec.roles else spec.at,
-                "the roles of an overlay are [sender, hearer], or [canceller, other]",
-                why="they are bound to the message it is about",
-                fix="rename the roles",
-            )
-        then: dict[str, str] = {}
-        classes = [str(item) for item in OutcomeClass]
-        for key, value in spec.then:
-            if key.text not in (*classes, "otherwise"):
-                self.lexicon.unknown(key, "a class of outcomes", [*classes, "otherwise"])
-            elif value.text not in (*classes, "resume", "again"):
-                self.lexicon.unknown(
-                    value, "`resume`, `again` or a class of outcomes", ["resume", "again", *classes]
-                )
-            then[key.text] = value.text
-        missing = {str(kind) for kind in self.outcomes.values()} - set(then)
-        if missing and "otherwise" not in then:
-            self.report.add(
-                "E703",
-                "composition",
-                spec.at,
-                f"`then` does not say what follows from {quoted(sorted(missing))}",
-                fix="add `otherwise: aborted`",
-            )
-        return Overlay("readback" if on == "readback" else "any", then)
 
     def _tell_unheard(self) -> None:
         if not self.unheard or self.spec.broken:

@@ -16,16 +16,18 @@ from agentcomm.protocol.findings import Report, near
 from agentcomm.protocol.graph import Comparison, Condition, Ref
 from agentcomm.protocol.shape import Word
 
-__all__ = ("IT", "ConditionReader", "parse_ref")
+__all__ = ("IT", "ConditionReader", "mismatch", "parse_ref")
 
 IT = "it"
 """In an overlay: the message it is about."""
 
 _PART = r"[^\W\d_][\w-]*"
+_LABEL = rf"{_PART}(?:/{_PART})*(?:\.{_PART})?"
+"""An act, or `state.act` of a protocol that a state runs."""
 _CONDITION = re.compile(
-    rf"\s*(?P<left>{_PART}(?:\.\w+)?)\s*(?P<op>==|!=|<=|>=|<|>|\bin\b)\s*(?P<right>.*\S)\s*", re.DOTALL
+    rf"\s*(?P<left>{_LABEL}(?:\.\w+)?)\s*(?P<op>==|!=|<=|>=|<|>|\bin\b)\s*(?P<right>.*\S)\s*", re.DOTALL
 )
-_REF = re.compile(rf"({_PART})\.([^\W\d_]\w*)")
+_REF = re.compile(rf"({_LABEL})\.([^\W\d_]\w*)")
 _NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d{1,300})?")
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,'"\[\]]+?)\s*(?:,|$)""")
 _LONGEST = 1_000
@@ -36,7 +38,7 @@ _OPPOSITE = {"=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "is": "==", "not": "
 
 
 def parse_ref(text: str) -> Ref | None:
-    """Return `act.field` as a reference, None if it is none."""
+    """Return `act.field` or `state.act.field` as a reference, None if it is none."""
     found = _REF.fullmatch(text.strip())
     return Ref(found[1], found[2]) if found else None
 
@@ -75,7 +77,7 @@ class ConditionReader:
             right_kind = self._kind(right, label, word)
             if right_kind is None:
                 return None
-            problem = _mismatch(left_kind, op, right_kind)
+            problem = mismatch(left_kind, op, right_kind)
         else:
             problem = _misfit(left_kind, op, right)
         if problem:
@@ -90,23 +92,37 @@ class ConditionReader:
         found = (self.read(word, label) for word in words)
         return tuple(condition for condition in found if condition)
 
-    def repeat(self, name: Word, target: Word, label: str) -> Ref | None:
-        """Return the value on record that a field must equal; None, with a finding, if there is none."""
-        ref = parse_ref(target.text)
+    def value(self, word: Word, sample: str) -> tuple[Ref, FieldType] | None:
+        """Return a value on record and its type; None, with a finding, if it is none.
+
+        Args:
+            word: What stands there, such as `propose.price`.
+            sample: What it is to be the value of, for the remedy.
+        """
+        ref = parse_ref(word.text)
         if ref is None:
             self.report.add(
                 "E101",
                 "syntax",
-                target.at,
-                f"'{target}' is not a value on record",
-                fix=f"write `{name}: act.field`, such as `price: propose.price`",
+                word.at,
+                f"'{word}' is not a value on record",
+                fix=f"write `{sample}: act.field`, such as `price: propose.price`",
             )
             return None
-        left = self._kind(name.text, label, name)
-        right = self._kind(ref, label, target)
-        if left is None or right is None:
+        kind = self._kind(ref, "", word)
+        return (ref, kind) if kind else None
+
+    def repeat(self, name: Word, target: Word, label: str) -> Ref | None:
+        """Return the value on record that a field must equal; None, with a finding, if there is none."""
+        if parse_ref(target.text) is None:
+            self.value(target, name.text)
             return None
-        if problem := _mismatch(left, "==", right):
+        left = self._kind(name.text, label, name)
+        found = self.value(target, name.text)
+        if left is None or found is None:
+            return None
+        ref, right = found
+        if problem := mismatch(left, "==", right):
             self.report.add("E104", "data_flow", target.at, f"'{name}' can never equal '{ref}'", why=problem)
             return None
         return ref
@@ -201,7 +217,7 @@ def _constant(text: str) -> str | int | float | bool:
     return {"true": True, "false": False}.get(text, text)
 
 
-def _mismatch(left: FieldType, op: Comparison, right: FieldType) -> str:
+def mismatch(left: FieldType, op: Comparison, right: FieldType) -> str:
     """Return why two fields cannot be compared, an empty text if they can."""
     if op == "in":
         if right.kind == "any":

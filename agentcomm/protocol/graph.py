@@ -30,6 +30,7 @@ __all__ = (
     "Settle",
     "Stakes",
     "State",
+    "label_in",
 )
 
 
@@ -108,6 +109,11 @@ class Condition:
     def __str__(self) -> str:
         right = "[" + ", ".join(map(str, self.right)) + "]" if isinstance(self.right, tuple) else self.right
         return f"{self.left} {self.op} {right}"
+
+
+def label_in(region: str, label: str) -> str:
+    """Return the label of an act of a protocol that is run: `working.request`, `outer/inner.request`."""
+    return f"{region}/{label}" if "." in label else f"{region}.{label}"
 
 
 @dataclass(frozen=True)
@@ -332,6 +338,11 @@ class Protocol:
     """By state, nested ones as `outer/inner`."""
     overlays: Mapping[str, "Protocol | None"] = field(default_factory=dict[str, "Protocol | None"])
     """Overlays that it names itself, and those that it switches off (None)."""
+    embedded: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """The text of every document that it runs or names as an overlay, at any depth, by its name.
+
+    `name`, or `outer/name` for one that only `outer` calls so; `loads(text, protocols=embedded)` makes the same protocol.
+    """
     path: str = ""
     marks: Mapping[str, Mark] = field(default_factory=dict[str, Mark], compare=False, repr=False)
     """Place in the file by path in the document, such as `states.asked.seller.propose`."""
@@ -399,7 +410,7 @@ class Protocol:
 
     def _ours(self, run: str, move: Move) -> Move:
         """Return the move of a run's protocol as it stands among our states."""
-        return self.states[f"{run}/{move.state}"].moves[f"{run}.{move.label}"]
+        return self.states[f"{run}/{move.state}"].moves[label_in(run, move.label)]
 
     def __repr__(self) -> str:
         return f"<Protocol {self.name} {self.version} {self.hash[:15]}>"

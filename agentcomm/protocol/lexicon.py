@@ -15,7 +15,8 @@ from agentcomm.protocol.spec import ACT_KEYS, ActSpec, GroundingSpec, Spec
 __all__ = ("Lexicon",)
 
 _CRITERIA = tuple(Criterion)
-_LATER_CRITERIA = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
+_READ_BACK = (Criterion.READBACK, Criterion.READBACK_AND_DEMONSTRATED)
+_DEMONSTRATED = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 
 
 @dataclass(slots=True)
@@ -31,21 +32,29 @@ class Lexicon:
     """Labels of acts whose content does not parse: any field may be theirs."""
     _registered: dict[str, type[Content] | None] = field(default_factory=dict[str, type[Content] | None])
 
-    def acts(self, reader: TypeReader) -> dict[str, Act]:
-        """Return the acts by label, in the file's order."""
+    def acts(self, reader: TypeReader, embedded: Mapping[str, Act]) -> dict[str, Act]:
+        """Return the acts by label, in the file's order.
+
+        Args:
+            reader: Reads their content.
+            embedded: The acts of what states run, as they stand among ours.
+        """
+        self.fields.update((label, act.fields) for label, act in embedded.items())
         for spec in self.spec.acts:
             self.marks[f"acts.{spec.label}"] = spec.label.at
             self._read_content(spec, reader)
         conditions = self.conditions()
+        own = {spec.label.text for spec in self.spec.acts}
         grounding = {item.label.text: item for item in self.spec.grounding}
         for item in self.spec.grounding:
             self.marks[f"grounding.{item.label}"] = item.label.at
-            if item.label.text not in self.fields:
-                self.unknown(item.label, "an act", self.fields, why="`grounding` says how an act is grounded")
-        return {
+            if item.label.text not in own:
+                self.unknown(item.label, "an act", own, why="`grounding` says how an act is grounded")
+        acts = {
             spec.label.text: self._act(spec, grounding.get(spec.label.text), conditions)
             for spec in self.spec.acts
         }
+        return {**acts, **embedded}
 
     def conditions(self) -> ConditionReader:
         """Return a reader of conditions over these acts."""
@@ -56,25 +65,10 @@ class Lexicon:
         fix = near(word.text, known)
         self.report.add("E102", "unknown_name", word.at, f"'{word}' is not {what}", why=why, fix=fix)
 
-    def later(self, feature: str, word: Word) -> None:
-        """Note a part of the language that this version does not have; it is reported once."""
-        self.spec.broken = True
-        if not any(found.code == "E190" and found.what.endswith(feature) for found in self.report.found):
-            self.report.add(
-                "E190",
-                "other",
-                word.at,
-                f"the language has this, this version does not: {feature}",
-                fix="write the protocol without it, or use a later version",
-            )
-
     def stakes(self, word: Word) -> Stakes:
         """Return a level of stakes."""
         if word.text not in set(Stakes):
             self.unknown(word, "a level of stakes", [str(item) for item in Stakes])
-            return Stakes.NORMAL
-        if word.text == Stakes.IRREVERSIBLE:
-            self.later("stakes `irreversible`", word)
             return Stakes.NORMAL
         return Stakes(word.text)
 
@@ -108,10 +102,12 @@ class Lexicon:
                 if ref := conditions.repeat(name, target, label):
                     repeats[name.text] = ref
         critical = critical or readback
-        if stakes is Stakes.HIGH and critical:
+        if stakes is Stakes.IRREVERSIBLE:
+            criterion = _stronger(criterion, Criterion.DEMONSTRATED)
+        if stakes in (Stakes.HIGH, Stakes.IRREVERSIBLE) and critical:
             criterion = _stronger(criterion, Criterion.READBACK)
             readback = tuple(dict.fromkeys((*readback, *critical)))
-        elif criterion is Criterion.READBACK and not readback:
+        elif criterion in _READ_BACK and not readback:
             readback = critical
         if spec.discharges:
             self.marks[f"acts.{label}.discharges"] = spec.discharges.at
@@ -169,11 +165,12 @@ class Lexicon:
         if word.text not in set(Criterion):
             self.unknown(word, "a criterion", [str(item) for item in Criterion])
             return Criterion.DELIVERED
-        if word.text in _LATER_CRITERIA:
-            self.later(f"the criterion `{word}`", word)
-            return Criterion.DELIVERED
         return Criterion(word.text)
 
 
 def _stronger(one: Criterion, other: Criterion) -> Criterion:
+    """Return what asks for the evidence of both."""
+    both = {one, other}
+    if both & set(_READ_BACK) and both & set(_DEMONSTRATED):
+        return Criterion.READBACK_AND_DEMONSTRATED
     return max(one, other, key=_CRITERIA.index)

@@ -6,51 +6,37 @@ a hash over both, is shipped with the library and kept in the user's cache for e
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from agentcomm.acts.content import Content
-from agentcomm.errors import InputError, ProtocolError, UsageError
+from agentcomm.errors import ProtocolError
 from agentcomm.protocol.compile import draft
-from agentcomm.protocol.findings import Finding, near, quoted
+from agentcomm.protocol.findings import Finding
 from agentcomm.protocol.graph import Protocol
-from agentcomm.protocol.source import BYTES, read
+from agentcomm.protocol.lookup import (
+    PACKAGE,
+    SHIPPED,
+    Resolve,
+    find,
+    names,
+    read_document,
+    resolver,
+    within,
+)
+from agentcomm.protocol.source import read
 
 __all__ = ("check", "find", "load", "loads", "names", "read_document", "stamp")
 
-_HERE = Path(__file__).resolve().parent
-_PACKAGE = _HERE.parent
-_SHIPPED = _PACKAGE / "_shipped"
-_SUFFIXES = (".yaml", ".yml")
-_OVERLAYS = "_overlays/"
-_NAME = re.compile(r"(_overlays/)?[a-z0-9]+(-[a-z0-9]+)*")
-_PASSES = (
-    "protocol/bound.py",
-    "protocol/canonical.py",
-    "protocol/arcs.py",
-    "protocol/check.py",
-    "protocol/compile.py",
-    "protocol/conditions.py",
-    "protocol/fields.py",
-    "protocol/findings.py",
-    "protocol/flow.py",
-    "protocol/graph.py",
-    "protocol/lexicon.py",
-    "protocol/local.py",
-    "protocol/shape.py",
-    "protocol/source.py",
-    "protocol/spec.py",
-    "protocol/turns.py",
-    "acts/content.py",
-    "acts/performative.py",
-)
-"""Whatever decides whether a document is right."""
+_ACTS = ("content.py", "performative.py")
+_MOST_KEPT = 256
+"""Protocols that a process keeps."""
 
 
 def load(source: str | Path, *, types: Mapping[str, type[Content]] | None = None) -> Protocol:
-    """Return a protocol that was checked.
+    """Return a protocol that was checked; the same object as long as its documents have not changed.
 
     Args:
         source: A file (`shop.yaml`, a `Path`), or a name from the library (`request`, `_overlays/read-back`).
@@ -62,32 +48,95 @@ def load(source: str | Path, *, types: Mapping[str, type[Content]] | None = None
         InputError: If the file cannot be read.
     """
     path = find(source)
-    return loads(read_document(path), path=str(path), types=types)
+    return _loaded(read_document(path), str(path), types, resolver(path))
 
 
-def loads(data: bytes | str, *, path: str = "", types: Mapping[str, type[Content]] | None = None) -> Protocol:
+def loads(
+    data: bytes | str,
+    *,
+    path: str = "",
+    types: Mapping[str, type[Content]] | None = None,
+    protocols: Mapping[str, str] | None = None,
+) -> Protocol:
     """Return the protocol of a document that is already in memory.
 
     Args:
         data: The document; bytes are UTF-8.
         path: Its name, for findings.
         types: Content classes by the name that the document uses for them.
+        protocols: The documents that it runs or names as overlays, by name (`Protocol.embedded`); others are looked up in
+            the library.
 
     Raises:
         ProtocolError: If the document has errors.
     """
+    return _loaded(data, path, types, within(protocols or {}, resolver()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A protocol, and the documents that were looked up for it."""
+
+    protocol: Protocol
+    looked_up: Mapping[str, bytes | None]
+
+
+_LOADED: dict[tuple[object, ...], _Kept] = {}
+
+
+def _loaded(
+    data: bytes | str, path: str, types: Mapping[str, type[Content]] | None, resolve: Resolve
+) -> Protocol:
+    """Return a protocol: the one that is kept, if every document is still the same, else a new one."""
     raw = data.encode(errors="surrogatepass") if isinstance(data, str) else data
-    mark = stamp(raw, types)
-    if _is_stamped(mark) and (protocol := _compiled(data, path, types)):
-        return protocol
+    key = (hashlib.sha256(raw).digest(), path, *sorted((types or {}).items(), key=lambda item: item[0]))
+    kept = _LOADED.get(key)
+    if kept and all(_bytes(resolve(name)) == text for name, text in kept.looked_up.items()):
+        return kept.protocol
+    looked_up: dict[str, bytes | None] = {}
+
+    def looking(name: str) -> tuple[bytes, str] | None:
+        found = resolve(name)
+        looked_up[name] = _bytes(found)
+        return found
+
+    protocol = _stamped(data, path, types, looking) or _checked(data, path, types, looking)
+    if len(_LOADED) >= _MOST_KEPT:
+        _LOADED.clear()
+    _LOADED[key] = _Kept(protocol, looked_up)
+    return protocol
+
+
+def _bytes(found: tuple[bytes, str] | None) -> bytes | None:
+    return found[0] if found else None
+
+
+def _stamped(
+    data: bytes | str, path: str, types: Mapping[str, type[Content]] | None, resolve: Resolve
+) -> Protocol | None:
+    """Return a protocol that was checked before, in this process or another."""
+    document = read(data, path)
+    made = draft(document, types=types, resolve=resolve)
+    if not made or document.report.has_errors:
+        return None
+    return made.protocol if _is_stamped(_mark(made.protocol, types)) else None
+
+
+def _checked(
+    data: bytes | str, path: str, types: Mapping[str, type[Content]] | None, resolve: Resolve
+) -> Protocol:
     from agentcomm.protocol.check import examine
 
-    checked = examine(data, path=path, types=types)
+    checked = examine(data, path=path, types=types, resolve=resolve)
     errors = [finding for finding in checked.findings if finding.severity == "error"]
     if checked.protocol is None or errors:
         raise _refusal(path, errors)
-    _keep(mark)
+    _keep(_mark(checked.protocol, types))
     return checked.protocol
+
+
+def _mark(protocol: Protocol, types: Mapping[str, type[Content]] | None) -> str:
+    return stamp(protocol.text.encode(), types, protocol.embedded)
 
 
 def check(source: str | Path, *, types: Mapping[str, type[Content]] | None = None) -> list[Finding]:
@@ -104,66 +153,28 @@ def check(source: str | Path, *, types: Mapping[str, type[Content]] | None = Non
     from agentcomm.protocol.check import examine
 
     path = find(source)
-    return list(examine(read_document(path), path=str(path), types=types).findings)
+    checked = examine(read_document(path), path=str(path), types=types, resolve=resolver(path))
+    return list(checked.findings)
 
 
-def names(*, overlays: bool = False) -> tuple[str, ...]:
-    """Return the names of the library's protocols, or of its overlays."""
-    folder = _folder()
-    if folder is None:
-        return ()
-    inner = folder / _OVERLAYS if overlays else folder
-    prefix = _OVERLAYS if overlays else ""
-    return tuple(sorted(prefix + file.stem for file in inner.glob("*.yaml")))
-
-
-def find(source: str | Path) -> Path:
-    """Return the file of a protocol.
+def stamp(
+    data: bytes,
+    types: Mapping[str, type[Content]] | None = None,
+    embedded: Mapping[str, str] | None = None,
+) -> str:
+    """Return the mark of a checked document: a hash over it, the classes and documents it uses, and the checker.
 
     Args:
-        source: A path, or a name from the library.
-
-    Raises:
-        UsageError: If the library has no protocol of that name.
+        data: The document.
+        types: Content classes by the name that the document uses for them.
+        embedded: The documents that it runs or names as overlays (`Protocol.embedded`).
     """
-    if isinstance(source, Path):
-        return source
-    if source.endswith(_SUFFIXES) or source.startswith((".", "/", "~")):
-        return Path(source).expanduser()
-    folder = _folder()
-    if folder and _NAME.fullmatch(source) and (file := folder / f"{source}.yaml").is_file():
-        return file
-    known = (*names(), *names(overlays=True))
-    hint = near(source, known)
-    raise UsageError(
-        f"the library has no protocol '{source}'",
-        why=f"it has {quoted(known, limit=60)}" if known else "the library is empty",
-        fix=hint if hint.startswith("did") else "name one of them, or a file ending in .yaml",
-    )
-
-
-def read_document(path: Path) -> bytes:
-    """Return the bytes of a file, as far as a document may be long and one byte more.
-
-    Raises:
-        InputError: If the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return file.read(BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"the protocol cannot be read: {reason.lower()}", where=str(path), fix="name a readable file"
-        ) from error
-
-
-def stamp(data: bytes, types: Mapping[str, type[Content]] | None = None) -> str:
-    """Return the mark of a checked document: a hash over it, the classes it may use, and the checker."""
     parts = hashlib.sha256(checker_version().encode())
     for name, given in sorted((types or {}).items()):
         fields = sorted(given.model_fields)
         parts.update(json.dumps([name, fields]).encode())
+    for name, text in sorted((embedded or {}).items()):
+        parts.update(json.dumps([name, text]).encode())
     parts.update(hashlib.sha256(data).digest())
     return parts.hexdigest()
 
@@ -172,30 +183,12 @@ def stamp(data: bytes, types: Mapping[str, type[Content]] | None = None) -> str:
 def checker_version() -> str:
     """Return a hash over the source of everything that decides whether a document is right."""
     parts = hashlib.sha256()
-    for name in _PASSES:
+    for file in sorted(Path(__file__).parent.glob("*.py")) + [PACKAGE / "acts" / name for name in _ACTS]:
         try:
-            parts.update((_PACKAGE / name).read_bytes())
+            parts.update(file.read_bytes())
         except OSError:
-            parts.update(name.encode())
+            parts.update(file.name.encode())
     return parts.hexdigest()
-
-
-def _folder() -> Path | None:
-    """Return the library's folder: the checkout's own, else the one in the package."""
-    checkout = _PACKAGE.parent
-    for folder, needed in (
-        (checkout / "protocols", checkout / "pyproject.toml"),
-        (_SHIPPED / "protocols", None),
-    ):
-        if folder.is_dir() and (needed is None or needed.is_file()):
-            return folder
-    return None
-
-
-def _compiled(data: bytes | str, path: str, types: Mapping[str, type[Content]] | None) -> Protocol | None:
-    document = read(data, path)
-    made = draft(document, types=types)
-    return made.protocol if made and not document.report.has_errors else None
 
 
 def _refusal(path: str, errors: list[Finding]) -> ProtocolError:
@@ -206,7 +199,7 @@ def _refusal(path: str, errors: list[Finding]) -> ProtocolError:
 @cache
 def _shipped_stamps() -> frozenset[str]:
     try:
-        return frozenset(json.loads((_SHIPPED / "stamps.json").read_text(encoding="utf-8")))
+        return frozenset(json.loads((SHIPPED / "stamps.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return frozenset()
 

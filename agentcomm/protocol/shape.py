@@ -5,7 +5,7 @@ A reader that finds something wrong says so once and returns nothing; whoever as
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from agentcomm.acts.content import parse_duration
@@ -44,25 +44,10 @@ class Reader:
     report: Report
     broken: bool = False
     """Something was left out that the graph needs: what follows from the graph is not to be trusted."""
-    later_seen: set[str] = field(default_factory=set[str])
-    """Features already reported."""
 
     def wrong(self, at: Mark, what: str, *, why: str = "", fix: str = "") -> None:
         """Add a finding about the shape of the document."""
         self.report.add("E101", "syntax", at, what, why=why, fix=fix)
-
-    def later(self, feature: str, at: Mark) -> None:
-        """Note a part of the language that this version does not have; it is reported once."""
-        self.broken = True
-        if feature not in self.later_seen:
-            self.later_seen.add(feature)
-            self.report.add(
-                "E190",
-                "other",
-                at,
-                f"the language has this, this version does not: {feature}",
-                fix="write the protocol without it, or use a later version",
-            )
 
     def entries(self, node: Node, what: str, *, fix: str = "") -> Mapping[str, Entry]:
         """Return the entries of a map; none, with a finding, for anything else."""

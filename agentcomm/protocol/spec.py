@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from agentcomm.protocol.findings import NOWHERE, quoted
 from agentcomm.protocol.graph import Mark
+from agentcomm.protocol.many import RoleSpec, SettleSpec, read_roles, read_settles
 from agentcomm.protocol.shape import Reader, Word
 from agentcomm.protocol.source import Entry, Node, Source
 from agentcomm.protocol.turns import StateSpec, read_states
@@ -34,13 +35,13 @@ _TOP = (
     "settles",
     "limits",
     "overlay",
+    "overlays",
     "then",
 )
 _REQUIRED = ("agentcomm", "protocol", "roles", "acts", "states", "outcomes")
 ACT_KEYS = ("act", "content", "critical", "stakes", "discharges", "outlives", "when")
 _GROUNDING = ("criterion", "readback", "repeats")
 _LIMITS = ("reply_within", "else", "repairs", "repairs_in_all", "misfires", "turns", "whole", "escalate_to")
-_BARRED_ROLES = ("within", "else", "gather", "run", "as", "with", "then", "first")
 _BARRED_ACTS = ("it",)
 
 
@@ -104,7 +105,7 @@ class Spec:
     version: str = "1"
     about: str = ""
     source: str = ""
-    roles: list[Word] = field(default_factory=list[Word])
+    roles: list[RoleSpec] = field(default_factory=list[RoleSpec])
     owner: Word | None = None
     types: Mapping[str, Entry] = field(default_factory=dict[str, Entry])
     acts: list[ActSpec] = field(default_factory=list[ActSpec])
@@ -114,6 +115,10 @@ class Spec:
     outcomes: list[tuple[Word, Word]] = field(default_factory=list[tuple[Word, Word]])
     limits: LimitsSpec = field(default_factory=LimitsSpec)
     overlay: OverlaySpec | None = None
+    overlays: tuple[tuple[Word, Word], ...] = ()
+    """Those that are switched off or are the protocol's own."""
+    settles: list[SettleSpec] = field(default_factory=list[SettleSpec])
+    settles_at: Mark | None = None
     broken: bool = False
     """Something was left out that the graph needs."""
     states_at: Mark = NOWHERE
@@ -157,7 +162,7 @@ def shape(source: Source) -> Spec | None:
         )
         reader.broken = True
     if entry := top.get("roles"):
-        spec.roles = _roles(reader, entry.node)
+        spec.roles = read_roles(reader, entry.node)
     if entry := top.get("types"):
         spec.types = reader.entries(entry.node, "`types`")
     if entry := top.get("acts"):
@@ -175,10 +180,14 @@ def shape(source: Source) -> Spec | None:
         spec.outcomes_at = entry.at
         spec.outcomes = _outcomes(reader, entry.node)
     if entry := top.get("settles"):
-        reader.later("`settles`, for many-roles", entry.at)
+        spec.settles_at = entry.at
+        spec.settles = read_settles(reader, entry.node)
     if entry := top.get("limits"):
         spec.limits = _limits(reader, entry.node)
     spec.overlay = _overlay(reader, top)
+    if entry := top.get("overlays"):
+        sample = "write `overlays: {cancel: off, repair: my-repair}`"
+        spec.overlays = reader.pairs(entry.node, "`overlays`", "`off`, or the name of an overlay", fix=sample)
     spec.broken = reader.broken
     return spec
 
@@ -213,33 +222,6 @@ def _head(reader: Reader, top: Mapping[str, Entry], spec: Spec) -> None:
             setattr(spec, key, word.text)
     spec.owner = reader.optional(top.get("owner"), reader.word, "`owner`")
     spec.start = reader.optional(top.get("start"), reader.word, "`start`")
-
-
-def _roles(reader: Reader, node: Node) -> list[Word]:
-    if node.entries is not None:
-        roles = [Word(entry.key, entry.at) for entry in node.entries.values()]
-        for entry in node.entries.values():
-            if entry.node.value == 1 and not isinstance(entry.node.value, bool):
-                continue
-            if isinstance(entry.node.value, int) or ".." in entry.node.raw:
-                reader.later("roles played by several agents", entry.at)
-            else:
-                reader.wrong(entry.node.at, f"how many play '{entry.key}' is 1, not {entry.node}")
-    elif node.items is not None:
-        roles = list(reader.words(node, "a role"))
-    else:
-        reader.wrong(node.at, f"`roles` is a list, not {node}", fix="write `roles: [asker, answerer]`")
-        reader.broken = True
-        return []
-    seen: set[str] = set()
-    for role in roles:
-        if reader.name(role, "a role") and role.text in _BARRED_ROLES:
-            reader.wrong(role.at, f"'{role}' cannot be the name of a role", why="it is a key of a state")
-            reader.broken = True
-        if role.text in seen:
-            reader.wrong(role.at, f"the role '{role}' stands here twice", fix="remove one")
-        seen.add(role.text)
-    return list({role.text: role for role in roles}.values())
 
 
 def _act(reader: Reader, entry: Entry) -> ActSpec | None:

@@ -58,6 +58,7 @@ def _stamps(root: Path) -> list[str]:
         from agentcomm.errors import ProtocolError
         from agentcomm.protocol.check import examine
         from agentcomm.protocol.library import stamp
+        from agentcomm.protocol.lookup import resolver
     finally:
         sys.path.remove(str(root))
     files = [*(root / "protocols").rglob("*.yaml"), *(root / "examples").glob("*/protocol.yaml")]
@@ -65,8 +66,10 @@ def _stamps(root: Path) -> list[str]:
     for file in files:
         data = file.read_bytes()
         path = file.relative_to(root).as_posix()
-        errors = [found for found in examine(data, path=path).findings if found.severity == "error"]
-        if errors:
+        checked = examine(data, path=path, resolve=resolver(file))
+        errors = [found for found in checked.findings if found.severity == "error"]
+        if errors or checked.protocol is None:
             raise ProtocolError(f"{path} has errors", findings=errors, where=path)
-        stamps.add(stamp(data))
+        text = checked.protocol.text.encode()
+        stamps.add(stamp(text, None, checked.protocol.embedded))
     return sorted(stamps)

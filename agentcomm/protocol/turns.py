@@ -1,5 +1,6 @@
 """The shape of states and moves: who may speak, what, and where it leads, in long form."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agentcomm.protocol.findings import near
@@ -7,7 +8,7 @@ from agentcomm.protocol.graph import Mark
 from agentcomm.protocol.shape import Reader, Word
 from agentcomm.protocol.source import Entry, Node
 
-__all__ = ("MoveSpec", "StateSpec", "read_states")
+__all__ = ("MoveSpec", "RunSpec", "StateSpec", "read_states")
 
 _STATE = ("within", "else", "gather", "run", "as", "with", "then", "first")
 _MOVE = ("next", "to", "for", "max", "then", "at_most", "at_once", "when", "stakes", "owner")
@@ -25,6 +26,22 @@ class MoveSpec:
     when: tuple[Word, ...] = ()
     stakes: Word | None = None
     owner: Word | None = None
+    for_all: bool = False
+    at_most: int | None = None
+    at_once: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """A protocol that a state runs."""
+
+    protocol: Word
+    roles: tuple[tuple[Word, Word], ...] = ()
+    """Their role, our role."""
+    given: tuple[tuple[Word, Word], ...] = ()
+    """Their act.field, our act.field."""
+    then: tuple[tuple[Word, Word], ...] = ()
+    """Their class of outcomes, our state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +54,9 @@ class StateSpec:
     within: float | None = None
     within_at: Mark | None = None
     otherwise: Word | None = None
+    gather: Word | None = None
+    first: Word | None = None
+    run: RunSpec | None = None
 
 
 def read_states(reader: Reader, node: Node) -> list[StateSpec]:
@@ -53,13 +73,6 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
         entry.node, f"the state '{name}'", fix="write `asked: {seller: {propose: offered}}`"
     )
     keys = {key: item for key, item in given.items() if key in _STATE}
-    for key, feature in _LATER:
-        if key in keys:
-            reader.later(feature, keys[key].at)
-    if "run" not in keys:
-        for key in ("as", "with", "then"):
-            if key in keys:
-                reader.wrong(keys[key].at, f"`{key}` without `run`", fix="remove it, or put it on a move")
     speakers: list[tuple[Word, tuple[MoveSpec, ...]]] = []
     for key, item in given.items():
         if key in _STATE:
@@ -76,6 +89,7 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
             continue
         moves = (_move(reader, name, move) for move in (item.node.entries or {}).values())
         speakers.append((role, tuple(move for move in moves if move)))
+    _check_keys(reader, name, keys, [role for role, _ in speakers])
     within = keys.get("within")
     return StateSpec(
         name=name,
@@ -83,14 +97,55 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
         within=reader.optional(within, reader.duration, "`within`"),
         within_at=within.node.at if within else None,
         otherwise=reader.optional(keys.get("else"), reader.word, "`else`"),
+        gather=reader.optional(keys.get("gather"), reader.word, "`gather`"),
+        first=reader.optional(keys.get("first"), reader.word, "`first`"),
+        run=_run(reader, keys) if "run" in keys else None,
     )
 
 
-_LATER = (
-    ("gather", "`gather`, for many-roles"),
-    ("run", "`run`, a protocol within a protocol"),
-    ("first", "`first`, races between roles"),
-)
+def _check_keys(reader: Reader, name: Word, keys: Mapping[str, Entry], speakers: list[Word]) -> None:
+    """Tell keys of a state that do not go together."""
+    if "run" not in keys:
+        for key in ("as", "with", "then"):
+            if key in keys:
+                reader.wrong(keys[key].at, f"`{key}` without `run`", fix="remove it, or put it on a move")
+        return
+    for role in speakers:
+        reader.wrong(
+            role.at,
+            f"'{name}' runs a protocol, and '{role}' speaks in it",
+            why="while a protocol runs, its own states say who speaks",
+            fix=f"give '{role}' a state of its own",
+        )
+        reader.broken = True
+    for key in ("gather", "first"):
+        if key in keys:
+            reader.wrong(keys[key].at, f"`{key}` does not go with `run`", fix="give it a state of its own")
+    if "else" in keys and "within" not in keys:
+        reader.wrong(
+            keys["else"].at,
+            "`else` of a run without `within`",
+            why="the deadlines within a run are those of its protocol; `within` bounds the whole of it",
+            fix="add `within: 10m`, or remove `else`",
+        )
+
+
+def _run(reader: Reader, keys: Mapping[str, Entry]) -> RunSpec | None:
+    protocol = reader.word(keys["run"].node, "`run`", fix="write `run: request`")
+    if protocol is None:
+        reader.broken = True
+        return None
+
+    def pairs(key: str, value: str, sample: str) -> tuple[tuple[Word, Word], ...]:
+        entry = keys.get(key)
+        return reader.pairs(entry.node, f"`{key}`", value, fix=f"write `{key}: {sample}`") if entry else ()
+
+    return RunSpec(
+        protocol=protocol,
+        roles=pairs("as", "one of our roles", "{their-role: our-role}"),
+        given=pairs("with", "a value on record", "{their-act.field: our-act.field}"),
+        then=pairs("then", "what follows", "{success: next-state, otherwise: other-state}"),
+    )
 
 
 def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
@@ -108,13 +163,6 @@ def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
         reader.broken = True
         return None
     keys = reader.known(node, f"the move '{label}' in '{state}'", _MOVE)
-    for key, feature in (
-        ("for", "`for: all`, for many-roles"),
-        ("at_most", "`at_most`, for many-roles"),
-        ("at_once", "`at_once`, for many-roles"),
-    ):
-        if key in keys:
-            reader.later(feature, keys[key].at)
     target = reader.optional(keys.get("next"), reader.word, "`next`")
     most = reader.optional(keys.get("max"), reader.count, "`max`")
     then = reader.optional(keys.get("then"), reader.word, "`then`")
@@ -142,4 +190,20 @@ def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
         when=reader.optional(keys.get("when"), reader.words, "`when`") or (),
         stakes=reader.optional(keys.get("stakes"), reader.word, "`stakes`"),
         owner=reader.optional(keys.get("owner"), reader.word, "`owner`"),
+        for_all=_is_for_all(reader, keys.get("for")),
+        at_most=reader.optional(keys.get("at_most"), reader.count, "`at_most`"),
+        at_once=reader.optional(keys.get("at_once"), reader.count, "`at_once`"),
     )
+
+
+def _is_for_all(reader: Reader, entry: Entry | None) -> bool:
+    if entry is None:
+        return False
+    if entry.node.text != "all":
+        reader.wrong(
+            entry.node.at,
+            f"`for` is `all`, not {entry.node}",
+            why="a move is made in one lane, or said once in all of them",
+            fix="write `for: all`, or remove it",
+        )
+    return True

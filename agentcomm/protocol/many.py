@@ -1,0 +1,150 @@
+"""The shape of roles, of a role that several agents play, and of how its lanes settle a conversation."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from agentcomm.protocol.findings import near
+from agentcomm.protocol.graph import OutcomeClass, Settle
+from agentcomm.protocol.shape import Reader, Word
+from agentcomm.protocol.source import Entry, Node
+
+__all__ = ("RoleSpec", "SettleSpec", "read_roles", "read_settles")
+
+BARRED = ("within", "else", "gather", "run", "as", "with", "then", "first")
+"""Keys of a state, so not names of roles."""
+MOST = 1_000
+"""The biggest many-role."""
+_RANGE = re.compile(r"(\d{1,6})\.\.(\d{1,6})")
+_SETTLE = re.compile(r"(any|all|most|otherwise|at least)(?: +(\d{1,6}))?(?: +(\S+))?", re.DOTALL)
+_FORMS = "`any x`, `all x`, `most x`, `at least 2 x`, `otherwise`"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSpec:
+    """A role, and how many may play it."""
+
+    name: Word
+    members: tuple[int, int] | None = None
+    """How few and how many; None for one agent."""
+
+    def __str__(self) -> str:
+        return self.name.text
+
+
+@dataclass(frozen=True, slots=True)
+class SettleSpec:
+    """One condition of `settles`."""
+
+    settle: Settle
+    at: Word
+
+
+def read_roles(reader: Reader, node: Node) -> list[RoleSpec]:
+    """Return the roles of a document in its order."""
+    if node.entries is not None:
+        roles = [
+            RoleSpec(Word(entry.key, entry.at), _members(reader, entry)) for entry in node.entries.values()
+        ]
+    elif node.items is not None:
+        roles = [RoleSpec(word) for word in reader.words(node, "a role")]
+    else:
+        reader.wrong(node.at, f"`roles` is a list, not {node}", fix="write `roles: [asker, answerer]`")
+        reader.broken = True
+        return []
+    seen: set[str] = set()
+    for role in (spec.name for spec in roles):
+        if reader.name(role, "a role") and role.text in BARRED:
+            reader.wrong(role.at, f"'{role}' cannot be the name of a role", why="it is a key of a state")
+            reader.broken = True
+        if role.text in seen:
+            reader.wrong(role.at, f"the role '{role}' stands here twice", fix="remove one")
+        seen.add(role.text)
+    ranges = [spec.name for spec in roles if spec.members]
+    for other in ranges[1:]:
+        reader.report.add(
+            "E705",
+            "lanes",
+            other.at,
+            f"'{other}' and '{ranges[0]}' may both be played by several agents",
+            why="each member of one role has a lane of its own; lanes of lanes there are not",
+            fix=f"write `{other}: 1`, or let each of them run a protocol of its own",
+        )
+        reader.broken = True
+    return list({spec.name.text: spec for spec in roles}.values())
+
+
+def _members(reader: Reader, entry: Entry) -> tuple[int, int] | None:
+    node = entry.node
+    number = node.value
+    if isinstance(number, int) and not isinstance(number, bool):
+        low = high = number
+        if number == 1:
+            return None
+    elif node.is_scalar and (found := _RANGE.fullmatch(node.raw)):
+        low, high = int(found[1]), int(found[2])
+    else:
+        reader.wrong(
+            node.at,
+            f"how many play '{entry.key}' is a number or a range, not {node}",
+            fix=f"write `{entry.key}: 1`, or `{entry.key}: 1..20` for up to twenty",
+        )
+        reader.broken = True
+        return None
+    if 1 <= low <= high <= MOST:
+        return low, high
+    reader.broken = True
+    if low < 1:
+        why = "where nobody plays it is a branch before lanes begin"
+        reader.wrong(node.at, f"a role is played by one at least, not by {low}", why=why, fix="begin with 1")
+    elif low > high:
+        reader.wrong(node.at, f"{node.raw} is an empty range", fix=f"write `{high}..{low}`")
+    else:
+        reader.wrong(node.at, f"a role is played by {MOST} agents at most, not by {high}", fix="lower it")
+    return None
+
+
+def read_settles(reader: Reader, node: Node) -> list[SettleSpec]:
+    """Return the conditions of `settles` in the order of the document."""
+    found: list[SettleSpec] = []
+    for entry in reader.entries(node, "`settles`", fix="write `settles: {success: any done}`").values():
+        if entry.key not in set(OutcomeClass):
+            reader.report.add(
+                "E102",
+                "unknown_name",
+                entry.at,
+                f"'{entry.key}' is not a class of outcomes",
+                why="`settles` says of which class the conversation's outcome is",
+                fix=near(entry.key, map(str, OutcomeClass)),
+            )
+            continue
+        words = reader.words(entry.node, f"when the outcome is `{entry.key}`")
+        found += _settles(reader, OutcomeClass(entry.key), words)
+    return found
+
+
+def _settles(reader: Reader, outcome: OutcomeClass, words: Iterable[Word]) -> list[SettleSpec]:
+    found: list[SettleSpec] = []
+    for word in words:
+        if settle := _settle(outcome, word.text.strip()):
+            found.append(SettleSpec(settle, word))
+        else:
+            reader.wrong(
+                word.at, f"'{word}' does not say how lanes settle a conversation", why=f"it is {_FORMS}"
+            )
+    return found
+
+
+def _settle(outcome: OutcomeClass, text: str) -> Settle | None:
+    match = _SETTLE.fullmatch(text)
+    if not match:
+        return None
+    quantifier, number, of = match[1], match[2], match[3] or ""
+    if (quantifier == "otherwise") != (not of) or (quantifier == "at least") != (number is not None):
+        return None
+    n = int(number or 0)
+    if quantifier == "at least" and n < 1:
+        return None
+    kind = cast("Literal['any', 'all', 'most', 'at least', 'otherwise']", quantifier)
+    return Settle(outcome, kind, of, n)
