@@ -1,11 +1,11 @@
 """What each role may say now."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from agentcomm.acts.content import Money, entries_of, format_value, parse_duration, parse_money
 from agentcomm.conversation.state import Conversation, Frame

@@ -70,7 +70,7 @@ class Rules:
                 for move in overlay.states[overlay.start].moves.values()
             ]
             found = self._exits[state.name, sender] = tuple(
-                replace_dataclass(move, speaker=state.speaker, to=(sender,))
+                msgspec.structs.replace(move, speaker=state.speaker, to=(sender,))
                 for move in first
                 if move.label not in state.moves and move.label != "give-up"
             )
@@ -141,7 +141,7 @@ def _fit(overlay: Protocol, act: Act, names: tuple[str, ...]) -> Protocol:
         name: replace_dataclass(
             state,
             moves={
-                label: replace_dataclass(move, act=acts[move.act.label])
+                label: msgspec.structs.replace(move, act=acts[move.act.label])
                 for label, move in state.moves.items()
             },
         )

@@ -1,8 +1,9 @@
 """The hash of a protocol: the same for the short and the long form, for any layout, and for defaults said aloud."""
 
 import hashlib
-import json
 from typing import Any, cast
+
+import msgspec
 
 from agentcomm.acts.content import FieldType, to_plain
 from agentcomm.protocol.graph import Act, Condition, Move, Protocol, Ref, Run, State
@@ -12,8 +13,7 @@ __all__ = ("canonical", "document_hash")
 
 def document_hash(protocol: Protocol) -> str:
     """Return `sha256:` and the hash of the canonical document."""
-    text = json.dumps(canonical(protocol), ensure_ascii=False, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(canonical(protocol))).hexdigest()
 
 
 def canonical(protocol: Protocol) -> dict[str, Any]:
@@ -87,8 +87,11 @@ def _state(state: State) -> dict[str, Any]:
         "within": state.within,
         "else": state.otherwise,
     }
-    race = {"speakers": list(state.speakers), "first": state.first} if len(state.speakers) > 1 else {}
-    return form | _given({"gather": state.gather, **race})
+    if state.gather:
+        form["gather"] = True
+    if len(state.speakers) > 1:
+        form |= {"speakers": list(state.speakers), "first": state.first}
+    return form
 
 
 def _act(act: Act) -> dict[str, Any]:
@@ -110,18 +113,25 @@ def _act(act: Act) -> dict[str, Any]:
 
 def _move(move: Move) -> dict[str, Any]:
     form: dict[str, Any] = {
-        "act": move.label,
+        "act": move.act.label,
         "speaker": move.speaker,
-        "to": list(move.to),
+        "to": move.to,
         "next": move.next,
         "max": move.max,
         "then": move.then,
         "owner": move.owner,
-        "when": [_condition(condition) for condition in move.when],
-        "stakes": str(move.stakes) if move.stakes else None,
+        "when": [_condition(condition) for condition in move.when] if move.when else (),
+        "stakes": move.stakes,
     }
-    lanes = {"for_all": move.for_all, "at_most": move.at_most, "at_once": move.at_once}
-    return form | _given({**lanes, "given": [[name, str(ref)] for name, ref in sorted(move.given.items())]})
+    if move.for_all:
+        form["for_all"] = True
+    if move.at_most is not None:
+        form["at_most"] = move.at_most
+    if move.at_once is not None:
+        form["at_once"] = move.at_once
+    if move.given:
+        form["given"] = [[name, str(ref)] for name, ref in sorted(move.given.items())]
+    return form
 
 
 def _condition(condition: Condition) -> list[Any]:

@@ -28,17 +28,15 @@ from agentcomm.protocol.lanes import Lanes, check_alone, check_gather, check_lan
 from agentcomm.protocol.lexicon import Lexicon
 from agentcomm.protocol.lookup import Resolve, nowhere
 from agentcomm.protocol.many import RoleSpec
+from agentcomm.protocol.names import EXPIRED, Names
 from agentcomm.protocol.overlays import overlay_of, own_overlays
 from agentcomm.protocol.runs import can_run, check_run, given_in, landing
-from agentcomm.protocol.shape import Word
+from agentcomm.protocol.shape import Word, unknown
 from agentcomm.protocol.source import Source
-from agentcomm.protocol.spec import LimitsSpec, Spec, shape
+from agentcomm.protocol.spec import Spec, shape
 from agentcomm.protocol.turns import MoveSpec, RunSpec, StateSpec
 
-__all__ = ("EXPIRED", "Draft", "draft")
-
-EXPIRED = "expired"
-"""The built-in outcome of a deadline, where nothing else is said."""
+__all__ = ("Draft", "draft")
 
 MOST_STATES = 20_000
 """In one protocol, those of the protocols that it runs included."""
@@ -65,7 +63,10 @@ def draft(
             if spec is None:
                 return None
             lexicon = Lexicon(spec, document.report, marks)
-            return _Compiler(spec, document, document.report, types or {}, marks, lexicon, embedder).compile()
+            names = Names(spec, document.report, marks)
+            return _Compiler(
+                spec, document, document.report, types or {}, marks, lexicon, embedder, names
+            ).compile()
         except TooMany:
             return None
 
@@ -81,39 +82,30 @@ class _Compiler:
     marks: dict[str, Mark]
     lexicon: Lexicon
     embedder: Embedder
+    names: Names
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
     states: dict[str, State] = field(default_factory=dict[str, State])
-    outcomes: dict[str, OutcomeClass] = field(default_factory=dict[str, OutcomeClass])
-    roles: tuple[str, ...] = ()
     many: RoleSpec | None = None
-    theirs: dict[str, Protocol] = field(default_factory=dict[str, Protocol])
-    """What a state runs, by its name."""
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
-    places: set[str] = field(default_factory=set[str])
-    """Names of states and outcomes."""
-    holes: set[str] = field(default_factory=set[str])
     races: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     own_else: set[str] = field(default_factory=set[str])
+    others: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """The roles but one, by that one."""
     unheard: list[tuple[Word, tuple[str, ...]]] = field(default_factory=list[tuple[Word, tuple[str, ...]]])
     """Moves that do not say who hears them, where that is not plain."""
-    strangers: set[str] = field(default_factory=set[str])
-    """Labels and roles that stand for nothing, already reported."""
 
     def compile(self) -> Draft | None:
         spec = self.spec
-        self.roles = tuple(role.name.text for role in spec.roles)
         self.many = next((role for role in spec.roles if role.members), None)
-        for role in spec.roles:
-            self.marks[f"roles.{role}"] = role.name.at
-        self._outcomes()
+        self.names.read()
         self._find_runs()
         embedded: dict[str, Act] = {}
-        for region, theirs in self.theirs.items():
+        for region, theirs in self.names.theirs.items():
             embedded |= acts_in(region, theirs)
         reader = TypeReader(self.report, spec.types, self.types)
         reader.check_names()
         self.acts = self.lexicon.acts(reader, embedded)
-        limits = self._limits()
+        limits = self.names.limits()
         self._states(limits)
         if not self.states:
             if not self.report.has_errors:
@@ -130,14 +122,14 @@ class _Compiler:
                 fix="write `outcomes: {done: success}`",
             )
             spec.broken = True
-        start = self._start()
-        kinds = set(self.outcomes.values())
+        start = self.names.start_in(self.states)
+        kinds = set(self.names.outcomes.values())
         overlay = overlay_of(spec.overlay, spec.roles, kinds, self.report) if spec.overlay else None
         overlays = own_overlays(spec.overlays, self.embedder, self.report)
         many = self.many.name if self.many else None
-        settles = settled(spec.settles, spec.settles_at, many, self.outcomes, self.report)
-        owner = self._role(spec.owner, "`owner`") if spec.owner else ""
-        if len(self.roles) == 1:
+        settles = settled(spec.settles, spec.settles_at, many, self.names.outcomes, self.report)
+        owner = self.names.role(spec.owner, "`owner`") if spec.owner else ""
+        if len(self.names.roles) == 1:
             self.report.add(
                 "E103",
                 "role_not_informed",
@@ -152,11 +144,11 @@ class _Compiler:
         protocol = Protocol(
             name=spec.name,
             version=spec.version,
-            roles=self.roles,
+            roles=self.names.roles,
             acts=self.acts,
             states=self.states,
             start=start,
-            outcomes=self.outcomes,
+            outcomes=self.names.outcomes,
             limits=limits,
             hash="",
             text=self.source.text,
@@ -178,7 +170,7 @@ class _Compiler:
         return Draft(
             protocol,
             self.report,
-            self.holes,
+            self.names.holes,
             self.races,
             self.own_else,
             tuple(self.embedder.parts.values()),
@@ -192,125 +184,13 @@ class _Compiler:
             check_alone(self.spec.states, self.report)
             return protocol
         lanes = Lanes.of(protocol)
-        if not self.spec.broken and not self.holes:
+        if not self.spec.broken and not self.names.holes:
             check_lanes(protocol, lanes, self.spec.states, self.report)
         states = {
             name: replace(state, in_lane=True) if name in lanes.inside else state
             for name, state in protocol.states.items()
         }
         return replace(protocol, states=states)
-
-    # --- names ---
-
-    def _role(self, word: Word, what: str) -> str:
-        if word.text in self.roles:
-            return word.text
-        if self.roles and word.text not in self.strangers:
-            self.strangers.add(word.text)
-            self.report.add(
-                "E102",
-                "unknown_role",
-                word.at,
-                f"'{word}' is not a role",
-                why=f"{what} names a role",
-                fix=near(word.text, self.roles),
-            )
-        return ""
-
-    def _target(self, word: Word, why: str) -> str:
-        if theirs := self.theirs.get(word.text):
-            return f"{word.text}/{theirs.start}"
-        if word.text in self.places or word.text in self.holes:
-            return word.text
-        if word.text == EXPIRED:
-            self.outcomes[EXPIRED] = OutcomeClass.EXPIRED
-            self.places.add(EXPIRED)
-            return EXPIRED
-        self.holes.add(word.text)
-        self.lexicon.unknown(word, "a state", sorted(self.places), why=why)
-        return word.text
-
-    def _start(self) -> str:
-        word = self.spec.start
-        if word is None:
-            return next(iter(self.states))
-        if theirs := self.theirs.get(word.text):
-            return f"{word.text}/{theirs.start}"
-        if word.text in self.states:
-            return word.text
-        self.spec.broken = True
-        self.report.add(
-            "E105",
-            "no_final" if word.text in self.outcomes else "unknown_name",
-            word.at,
-            f"the conversation cannot start in '{word}': it is not a state",
-            fix=near(word.text, self.states),
-        )
-        return next(iter(self.states))
-
-    # --- outcomes and limits ---
-
-    def _outcomes(self) -> None:
-        named = {state.name.text: state for state in self.spec.states}
-        for name, kind in self.spec.outcomes:
-            self.marks[f"outcomes.{name}"] = name.at
-            if name.text in named:
-                state = named[name.text]
-                self.report.add(
-                    "E106",
-                    "other",
-                    state.name.at,
-                    f"'{name}' is a state and an outcome",
-                    why=f"an outcome ends the conversation; nothing can be said in it (line {name.at.line})",
-                    fix="rename one of them",
-                )
-                self.spec.broken = True
-                continue
-            if kind.text in set(OutcomeClass):
-                self.outcomes[name.text] = OutcomeClass(kind.text)
-                continue
-            if kind.text:
-                self.lexicon.unknown(kind, "a class of outcomes", [str(item) for item in OutcomeClass])
-            self.outcomes[name.text] = OutcomeClass.UNDECIDED
-        self.places = set(named) | set(self.outcomes)
-
-    def _limits(self) -> Limits:
-        given: LimitsSpec = self.spec.limits
-        otherwise = EXPIRED
-        if given.otherwise:
-            otherwise = self._target(given.otherwise, "`limits.else` is where a deadline leads")
-        if given.whole and otherwise == EXPIRED:
-            self._expires()
-        escalate = given.escalate_to
-        if escalate and self.roles and escalate.text not in self.roles:
-            self.report.add(
-                "E603",
-                "unknown_role",
-                escalate.at,
-                f"'{escalate}' is not a role",
-                why="`escalate_to` names the role that decides where repair fails",
-                fix=near(escalate.text, self.roles),
-            )
-        default = Limits()
-        if given.turns is not None:
-            self.marks["limits.turns"] = given.turns_at
-        if given.repairs is not None:
-            self.marks["limits.repairs"] = given.repairs_at
-        return Limits(
-            reply_within=given.reply_within or default.reply_within,
-            otherwise=otherwise,
-            repairs=default.repairs if given.repairs is None else given.repairs,
-            repairs_in_all=given.repairs_in_all,
-            misfires=given.misfires or default.misfires,
-            turns=given.turns,
-            whole=given.whole,
-            escalate_to=escalate.text if escalate else "",
-        )
-
-    def _expires(self) -> None:
-        if EXPIRED not in self.places:
-            self.outcomes[EXPIRED] = OutcomeClass.EXPIRED
-            self.places.add(EXPIRED)
 
     # --- states ---
 
@@ -319,21 +199,22 @@ class _Compiler:
         for spec in self.spec.states:
             name = spec.name.text
             self.marks[f"states.{name}"] = spec.name.at
-            if name in self.outcomes:
+            if name in self.names.outcomes:
                 continue
-            if name in self.theirs and spec.run:
+            if name in self.names.theirs and spec.run:
                 self._run(spec, spec.run, limits, conditions)
-            elif name not in self.holes:
+            elif name not in self.names.holes:
                 self.states[name] = self._state(spec, limits, conditions)
 
     def _state(self, spec: StateSpec, limits: Limits, conditions: ConditionReader) -> State:
         name = spec.name.text
         moves: dict[str, Move] = {}
         for role, given in spec.speakers:
-            self.marks[f"states.{name}.{role}"] = role.at
-            speaker = self._role(role, "who speaks in a state") or role.text
+            place = f"states.{name}.{role.text}"
+            self.marks[place] = role.at
+            speaker = self.names.role(role, "who speaks in a state") or role.text
             for move in given:
-                self.marks[f"states.{name}.{role}.{move.label}"] = move.label.at
+                self.marks[f"{place}.{move.label.text}"] = move.label.at
                 made = self._move(move, name, speaker, conditions)
                 if moves.setdefault(move.label.text, made) is not made:
                     self._tell_twice(move, speaker, moves[move.label.text])
@@ -345,16 +226,16 @@ class _Compiler:
         if spec.otherwise:
             self.own_else.add(name)
             self.marks[f"states.{name}.else"] = spec.otherwise.at
-            otherwise = self._target(spec.otherwise, f"`else` is where the deadline of '{name}' leads")
+            otherwise = self.names.target(spec.otherwise, f"`else` is where the deadline of '{name}' leads")
         else:
             otherwise = limits.otherwise
             if otherwise == EXPIRED:
-                self._expires()
+                self.names.expires()
         if spec.within_at:
             self.marks[f"states.{name}.within"] = spec.within_at
         return State(
             name=name,
-            speakers=tuple(role.text for role, _ in spec.speakers),
+            speakers=tuple([role.text for role, _ in spec.speakers]),
             moves=moves,
             within=spec.within or limits.reply_within,
             otherwise=otherwise,
@@ -410,10 +291,10 @@ class _Compiler:
                 continue
             made = self.embedder.part(state.run.protocol, self.report)
             if made and can_run(made.protocol, state.run.protocol, self.report):
-                self.theirs[name] = made.protocol
+                self.names.theirs[name] = made.protocol
                 count += len(made.protocol.states)
             else:
-                self.holes.add(name)
+                self.names.holes.add(name)
                 self.spec.broken = True
         if count > MOST_STATES:
             self.report.add(
@@ -427,21 +308,21 @@ class _Compiler:
 
     def _run(self, spec: StateSpec, given: RunSpec, limits: Limits, conditions: ConditionReader) -> None:
         """Put the states of a protocol that a state runs among ours."""
-        name, theirs = spec.name.text, self.theirs[spec.name.text]
-        roles = {key.text: self._role(ours, "`as`") for key, ours in given.roles}
+        name, theirs = spec.name.text, self.names.theirs[spec.name.text]
+        roles = {key.text: self.names.role(ours, "`as`") for key, ours in given.roles}
         then = {
-            key.text: self._target(place, f"`then` is where the run '{name}' leads")
+            key.text: self.names.target(place, f"`then` is where the run '{name}' leads")
             for key, place in given.then
         }
         values = given_in(name, given, theirs, conditions, self.report)
         if not check_run(spec, given, theirs, self.report) or not all(roles.values()):
-            self.holes.add(name)
+            self.names.holes.add(name)
             self.spec.broken = True
             return
         within, otherwise = spec.within, ""
         if spec.within:
             otherwise = (
-                self._target(spec.otherwise, f"`else` is where the deadline of '{name}' leads")
+                self.names.target(spec.otherwise, f"`else` is where the deadline of '{name}' leads")
                 if spec.otherwise
                 else limits.otherwise
             )
@@ -449,7 +330,7 @@ class _Compiler:
             within = theirs.limits.whole
             otherwise = landing(then, theirs.outcomes.get(theirs.limits.otherwise, OutcomeClass.EXPIRED))
         if otherwise == EXPIRED:
-            self._expires()
+            self.names.expires()
         run = Run(
             name=name,
             protocol=theirs,
@@ -470,11 +351,11 @@ class _Compiler:
     def _move(self, spec: MoveSpec, state: str, speaker: str, conditions: ConditionReader) -> Move:
         label = spec.label.text
         act = self.acts.get(label)
-        why = f"'{label}' said by {speaker} in '{state}' must lead to a state or an outcome"
         if act is None:
-            if label not in self.strangers:
-                self.strangers.add(label)
-                self.lexicon.unknown(
+            if label not in self.names.strangers:
+                self.names.strangers.add(label)
+                unknown(
+                    self.report,
                     spec.label,
                     "an act of this protocol",
                     sorted(self.acts),
@@ -483,27 +364,36 @@ class _Compiler:
             act = Act(label, Performative.INFORM, {})
             own = ()
         else:
-            own = conditions.all_of(spec.when, label)
+            own = conditions.all_of(spec.when, label) if spec.when else ()
         return Move(
             state=state,
             act=act,
             speaker=speaker,
             to=self._receivers(spec, speaker),
-            next=self._target(spec.next, why),
+            next=self._place(spec.next, spec, state, speaker),
             max=spec.max,
-            then=self._target(spec.then, why) if spec.then else "",
-            owner=self._role(spec.owner, "`owner`") if spec.owner else "",
-            when=(*act.when, *own),
+            then=self._place(spec.then, spec, state, speaker) if spec.then else "",
+            owner=self.names.role(spec.owner, "`owner`") if spec.owner else "",
+            when=(*act.when, *own) if own else act.when,
             stakes=self.lexicon.stakes(spec.stakes) if spec.stakes else None,
             for_all=spec.for_all,
             at_most=spec.at_most,
             at_once=spec.at_once,
         )
 
+    def _place(self, word: Word, spec: MoveSpec, state: str, speaker: str) -> str:
+        names, text = self.names, word.text
+        if text in names.places and text not in names.theirs:
+            return text
+        why = f"'{spec.label}' said by {speaker} in '{state}' must lead to a state or an outcome"
+        return names.target(word, why)
+
     def _receivers(self, spec: MoveSpec, speaker: str) -> tuple[str, ...]:
-        others = tuple(role for role in self.roles if role != speaker)
+        others = self.others.get(speaker)
+        if others is None:
+            others = self.others[speaker] = tuple([role for role in self.names.roles if role != speaker])
         if spec.to is None:
-            if len(others) > 1 and speaker in self.roles:
+            if len(others) > 1 and speaker in self.names.roles:
                 self.unheard.append((spec.label, others))
             return others
         if not spec.to:
@@ -524,7 +414,7 @@ class _Compiler:
                     f"{speaker} cannot speak to itself",
                     fix=f"name another role: {quoted(others)}",
                 )
-            elif role := self._role(word, "`to`"):
+            elif role := self.names.role(word, "`to`"):
                 found.append(role)
         return tuple(dict.fromkeys(found))
 
@@ -540,6 +430,6 @@ class _Compiler:
             "role_not_informed",
             label.at,
             f"who hears '{label}'?",
-            why=f"with {len(self.roles)} roles a move says to whom it speaks; this one does not{more}",
+            why=f"with {len(self.names.roles)} roles a move says to whom it speaks; this one does not{more}",
             fix=f"add `to: {others[0]}` or `to: [{', '.join(others)}]`",
         )

@@ -89,8 +89,8 @@ class ConditionReader:
 
     def all_of(self, words: Iterable[Word], label: str) -> tuple[Condition, ...]:
         """Return the conditions on saying `label`, without those that are none."""
-        found = (self.read(word, label) for word in words)
-        return tuple(condition for condition in found if condition)
+        found = [self.read(word, label) for word in words]
+        return tuple([condition for condition in found if condition])
 
     def value(self, word: Word, sample: str) -> tuple[Ref, FieldType] | None:
         """Return a value on record and its type; None, with a finding, if it is none.

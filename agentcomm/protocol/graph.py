@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+import msgspec
+
 from agentcomm.acts.content import Content, FieldType, content_model
 from agentcomm.acts.performative import PERFORMATIVES, Performative, PerformativeInfo
 from agentcomm.protocol.bound import Row, longest
@@ -74,8 +76,7 @@ class Criterion(StrEnum):
 Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True, gc=False):
     """A place in a file, counted from 1."""
 
     line: int
@@ -157,8 +158,7 @@ class Act:
         return self.label.rpartition(".")[2]
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(msgspec.Struct, frozen=True, gc=False):
     """In a state: who says which act, and where it leads."""
 
     state: str
@@ -181,7 +181,7 @@ class Move:
     """No more lanes than that make this move in the whole conversation."""
     at_once: int | None = None
     """No more lanes than that stand in the state it leads to."""
-    given: Mapping[str, Ref] = field(default_factory=dict[str, Ref])
+    given: Mapping[str, Ref] = msgspec.field(default_factory=dict[str, Ref])
     """Field -> the value on record that the runtime fills it with (`with` of a run)."""
 
     @property

@@ -1,6 +1,6 @@
 """What may be said in a protocol: acts, with their content, stakes and grounding resolved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from agentcomm.acts.content import Content, FieldType
@@ -9,7 +9,7 @@ from agentcomm.protocol.conditions import ConditionReader
 from agentcomm.protocol.fields import TypeReader
 from agentcomm.protocol.findings import Report, near
 from agentcomm.protocol.graph import Act, Criterion, Mark, Ref, Stakes
-from agentcomm.protocol.shape import Word
+from agentcomm.protocol.shape import Word, unknown
 from agentcomm.protocol.spec import ACT_KEYS, ActSpec, GroundingSpec, Spec
 
 __all__ = ("Lexicon",)
@@ -49,7 +49,7 @@ class Lexicon:
         for item in self.spec.grounding:
             self.marks[f"grounding.{item.label}"] = item.label.at
             if item.label.text not in own:
-                self.unknown(item.label, "an act", own, why="`grounding` says how an act is grounded")
+                unknown(self.report, item.label, "an act", own, why="`grounding` says how an act is grounded")
         acts = {
             spec.label.text: self._act(spec, grounding.get(spec.label.text), conditions)
             for spec in self.spec.acts
@@ -60,15 +60,10 @@ class Lexicon:
         """Return a reader of conditions over these acts."""
         return ConditionReader(self.report, self.fields, self.opaque, self.spec.overlay is not None)
 
-    def unknown(self, word: Word, what: str, known: Iterable[str], *, why: str = "") -> None:
-        """Add a finding about a name that stands for nothing."""
-        fix = near(word.text, known)
-        self.report.add("E102", "unknown_name", word.at, f"'{word}' is not {what}", why=why, fix=fix)
-
     def stakes(self, word: Word) -> Stakes:
         """Return a level of stakes."""
         if word.text not in set(Stakes):
-            self.unknown(word, "a level of stakes", [str(item) for item in Stakes])
+            unknown(self.report, word, "a level of stakes", [str(item) for item in Stakes])
             return Stakes.NORMAL
         return Stakes(word.text)
 
@@ -112,7 +107,7 @@ class Lexicon:
         if spec.discharges:
             self.marks[f"acts.{label}.discharges"] = spec.discharges.at
             if spec.discharges.text not in self.fields:
-                self.unknown(spec.discharges, "an act", self.fields)
+                unknown(self.report, spec.discharges, "an act", self.fields)
         return Act(
             label=label,
             performative=self._performative(spec),
@@ -163,7 +158,7 @@ class Lexicon:
         if word is None:
             return Criterion.DELIVERED
         if word.text not in set(Criterion):
-            self.unknown(word, "a criterion", [str(item) for item in Criterion])
+            unknown(self.report, word, "a criterion", [str(item) for item in Criterion])
             return Criterion.DELIVERED
         return Criterion(word.text)
 

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import Literal
 
 from agentcomm.protocol.embed import Embedder
-from agentcomm.protocol.findings import Report, near, quoted
+from agentcomm.protocol.findings import Report, quoted
 from agentcomm.protocol.graph import OutcomeClass, Overlay, Protocol
 from agentcomm.protocol.many import RoleSpec
-from agentcomm.protocol.shape import Word
+from agentcomm.protocol.shape import Word, unknown
 from agentcomm.protocol.spec import OverlaySpec
 
 __all__ = ("NAMES", "overlay_of", "own_overlays")
@@ -39,7 +39,7 @@ def overlay_of(
         report: Where findings go.
     """
     if spec.on.text not in _OCCASIONS:
-        _unknown(report, spec.on, "an occasion for an overlay", _OCCASIONS)
+        unknown(report, spec.on, "an occasion for an overlay", _OCCASIONS)
         return None
     if {role.name.text for role in roles} not in _ROLES:
         report.add(
@@ -64,9 +64,9 @@ def overlay_of(
     then: dict[str, str] = {}
     for key, value in spec.then:
         if key.text not in (*classes, "otherwise"):
-            _unknown(report, key, "a class of outcomes", [*classes, "otherwise"])
+            unknown(report, key, "a class of outcomes", [*classes, "otherwise"])
         elif value.text not in (*classes, "resume", "again"):
-            _unknown(report, value, "`resume`, `again` or a class of outcomes", ["resume", "again", *classes])
+            unknown(report, value, "`resume`, `again` or a class of outcomes", ["resume", "again", *classes])
         then[key.text] = value.text
     missing = {str(kind) for kind in kinds} - set(then)
     if missing and "otherwise" not in then:
@@ -87,7 +87,7 @@ def own_overlays(
     found: dict[str, Protocol | None] = {}
     for key, value in pairs:
         if key.text not in NAMES:
-            _unknown(report, key, "an overlay that conversations have", NAMES)
+            unknown(report, key, "an overlay that conversations have", NAMES)
         elif value.text == "off":
             found[key.text] = None
         elif made := embedder.part(value, report):
@@ -113,7 +113,3 @@ def _misfit(name: str, protocol: Protocol) -> str:
         return f"it is an overlay on `{protocol.overlay.on}`, not on `{NAMES[name]}`"
     wanted = _ROLES[1] if name == "cancel" else _ROLES[0]
     return "" if set(protocol.roles) == wanted else f"its roles are not {quoted(sorted(wanted))}"
-
-
-def _unknown(report: Report, word: Word, what: str, known: Collection[str]) -> None:
-    report.add("E102", "unknown_name", word.at, f"'{word}' is not {what}", fix=near(word.text, known))

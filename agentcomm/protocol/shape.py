@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
+
 from agentcomm.acts.content import parse_duration
 from agentcomm.protocol.findings import Report, near, quoted
 from agentcomm.protocol.graph import Mark
 from agentcomm.protocol.source import Entry, Node
 
-__all__ = ("Reader", "Word", "is_name")
+__all__ = ("Reader", "Word", "is_name", "unknown")
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[^\W\d_][\w-]*")
@@ -21,8 +23,7 @@ _LONGEST_NAME = 64
 """Characters; names go into spans, file names and drawings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True, gc=False):
     """A word of the document with its place."""
 
     text: str
@@ -35,6 +36,12 @@ class Word:
 def is_name(text: str) -> bool:
     """Whether `text` can name a role, an act, a state or an outcome."""
     return len(text) <= _LONGEST_NAME and bool(_NAME.fullmatch(text))
+
+
+def unknown(report: Report, word: Word, what: str, known: Iterable[str], *, why: str = "") -> None:
+    """Add a finding about a name that stands for nothing."""
+    fix = near(word.text, known)
+    report.add("E102", "unknown_name", word.at, f"'{word}' is not {what}", why=why, fix=fix)
 
 
 @dataclass(slots=True)
@@ -65,6 +72,8 @@ class Reader:
         keys = tuple(allowed)
         given = self.entries(node, what, fix=fix)
         result = {key: entry for key, entry in given.items() if key in keys}
+        if len(result) == len(given):
+            return result
         for key, entry in given.items():
             if key in keys:
                 continue

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
+import msgspec
 import yaml
 
 from agentcomm.protocol.findings import NOWHERE, Report, TooMany
@@ -35,8 +36,7 @@ class ReadLimits:
     """Values, after aliases are followed; keys are not counted."""
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """A key and its value."""
 
     key: str
@@ -44,8 +44,7 @@ class Entry:
     node: "Node"
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct, gc=False):
     """A value of the document."""
 
     at: Mark
@@ -70,7 +69,7 @@ class Node:
     @property
     def text(self) -> str | None:
         """The text, if it is one."""
-        return self.value if isinstance(self.value, str) and self.is_scalar else None
+        return self.value if isinstance(self.value, str) else None
 
     def __str__(self) -> str:
         if self.entries is not None:

@@ -1,7 +1,9 @@
 """The shape of states and moves: who may speak, what, and where it leads, in long form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from agentcomm.protocol.findings import near
 from agentcomm.protocol.graph import Mark
@@ -14,8 +16,7 @@ _STATE = ("within", "else", "gather", "run", "as", "with", "then", "first")
 _MOVE = ("next", "to", "for", "max", "then", "at_most", "at_once", "when", "stakes", "owner")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoveSpec:
+class MoveSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A move in its long form."""
 
     label: Word
@@ -31,8 +32,7 @@ class MoveSpec:
     at_once: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSpec:
+class RunSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A protocol that a state runs."""
 
     protocol: Word
@@ -44,8 +44,7 @@ class RunSpec:
     """Their class of outcomes, our state."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateSpec:
+class StateSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A state in its long form."""
 
     name: Word
@@ -67,11 +66,12 @@ def read_states(reader: Reader, node: Node) -> list[StateSpec]:
 def _state(reader: Reader, entry: Entry) -> StateSpec:
     name = Word(entry.key, entry.at)
     reader.name(name, "a state")
-    if entry.node.is_scalar and entry.node.value is None:
+    given = entry.node.entries
+    if given is None:
+        if not (entry.node.is_scalar and entry.node.value is None):
+            sample = "write `asked: {seller: {propose: offered}}`"
+            reader.entries(entry.node, f"the state '{name}'", fix=sample)
         return StateSpec(name=name, speakers=())
-    given = reader.entries(
-        entry.node, f"the state '{name}'", fix="write `asked: {seller: {propose: offered}}`"
-    )
     keys = {key: item for key, item in given.items() if key in _STATE}
     speakers: list[tuple[Word, tuple[MoveSpec, ...]]] = []
     for key, item in given.items():
@@ -87,8 +87,10 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
             )
             reader.broken = True
             continue
-        moves = (_move(reader, name, move) for move in (item.node.entries or {}).values())
-        speakers.append((role, tuple(move for move in moves if move)))
+        moves = [_move(reader, name, move) for move in (item.node.entries or {}).values()]
+        speakers.append((role, tuple([move for move in moves if move])))
+    if not keys:
+        return StateSpec(name=name, speakers=tuple(speakers))
     _check_keys(reader, name, keys, [role for role, _ in speakers])
     within = keys.get("within")
     return StateSpec(
@@ -150,9 +152,11 @@ def _run(reader: Reader, keys: Mapping[str, Entry]) -> RunSpec | None:
 
 def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
     label, node = Word(entry.key, entry.at), entry.node
+    if (text := node.text) is not None:
+        return MoveSpec(label=label, next=Word(text, node.at))
     if node.entries is None:
-        if node.items is None and (target := reader.word(node, f"what '{label}' leads to")):
-            return MoveSpec(label=label, next=target)
+        if node.items is None:
+            reader.word(node, f"what '{label}' leads to")
         if node.items is not None:
             reader.wrong(
                 node.at,
@@ -163,9 +167,7 @@ def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
         reader.broken = True
         return None
     keys = reader.known(node, f"the move '{label}' in '{state}'", _MOVE)
-    target = reader.optional(keys.get("next"), reader.word, "`next`")
-    most = reader.optional(keys.get("max"), reader.count, "`max`")
-    then = reader.optional(keys.get("then"), reader.word, "`then`")
+    given: dict[str, Any] = {_FIELDS.get(key, key): _value(reader, key, item) for key, item in keys.items()}
     if "then" in keys and "max" not in keys:
         reader.wrong(
             keys["then"].at,
@@ -173,32 +175,34 @@ def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
             why="`then` says where the move leads once `max` is used up",
             fix="add `max: 3`, or remove `then`",
         )
-        then = None
-    if target is None:
+        given["then"] = None
+    if given.get("next") is None:
         if "next" not in keys:
             reader.wrong(label.at, f"the move '{label}' in '{state}' leads nowhere", fix="add `next:`")
         reader.broken = True
         return None
-    if "max" in keys and most is None:
+    if "max" in keys and given["max"] is None:
         reader.broken = True
-    return MoveSpec(
-        label=label,
-        next=target,
-        to=reader.optional(keys.get("to"), reader.words, "`to`"),
-        max=most,
-        then=then,
-        when=reader.optional(keys.get("when"), reader.words, "`when`") or (),
-        stakes=reader.optional(keys.get("stakes"), reader.word, "`stakes`"),
-        owner=reader.optional(keys.get("owner"), reader.word, "`owner`"),
-        for_all=_is_for_all(reader, keys.get("for")),
-        at_most=reader.optional(keys.get("at_most"), reader.count, "`at_most`"),
-        at_once=reader.optional(keys.get("at_once"), reader.count, "`at_once`"),
-    )
+    return MoveSpec(label=label, **given)
 
 
-def _is_for_all(reader: Reader, entry: Entry | None) -> bool:
-    if entry is None:
-        return False
+_FIELDS = {"for": "for_all"}
+
+
+def _value(reader: Reader, key: str, entry: Entry) -> Any:
+    """Return the value of a key of a move."""
+    match key:
+        case "next" | "then" | "stakes" | "owner":
+            return reader.word(entry.node, f"`{key}`")
+        case "max" | "at_most" | "at_once":
+            return reader.count(entry.node, f"`{key}`")
+        case "for":
+            return _is_for_all(reader, entry)
+        case _:
+            return reader.words(entry.node, f"`{key}`")
+
+
+def _is_for_all(reader: Reader, entry: Entry) -> bool:
     if entry.node.text != "all":
         reader.wrong(
             entry.node.at,
