@@ -152,6 +152,9 @@ class Act:
         """The row of the act library."""
         return PERFORMATIVES[self.performative]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("content", "info")}
+
     @property
     def name(self) -> str:
         """The label as its own protocol gives it: without the state that runs that protocol."""
@@ -308,9 +311,9 @@ class Overlay:
     """Outcome class or `otherwise` -> `resume`, `again` or an outcome class of the conversation beneath."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Protocol:
-    """Who may say what, when, and where that leads. Immutable; named by its hash."""
+    """Who may say what, when, and where that leads. Immutable; named by its hash, and equal by it."""
 
     name: str
     version: str
@@ -411,6 +414,18 @@ class Protocol:
     def _ours(self, run: str, move: Move) -> Move:
         """Return the move of a run's protocol as it stands among our states."""
         return self.states[f"{run}/{move.state}"].moves[label_in(run, move.label)]
+
+    def __eq__(self, other: object) -> bool:
+        return self.hash == other.hash if isinstance(other, Protocol) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __copy__(self) -> "Protocol":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Protocol":
+        return self
 
     def __repr__(self) -> str:
         return f"<Protocol {self.name} {self.version} {self.hash[:15]}>"
