@@ -66,6 +66,7 @@ def _check(made: Draft) -> None:
                 _check(part.draft)
             if inner.has_errors:
                 tell_broken(part.name, inner.sorted(), part.at, made.report)
+                made.sound = False
     if made.sound:
         _GraphCheck(made, made.protocol, made.report).run()
 

@@ -127,7 +127,12 @@ class _Compiler:
         overlay = overlay_of(spec.overlay, spec.roles, kinds, self.report) if spec.overlay else None
         overlays = own_overlays(spec.overlays, self.embedder, self.report)
         many = self.many.name if self.many else None
-        settles = settled(spec.settles, spec.settles_at, many, self.names.outcomes, self.report)
+        clear = all(role.is_clear for role in spec.roles) and spec.settles is not None
+        settles = (
+            settled(spec.settles or (), spec.settles_at, many, self.names.outcomes, self.report)
+            if clear
+            else ()
+        )
         owner = self.names.role(spec.owner, "`owner`") if spec.owner else ""
         if len(self.names.roles) == 1:
             self.report.add(
@@ -181,7 +186,8 @@ class _Compiler:
     def _in_lanes(self, protocol: Protocol) -> Protocol:
         """Return the protocol with its lanes marked."""
         if not protocol.many:
-            check_alone(self.spec.states, self.report)
+            if all(role.is_clear for role in self.spec.roles):
+                check_alone(self.spec.states, self.report)
             return protocol
         lanes = Lanes.of(protocol)
         if not self.spec.broken and not self.names.holes:

@@ -148,8 +148,8 @@ def check_lanes(protocol: Protocol, lanes: Lanes, specs: Iterable[StateSpec], re
         if spec.gather:
             if not inside:
                 _tell_outside(name, "gather", spec.gather.at, report)
-            for role, _ in spec.speakers:
-                speakers.setdefault(role.text, role)
+            elif len(spec.speakers) == 1 and spec.speakers[0][0].text != protocol.many:
+                speakers.setdefault(spec.speakers[0][0].text, spec.speakers[0][0])
         for _, moves in spec.speakers:
             for move in moves:
                 if inside and move.for_all and not spec.gather and name not in lanes.first:

@@ -28,6 +28,8 @@ class RoleSpec:
     name: Word
     members: tuple[int, int] | None = None
     """How few and how many; None for one agent."""
+    is_clear: bool = True
+    """Whether the document says how many."""
 
     def __str__(self) -> str:
         return self.name.text
@@ -45,7 +47,7 @@ def read_roles(reader: Reader, node: Node) -> list[RoleSpec]:
     """Return the roles of a document in its order."""
     if node.entries is not None:
         roles = [
-            RoleSpec(Word(entry.key, entry.at), _members(reader, entry)) for entry in node.entries.values()
+            RoleSpec(Word(entry.key, entry.at), *_members(reader, entry)) for entry in node.entries.values()
         ]
     elif node.items is not None:
         roles = [RoleSpec(word) for word in reader.words(node, "a role")]
@@ -75,13 +77,14 @@ def read_roles(reader: Reader, node: Node) -> list[RoleSpec]:
     return list({spec.name.text: spec for spec in roles}.values())
 
 
-def _members(reader: Reader, entry: Entry) -> tuple[int, int] | None:
+def _members(reader: Reader, entry: Entry) -> tuple[tuple[int, int] | None, bool]:
+    """Return how many play a role, and whether that is clear."""
     node = entry.node
     number = node.value
     if isinstance(number, int) and not isinstance(number, bool):
         low = high = number
         if number == 1:
-            return None
+            return None, True
     elif node.is_scalar and (found := _RANGE.fullmatch(node.raw)):
         low, high = int(found[1]), int(found[2])
     else:
@@ -91,9 +94,9 @@ def _members(reader: Reader, entry: Entry) -> tuple[int, int] | None:
             fix=f"write `{entry.key}: 1`, or `{entry.key}: 1..20` for up to twenty",
         )
         reader.broken = True
-        return None
+        return None, False
     if 1 <= low <= high <= MOST:
-        return low, high
+        return (low, high), True
     reader.broken = True
     if low < 1:
         why = "where nobody plays it is a branch before lanes begin"
@@ -102,13 +105,16 @@ def _members(reader: Reader, entry: Entry) -> tuple[int, int] | None:
         reader.wrong(node.at, f"{node.raw} is an empty range", fix=f"write `{high}..{low}`")
     else:
         reader.wrong(node.at, f"a role is played by {MOST} agents at most, not by {high}", fix="lower it")
-    return None
+    return None, False
 
 
-def read_settles(reader: Reader, node: Node) -> list[SettleSpec]:
-    """Return the conditions of `settles` in the order of the document."""
+def read_settles(reader: Reader, node: Node) -> list[SettleSpec] | None:
+    """Return the conditions of `settles` in the order of the document; None, with a finding, if it is no map."""
+    if node.entries is None:
+        reader.wrong(node.at, f"`settles` is a map, not {node}", fix="write `settles: {success: any done}`")
+        return None
     found: list[SettleSpec] = []
-    for entry in reader.entries(node, "`settles`", fix="write `settles: {success: any done}`").values():
+    for entry in node.entries.values():
         if entry.key not in set(OutcomeClass):
             reader.report.add(
                 "E102",

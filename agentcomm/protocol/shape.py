@@ -138,7 +138,8 @@ class Reader:
             and least <= value <= _MOST
         ):
             return value
-        self.wrong(node.at, f"{what} is a whole number from {least}, not {node}")
+        fix = f"write a number, such as {least + 2}"
+        self.wrong(node.at, f"{what} is a whole number from {least}, not {node}", fix=fix)
         return None
 
     def duration(self, node: Node, what: str) -> float | None:

@@ -117,7 +117,8 @@ class Spec:
     overlay: OverlaySpec | None = None
     overlays: tuple[tuple[Word, Word], ...] = ()
     """Those that are switched off or are the protocol's own."""
-    settles: list[SettleSpec] = field(default_factory=list[SettleSpec])
+    settles: list[SettleSpec] | None = field(default_factory=list[SettleSpec])
+    """None: it could not be read."""
     settles_at: Mark | None = None
     broken: bool = False
     """Something was left out that the graph needs."""

@@ -92,16 +92,16 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
     if not keys:
         return StateSpec(name=name, speakers=tuple(speakers))
     _check_keys(reader, name, keys, [role for role, _ in speakers])
-    within = keys.get("within")
+    within, runs = keys.get("within"), "run" in keys
     return StateSpec(
         name=name,
         speakers=tuple(speakers),
         within=reader.optional(within, reader.duration, "`within`"),
         within_at=within.node.at if within else None,
         otherwise=reader.optional(keys.get("else"), reader.word, "`else`"),
-        gather=reader.optional(keys.get("gather"), reader.word, "`gather`"),
-        first=reader.optional(keys.get("first"), reader.word, "`first`"),
-        run=_run(reader, keys) if "run" in keys else None,
+        gather=None if runs else reader.optional(keys.get("gather"), reader.word, "`gather`"),
+        first=None if runs else reader.optional(keys.get("first"), reader.word, "`first`"),
+        run=_run(reader, keys) if runs else None,
     )
 
 
@@ -111,6 +111,7 @@ def _check_keys(reader: Reader, name: Word, keys: Mapping[str, Entry], speakers:
         for key in ("as", "with", "then"):
             if key in keys:
                 reader.wrong(keys[key].at, f"`{key}` without `run`", fix="remove it, or put it on a move")
+                reader.broken = True
         return
     for role in speakers:
         reader.wrong(
