@@ -85,17 +85,16 @@ def check_alone(states: Iterable[StateSpec], report: Report) -> None:
             tell("gather", state.gather.at)
         for _, moves in state.speakers:
             for move in moves:
-                for word, given in _words(move):
-                    if given:
-                        tell(word, move.label.at)
+                for word in _words(move):
+                    tell(word, move.label.at)
 
 
-def _words(move: MoveSpec) -> tuple[tuple[str, bool], ...]:
-    return (
-        ("for: all", move.for_all),
-        ("at_most", move.at_most is not None),
-        ("at_once", move.at_once is not None),
-    )
+def _words(move: MoveSpec) -> tuple[str, ...]:
+    """Return the words of lanes that a move uses."""
+    if not move.for_all and move.at_most is None and move.at_once is None:
+        return ()
+    given = {"for: all": move.for_all, "at_most": move.at_most, "at_once": move.at_once}
+    return tuple(word for word, value in given.items() if value)
 
 
 def check_gather(spec: StateSpec, many: str, report: Report) -> None:
@@ -161,9 +160,8 @@ def check_lanes(protocol: Protocol, lanes: Lanes, specs: Iterable[StateSpec], re
                         why="the lanes stand together only where they begin and at a gather",
                         fix=f"write `gather: {protocol.many}` in '{name}', or say it lane by lane",
                     )
-                for word, given in _words(move) if not inside else ():
-                    if given:
-                        _tell_outside(name, word, move.label.at, report)
+                for word in () if inside else _words(move):
+                    _tell_outside(name, word, move.label.at, report)
     others = list(speakers.values())[1:]
     for role in others[:1]:
         first = next(iter(speakers))

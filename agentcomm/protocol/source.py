@@ -20,8 +20,10 @@ __all__ = ("BYTES", "Entry", "Node", "ReadLimits", "Scalar", "Source", "read")
 
 Scalar: TypeAlias = str | int | float | bool | None
 
-BYTES = 256 * 1024
-"""Bytes of the biggest document."""
+_SMALL = 256 * 1024
+"""Bytes up to which the slow parser is asked, too."""
+BYTES = 4 * 1024 * 1024 if hasattr(yaml, "CSafeLoader") else _SMALL
+"""Bytes of the biggest document: enough for 10,000 states with 30,000 moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class ReadLimits:
     """Bytes."""
     depth: int = 40
     aliases: int = 50
-    nodes: int = 50_000
+    nodes: int = 250_000
     """Values, after aliases are followed; keys are not counted."""
 
 
@@ -111,14 +113,13 @@ def read(data: bytes | str, path: str = "", *, limits: ReadLimits | None = None)
     if text is None:
         return Source("", None, report)
     report.lines = text.splitlines()
-    for loader in dict.fromkeys((_parser(text), yaml.SafeLoader)):
+    parsers = _parsers(text)
+    for loader in parsers:
         report.found.clear()
         try:
             return Source(text, _Builder(report, limits).build(text, loader), report)
         except yaml.YAMLError as error:
-            if (
-                loader is yaml.SafeLoader
-            ):  # it has the last word, so that findings do not depend on the parser
+            if loader is parsers[-1]:
                 _tell_syntax(error, report)
         except (_Stop, TooMany):
             break
@@ -175,10 +176,17 @@ _DISPUTED = re.compile("[\t?%\x85\u2028\u2029]|!(?!=)|\r(?!\n)|[|>]#")
 """Where the two parsers differ: the C one lets pass what the other refuses."""
 
 
-def _parser(text: str) -> Any:
-    """Return the C parser where there is one, and where it says the same as the other: it is ten times faster."""
-    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.SafeLoader if _DISPUTED.search(text) else fast
+def _parsers(text: str) -> tuple[Any, ...]:
+    """Return the parsers to try; the last one has the last word.
+
+    The C parser is ten times faster, and is asked where it says the same as the other; of what it refuses the other tells
+    why, so that findings do not depend on the parser. A big document it reads alone: the other would take too long.
+    """
+    slow = yaml.SafeLoader
+    fast = getattr(yaml, "CSafeLoader", slow)
+    if len(text) > _SMALL:
+        return (fast,)
+    return (slow,) if fast is slow or _DISPUTED.search(text) else (fast, slow)
 
 
 def _events(text: str, loader: Any) -> Iterator[yaml.Event]:
@@ -219,6 +227,8 @@ class _Builder:
         documents = 0
         for event in _events(text, loader):
             match event:
+                case yaml.ScalarEvent():
+                    self._scalar(event)
                 case yaml.DocumentStartEvent():
                     documents += 1
                     if documents > 1:
@@ -227,8 +237,6 @@ class _Builder:
                         )
                 case yaml.AliasEvent():
                     self._alias(event)
-                case yaml.ScalarEvent():
-                    self._scalar(event)
                 case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                     self._open(event)
                 case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
@@ -362,6 +370,8 @@ class _Builder:
 
 _READ_AS: dict[type, str] = {bool: "a boolean", int: "a number", float: "a number", type(None): "nothing"}
 
+_FIRST = frozenset("tTfFnN~+-.0123456789")
+"""What a plain scalar that is no text begins with."""
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?[0-9]{1,300}")
@@ -372,6 +382,8 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 def _resolved(raw: str) -> Scalar:
     """Return what a plain scalar means by the core schema of YAML 1.2: `on`, `12:30` and dates are text."""
+    if raw and raw[0] not in _FIRST:
+        return raw
     if _NULL.fullmatch(raw):
         return None
     if _BOOL.fullmatch(raw):
@@ -387,11 +399,11 @@ def _resolved(raw: str) -> Scalar:
 
 def _mark(event: yaml.Event) -> Mark:
     start, end = cast("Any", event).start_mark, cast("Any", event).end_mark
-    same_line = start.line == end.line and end.column > start.column
+    line, column = start.line, start.column
     length = (
-        end.column - start.column if same_line and not isinstance(event, yaml.CollectionStartEvent) else 1
+        end.column - column if end.line == line and not isinstance(event, yaml.CollectionStartEvent) else 0
     )
-    return Mark(start.line + 1, start.column + 1, length)
+    return Mark(line + 1, column + 1, max(length, 1))
 
 
 _UNCLOSED = (

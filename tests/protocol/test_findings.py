@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 from sale_document import SALE, edited, unmarked
@@ -396,3 +398,16 @@ def test_a_long_line_is_cut_around_the_place():
     assert len(finding.excerpt) <= 120
     _, shown, carets, *_ = str(finding).splitlines()
     assert shown[carets.index("^") : carets.rindex("^") + 1] == "txet"
+
+
+def test_every_code_stands_in_the_table_of_the_documentation():
+    folder = Path(__file__).parents[2]
+    codes = {
+        code
+        for file in (folder / "agentcomm" / "protocol").glob("*.py")
+        for code in re.findall(r'"([EWI]\d{3})"', file.read_text(encoding="utf-8"))
+    }
+    rows = re.findall(
+        r"^\| ([EWI][^|]*) \|", (folder / "docs/pages/checks.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert codes == {code for row in rows for code in re.findall(r"[EWI]\d{3}", row)}

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from sale_document import SALE
 
 from agentcomm.protocol.check import examine
+from agentcomm.protocol.compile import draft
 from agentcomm.protocol.library import find, load, loads, names
+from agentcomm.protocol.source import read
 
 LINES = SALE.splitlines(keepends=True)
 WORDS = [
@@ -192,3 +194,57 @@ def test_nasty_documents_are_judged_soon(case):
     assert checked.protocol is None
     assert checked.findings
     assert time.perf_counter() - began < 10
+
+
+def wide(count: int) -> str:
+    """Return a protocol of so many states with three moves each."""
+    states: list[str] = []
+    for number in range(count):
+        places = [f"s{place}" if place < count else "d" for place in (number + 1, number + 2, number + 7)]
+        moves = ", ".join(f"x{turn}: {place}" for turn, place in enumerate(places))
+        states.append(f"  s{number}:\n    {'ab'[number % 2]}: {{{moves}}}\n")
+    acts = "".join(f"  x{turn}: {{act: inform, content: {{a: text}}}}\n" for turn in range(3))
+    head = f"agentcomm: 1\nprotocol: w\nroles: [a, b]\nacts:\n{acts}outcomes: {{d: success}}\n"
+    return f"{head}states:\n{''.join(states)}"
+
+
+def test_ten_thousand_states_with_thirty_thousand_moves_compile():
+    source = read(wide(10_000))
+    began = time.process_time()
+    made = draft(source)
+    took = time.process_time() - began
+    assert source.report.found == []
+    assert sum(len(state.moves) for state in made.protocol.states.values()) == 30_000
+    assert took < 2  # measured: a fifth of a second; the rest is for a busy machine
+
+
+FLOODS = {
+    "brackets": "[" * 4_000_000,
+    "braces": "{" * 4_000_000,
+    "dashes": "- " * 2_000_000,
+    "question marks": "? " * 2_000_000,
+    "colons": ":" * 4_000_000,
+    "quotes": "'" * 3_999_999,
+    "stars": "*" * 4_000_000,
+    "bangs": "!" * 4_000_000,
+    "percents": "%a\n" * 1_300_000,
+    "tabs": "\t" * 4_000_000,
+    "blanks": "a:" + " " * 4_000_000,
+    "one word": "a: " + "b" * 4_000_000,
+    "one key": "k" * 4_000_000 + ": 1",
+    "aliases": "- &a x\n" + "- *a\n" * 800_000,
+    "a bomb": "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)),
+    "values": "- a\n" * 1_000_000,
+    "keys": "".join(f"k{n}: 1\n" for n in range(400_000)),
+}
+
+
+@pytest.mark.parametrize("case", FLOODS)
+def test_a_flood_is_one_finding_soon(case):
+    began = time.process_time()
+    findings = examine(FLOODS[case]).findings
+    took = time.process_time() - began
+    assert len(findings) == 1, [str(found) for found in findings]
+    assert findings[0].code in ("E100", "E101")
+    assert took < 8  # measured: a tenth of a second, 2 s where values are counted
