@@ -33,6 +33,8 @@ __all__ = ("check", "find", "load", "loads", "names", "read_document", "stamp")
 _ACTS = ("content.py", "performative.py")
 _MOST_KEPT = 256
 """Protocols that a process keeps."""
+_BIGGEST_KEPT = 256 * 1024
+"""Bytes of their documents."""
 
 
 def load(source: str | Path, *, types: Mapping[str, type[Content]] | None = None) -> Protocol:
@@ -101,9 +103,10 @@ def _loaded(
         return found
 
     protocol = _stamped(data, path, types, looking) or _checked(data, path, types, looking)
-    if len(_LOADED) >= _MOST_KEPT:
-        _LOADED.clear()
-    _LOADED[key] = _Kept(protocol, looked_up)
+    if len(raw) <= _BIGGEST_KEPT:
+        if len(_LOADED) >= _MOST_KEPT:
+            _LOADED.clear()
+        _LOADED[key] = _Kept(protocol, looked_up)
     return protocol
 
 

@@ -55,6 +55,9 @@ def read_roles(reader: Reader, node: Node) -> list[RoleSpec]:
         reader.wrong(node.at, f"`roles` is a list, not {node}", fix="write `roles: [asker, answerer]`")
         reader.broken = True
         return []
+    if not (node.entries or node.items):
+        reader.wrong(node.at, "there are no roles", fix="write `roles: [asker, answerer]`")
+        reader.broken = True
     seen: set[str] = set()
     for role in (spec.name for spec in roles):
         if reader.name(role, "a role") and role.text in BARRED:

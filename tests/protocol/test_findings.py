@@ -49,6 +49,7 @@ BROKEN = {
     "an unknown key of a state": ("E101", ("  asked:\n", "  asked:\n    «withn»: 10s\n")),
     "a missing name": ("E101", ("agentcomm: 1", "«a»gentcomm: 1"), ("protocol: sale\n", "")),
     "another language": ("E101", ("agentcomm: 1", "agentcomm: «2»")),
+    "no roles": ("E101", ("[buyer, seller]", "«[»]")),
     "a state that is a list": ("E101", ("    buyer: {cfp: asked}", "    «-» buyer")),
     "a move to a list": ("E101", ("cfp: asked}", "cfp: «[»asked, offered]}")),
     "a move that leads nowhere": ("E101", ("cfp: {next: asked, max: 2}", "«cfp»: {max: 2}")),
