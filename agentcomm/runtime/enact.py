@@ -243,6 +243,7 @@ class _Driver:
         body = {
             "protocol": protocol.text,
             "overlays": {name: overlay.text for name, overlay in self.rules.overlays.items()},
+            **({"protocols": dict(protocol.embedded)} if protocol.embedded else {}),
             "brief": to_plain(self.brief),
         }
         self.write(self.chain.record("open", "conversation", data, body))

@@ -83,7 +83,9 @@ def rules_of(transcript: Transcript, *, types: Mapping[str, type[Content]] | Non
         str(name): loads(str(text), path=f"{name} (in the transcript)")
         for name, text in texts["overlays"].items()
     }
-    return Rules(loads(str(texts["protocol"]), path="protocol (in the transcript)", types=types), overlays)
+    within = {str(name): str(text) for name, text in texts.get("protocols", {}).items()}
+    whole = loads(str(texts["protocol"]), path="protocol (in the transcript)", types=types, protocols=within)
+    return Rules(whole, overlays)
 
 
 def replay(source: str | Path | Transcript, *, types: Mapping[str, type[Content]] | None = None) -> Replay:
