@@ -16,6 +16,8 @@ __all__ = ("DEEPEST", "Draft", "Embedder", "Part", "tell_broken")
 
 DEEPEST = 3
 """Protocols within each other, the outermost not counted."""
+MOST = 50
+"""Documents within one document, at any depth."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,8 @@ class Embedder:
     """Of the documents around this one, and of itself."""
     parts: dict[str, Part] = field(default_factory=dict[str, Part])
     failed: set[str] = field(default_factory=set[str])
+    opened: list[str] = field(default_factory=list[str])
+    """The documents opened so far, at any depth: shared by all embedders of one document."""
 
     def part(self, word: Word, report: Report) -> Draft | None:
         """Return a document as far as it compiles; None, with a finding, if it cannot be had."""
@@ -104,14 +108,19 @@ class Embedder:
                 "composition",
                 word.at,
                 problem,
-                why=f"a protocol may run others at most {DEEPEST} deep, and never itself",
+                why=f"a protocol runs others at most {DEEPEST} deep and {MOST} in all, and never itself",
                 fix="run something smaller",
             )
             return None
-        made = self.compile(
-            source,
-            Embedder(self.resolve, self.compile, names=(*self.names, name), texts=(*self.texts, source.text)),
+        self.opened.append(name)
+        inner = Embedder(
+            self.resolve,
+            self.compile,
+            names=(*self.names, name),
+            texts=(*self.texts, source.text),
+            opened=self.opened,
         )
+        made = self.compile(source, inner)
         if made is None or source.report.has_errors:
             tell_broken(name, source.report.sorted(), word.at, report)
             return None
@@ -123,6 +132,8 @@ class Embedder:
             return f"a protocol runs itself: {chain} -> {('this', *self.names)[self.texts.index(text)]}"
         if len(self.names) >= DEEPEST:
             return f"more than {DEEPEST} protocols within each other: {chain} -> one more"
+        if len(self.opened) >= MOST:
+            return f"more than {MOST} documents within one"
         return ""
 
 

@@ -149,9 +149,21 @@ def check_lanes(protocol: Protocol, lanes: Lanes, specs: Iterable[StateSpec], re
                 _tell_outside(name, "gather", spec.gather.at, report)
             elif len(spec.speakers) == 1 and spec.speakers[0][0].text != protocol.many:
                 speakers.setdefault(spec.speakers[0][0].text, spec.speakers[0][0])
-        for _, moves in spec.speakers:
+        for role, moves in spec.speakers:
             for move in moves:
-                if inside and move.for_all and not spec.gather and name not in lanes.first:
+                if not inside:
+                    for word in _words(move):
+                        _tell_outside(name, word, move.label.at, report)
+                elif move.for_all and role.text == protocol.many:
+                    report.add(
+                        "E706",
+                        "lanes",
+                        move.label.at,
+                        f"a member cannot say '{move.label}' `for: all`",
+                        why="a member speaks in its own lane, and no other lane hears it",
+                        fix="remove `for: all`",
+                    )
+                elif move.for_all and not spec.gather and name not in lanes.first:
                     report.add(
                         "E706",
                         "lanes",
@@ -160,8 +172,6 @@ def check_lanes(protocol: Protocol, lanes: Lanes, specs: Iterable[StateSpec], re
                         why="the lanes stand together only where they begin and at a gather",
                         fix=f"write `gather: {protocol.many}` in '{name}', or say it lane by lane",
                     )
-                for word in () if inside else _words(move):
-                    _tell_outside(name, word, move.label.at, report)
     others = list(speakers.values())[1:]
     for role in others[:1]:
         first = next(iter(speakers))

@@ -385,3 +385,20 @@ def test_too_many_states_are_refused():
     made = checked(text)
     assert made.protocol is None
     assert any("20000" in found.what or "KB" in found.what for found in made.findings)
+
+
+def test_too_many_documents_are_refused():
+    def many(count, inner):
+        runs = "".join(
+            f"  s{number}:\n    run: {inner}{number}\n    as: {{initiator: lead, participant: worker}}\n"
+            f"    then: {{otherwise: {f's{number + 1}' if number + 1 < count else 'done'}}}\n"
+            for number in range(count)
+        )
+        head = "agentcomm: 1\nprotocol: many\nroles: [lead, worker]\nacts: {}\n"
+        return f"{head}states:\n{runs}outcomes: {{done: success}}\n"
+
+    documents = {f"j{number}": JOB for number in range(60)}
+    assert checked(many(40, "j"), documents).protocol is not None
+    made = checked(many(60, "j"), documents)
+    assert {found.code for found in made.findings} == {"E801"}
+    assert "more than 50 documents" in made.findings[0].what
