@@ -12,7 +12,7 @@ from agentcomm.protocol.canonical import document_hash
 from agentcomm.protocol.conditions import ConditionReader
 from agentcomm.protocol.embed import Draft, Embedder
 from agentcomm.protocol.fields import TypeReader
-from agentcomm.protocol.findings import Report, TooMany, near, quoted
+from agentcomm.protocol.findings import Report, TooMany, quoted
 from agentcomm.protocol.flatten import acts_in, runs_in, states_in
 from agentcomm.protocol.graph import (
     Act,
@@ -30,6 +30,7 @@ from agentcomm.protocol.lookup import Resolve, nowhere
 from agentcomm.protocol.many import RoleSpec
 from agentcomm.protocol.names import EXPIRED, Names
 from agentcomm.protocol.overlays import overlay_of, own_overlays
+from agentcomm.protocol.races import tell_twice, winner
 from agentcomm.protocol.runs import can_run, check_run, given_in, landing
 from agentcomm.protocol.shape import Word, unknown
 from agentcomm.protocol.source import Source
@@ -223,10 +224,10 @@ class _Compiler:
                 self.marks[f"{place}.{move.label.text}"] = move.label.at
                 made = self._move(move, name, speaker, conditions)
                 if moves.setdefault(move.label.text, made) is not made:
-                    self._tell_twice(move, speaker, moves[move.label.text])
-        first = self._first(spec)
-        if self.many:
-            check_gather(spec, self.many.name.text, self.report)
+                    tell_twice(move, speaker, moves[move.label.text], self.report)
+        first = winner(spec, spec.first, self.report) if spec.first else ""
+        if self.many and spec.gather:
+            check_gather(spec, spec.gather, self.many.name.text, self.report)
         if len(spec.speakers) > 1 and not first:
             self.races[name] = tuple(role.text for role, _ in spec.speakers)
         if spec.otherwise:
@@ -247,43 +248,6 @@ class _Compiler:
             otherwise=otherwise,
             gather=spec.gather is not None,
             first=first,
-        )
-
-    def _first(self, spec: StateSpec) -> str:
-        """Return who wins a race."""
-        word = spec.first
-        speakers = [role.text for role, _ in spec.speakers]
-        if word is None:
-            return ""
-        if len(spec.speakers) <= 1:
-            self.report.add(
-                "E301",
-                "race",
-                word.at,
-                f"`first` in '{spec.name}', where one role speaks",
-                why="it says whose move counts where two roles race",
-                fix="remove it",
-            )
-            return ""
-        if word.text not in speakers:
-            self.report.add(
-                "E102",
-                "unknown_role",
-                word.at,
-                f"'{word}' does not speak in '{spec.name}'",
-                why="`first` names one of those who race",
-                fix=near(word.text, speakers),
-            )
-        return word.text
-
-    def _tell_twice(self, spec: MoveSpec, speaker: str, other: Move) -> None:
-        self.report.add(
-            "E302",
-            "ambiguous_choice",
-            spec.label.at,
-            f"in '{other.state}' {other.speaker} and {speaker} race with one act, '{spec.label}'",
-            why="what is said must show which move it is",
-            fix=f"give {speaker} an act of its own: `{speaker}-{spec.label}: {{act: {other.act.performative}, ...}}`",
         )
 
     # --- runs ---

@@ -97,11 +97,8 @@ def _words(move: MoveSpec) -> tuple[str, ...]:
     return tuple(word for word, value in given.items() if value)
 
 
-def check_gather(spec: StateSpec, many: str, report: Report) -> None:
+def check_gather(spec: StateSpec, gather: Word, many: str, report: Report) -> None:
     """Tell what a gather cannot be."""
-    gather = spec.gather
-    if gather is None:
-        return
 
     def wrong(at: Mark, what: str, why: str, fix: str) -> None:
         report.add("E707", "lanes", at, what, why=why, fix=fix)

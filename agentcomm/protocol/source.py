@@ -15,6 +15,7 @@ import yaml
 
 from agentcomm.protocol.findings import NOWHERE, Report, TooMany
 from agentcomm.protocol.graph import Mark
+from agentcomm.protocol.syntax import tell_syntax
 
 __all__ = ("BYTES", "Entry", "Node", "ReadLimits", "Scalar", "Source", "read")
 
@@ -120,7 +121,7 @@ def read(data: bytes | str, path: str = "", *, limits: ReadLimits | None = None)
             return Source(text, _Builder(report, limits).build(text, loader), report)
         except yaml.YAMLError as error:
             if loader is parsers[-1]:
-                _tell_syntax(error, report)
+                tell_syntax(error, report)
         except (_Stop, TooMany):
             break
     return Source(text, None, report)
@@ -404,56 +405,3 @@ def _mark(event: yaml.Event) -> Mark:
         end.column - column if end.line == line and not isinstance(event, yaml.CollectionStartEvent) else 0
     )
     return Mark(line + 1, column + 1, max(length, 1))
-
-
-_UNCLOSED = (
-    ("unexpected end of stream", "a quote that is never closed", "close it"),
-    (
-        "expected ',' or ']'",
-        "a list that is not closed",
-        "close it with `]`; in it, quote text with brackets",
-    ),
-    ("expected ',' or '}'", "a map that is not closed", "close it with `}`; in it, quote text with brackets"),
-)
-_SYNTAX = (
-    ("got '?'", "a `?` where none can be", "put it in quotes; what may be left out is `optional text`"),
-    *_UNCLOSED,
-    ("mapping values are not allowed", "a colon where none can be", "put text that contains `: ` in quotes"),
-    (
-        "could not find expected ':'",
-        "a key without its colon",
-        "write `key: value`, with a space after the colon",
-    ),
-    ("undefined alias", "an alias that stands for nothing", "write the value out"),
-    ("unknown escape", "an unknown escape in double quotes", "use single quotes, or double the backslash"),
-    ("expected <block end>", "the indentation does not fit", "align it with the lines above"),
-    ("inconsistent indentation", "the indentation does not fit", "align it with the lines above"),
-    ("duplicate anchor", "an anchor that stands here twice", "rename one"),
-    ("cannot start any token", "a character that cannot stand here", "put the text in quotes"),
-)
-
-
-def _tell_syntax(error: yaml.YAMLError, report: Report) -> None:
-    """Add the finding for a syntax error."""
-    problem = str(getattr(error, "problem", "") or error).splitlines()[0]
-    began, at = getattr(error, "context_mark", None), getattr(error, "problem_mark", None)
-    if began and any(words in problem for words, *_ in _UNCLOSED) and "got '?'" not in problem:
-        at = began  # of what is not closed, the beginning is the place to show
-    place = Mark(at.line + 1, at.column + 1) if at is not None else NOWHERE
-    line = report.lines[place.line - 1] if place.line <= len(report.lines) else ""
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        column = line.index("\t") + 1
-        report.add(
-            "E100",
-            "syntax",
-            Mark(place.line, column),
-            "a tab in the indentation",
-            why="YAML indents with spaces only",
-            fix="replace the tab with spaces",
-        )
-        return
-    for words, what, fix in _SYNTAX:
-        if words in problem:
-            report.add("E100", "syntax", place, what, why=f"YAML: {problem}", fix=fix)
-            return
-    report.add("E100", "syntax", place, "this is not YAML", why=f"YAML: {problem}", fix="put text in quotes")
