@@ -1,348 +1,174 @@
-"""What is known, owed and owned where: the checks that follow values and commitments through the graph.
+"""What is known and owned where: the checks that follow values and ownership through the graph.
 
-Forward analyses on bit sets. A name in a condition must have been heard on *every* way to a state (must); a commitment
-counts as open if it is on *some* way (may).
+A name in a condition must have been heard on *every* way to a state. The states of a run stand in the graph as they are: what
+was said in it on every way to the outcome that led here is known here, and each entry into it begins with nothing said.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative
-from agentcomm.protocol.arcs import Arc, Arcs, Ways, move_mark, steps, way
+from agentcomm.protocol.arcs import Arc, Arcs, known, move_mark, state_mark, steps, way
 from agentcomm.protocol.conditions import IT
-from agentcomm.protocol.findings import NOWHERE, Report, quoted
-from agentcomm.protocol.graph import Move, OutcomeClass, Protocol, Ref
+from agentcomm.protocol.findings import Report, quoted
+from agentcomm.protocol.graph import Move, Protocol, Ref
 
-__all__ = ("check_exits", "check_known", "check_open", "check_owners")
-
-_QUERIES = (Performative.QUERY_IF, Performative.QUERY_REF)
-_ANSWERS = (Performative.INFORM, Performative.CONFIRM, Performative.DISCONFIRM)
-_EXITS = (
-    Performative.REFUSE,
-    Performative.FAILURE,
-    Performative.CANCEL,
-    Performative.NOT_UNDERSTOOD,
-    Performative.REJECT_PROPOSAL,
-)
-
-
-def _forward(
-    protocol: Protocol, arcs: Arcs, change: Callable[[Arc, int], int], *, must: bool
-) -> dict[str, int]:
-    """Return the bits at each place that is reached, at their fixed point.
-
-    Args:
-        protocol: Whose graph it is.
-        arcs: The graph.
-        change: The bits after an arc, given those before it.
-        must: A bit holds where it holds on every way; else where it holds on some way.
-    """
-    bits = {protocol.start: 0}
-    queue = deque([protocol.start])
-    waiting = {protocol.start}
-    while queue:
-        place = queue.popleft()
-        waiting.discard(place)
-        for arc in arcs.get(place, ()):
-            after = change(arc, bits[place])
-            old = bits.get(arc.target)
-            new = after if old is None else old & after if must else old | after
-            if new != old:
-                bits[arc.target] = new
-                if arc.target not in waiting:
-                    waiting.add(arc.target)
-                    queue.append(arc.target)
-    return bits
+__all__ = ("check_known", "check_owners")
 
 
 # --- knowledge ---
 
 
 def _needs(move: Move) -> Iterator[Ref]:
-    """Yield what must be on record before a move can be judged."""
+    """Yield what must be on record before a move can be judged or filled."""
     for condition in move.when:
         for side in (condition.left, condition.right):
             if isinstance(side, Ref) and side.act not in (IT, move.label):
                 yield side
-    yield from move.act.repeats.values()
+    for ref in move.act.repeats.values():
+        if ref.act != IT:
+            yield ref
+    yield from move.given.values()
 
 
 def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
-    """Add E401: a name in `when` or `repeats` that its speaker has not heard on every way."""
+    """Add E401: a name in `when`, `repeats` or `with` that its speaker has not heard on every way."""
     facts: dict[tuple[str, str], int] = {}
     """(role, label) -> bit: the role has heard or said it."""
+    wanted: list[tuple[Move, list[Ref]]] = []
     for state in protocol.states.values():
         for move in state.moves.values():
-            for ref in _needs(move):
-                if ref.act != IT:
+            if move.when or move.given or move.act.repeats:
+                refs = list(_needs(move))
+                wanted.append((move, refs))
+                for ref in refs:
                     facts.setdefault((move.speaker, ref.act), 1 << len(facts))
     if not facts:
         return
-
-    def learn(arc: Arc, known: int) -> int:
-        if arc.move:
-            for role in (arc.move.speaker, *arc.move.to):
-                known |= facts.get((role, arc.move.label), 0)
-        return known
-
-    bits = _forward(protocol, arcs, learn, must=True)
+    bits = known(arcs, _learnt(protocol, arcs, facts))
     told: set[tuple[str, str, str]] = set()
-    for name, state in protocol.states.items():
-        for move in state.moves.values() if name in bits else ():
-            for ref in _needs(move):
-                key = (name, move.speaker, ref.act)
-                if ref.act == IT or key in told or bits[name] & facts[move.speaker, ref.act]:
-                    continue
+    for move, refs in wanted:
+        here = bits[arcs.number[move.state]]
+        for ref in refs:
+            key = (move.state, move.speaker, ref.act)
+            if key not in told and not here & facts[move.speaker, ref.act]:
                 told.add(key)
                 _tell_unknown(protocol, arcs, report, move, ref)
 
 
+def _learnt(
+    protocol: Protocol, arcs: Arcs, facts: dict[tuple[str, str], int]
+) -> dict[int, list[tuple[int, int]]]:
+    """Return what arcs make known, and what they make forgotten: what was said in an earlier entry into a run."""
+    by_label: dict[str, list[tuple[str, int]]] = {}
+    for (role, label), bit in facts.items():
+        by_label.setdefault(label, []).append((role, bit))
+    found: dict[int, list[tuple[int, int]]] = {}
+    for place, by in enumerate(arcs.moves):
+        for position, move in enumerate(by):
+            if move and move.label in by_label:
+                come = 0
+                for role, bit in by_label[move.label]:
+                    if role == move.speaker or role in move.to:
+                        come |= bit
+                if come:
+                    found.setdefault(place, [(-1, 0)] * len(by))[position] = -1, come
+    for place, position, run in entries(protocol, arcs):
+        inside = (f"{run}.", f"{run}/")
+        gone = sum(bit for (_, label), bit in facts.items() if label.startswith(inside))
+        if gone:
+            row = found.setdefault(place, [(-1, 0)] * len(arcs.moves[place]))
+            keep, come = row[position]
+            row[position] = keep & ~gone, come & ~gone
+    return found
+
+
+def entries(protocol: Protocol, arcs: Arcs) -> Iterator[tuple[int, int, str]]:
+    """Yield the arcs by which a run is entered: place, position, the run."""
+    if not protocol.runs:
+        return
+    starts = {arcs.number[run.start]: name for name, run in protocol.runs.items() if run.start in arcs.number}
+    for place, leads in enumerate(arcs.targets):
+        source = protocol.states.get(arcs.names[place])
+        for position, target in enumerate(leads):
+            name = starts.get(target, "")
+            while (
+                source
+                and name
+                and (not _is_in(source.region, name) or _is_left(protocol, arcs.arc(place, position), name))
+            ):
+                yield place, position, name
+                name = name.rpartition("/")[0]
+
+
+def _is_in(region: str, run: str) -> bool:
+    return region == run or region.startswith(f"{run}/")
+
+
+def _is_left(protocol: Protocol, arc: Arc, run: str) -> bool:
+    """Whether an arc within a run ends it, and begins it anew."""
+    theirs = protocol.runs[run].protocol
+    if arc.move is None or protocol.states[arc.source].region != run:
+        return False
+    state = theirs.states[arc.source.removeprefix(f"{run}/")]
+    move = next(move for move in state.moves.values() if f"{run}.{move.label}" == arc.move.label)
+    return (move.then if arc.kind == "then" else move.next) in theirs.outcomes
+
+
 def _tell_unknown(protocol: Protocol, arcs: Arcs, report: Report, move: Move, ref: Ref) -> None:
-    def heard(arc: Arc) -> bool:
+    def is_heard(arc: Arc) -> bool:
         by = arc.move
         return by is not None and by.label == ref.act and move.speaker in (by.speaker, *by.to)
 
-    said = [arc.move for row in arcs.values() for arc in row if arc.move and arc.move.label == ref.act]
+    said = [by for row in arcs.moves for by in row if by and by.label == ref.act]
     deaf = next((by for by in said if move.speaker not in (by.speaker, *by.to)), None)
+    found = way(arcs, arcs.start, arcs.number[move.state], avoid=is_heard)
+    forgotten = found is None  # it was said on every way, in an earlier entry into a run
     report.add(
         "E401",
         "data_flow",
         move_mark(protocol, move),
         f"'{move.label}' needs '{ref}', which {move.speaker} may not know in '{move.state}'",
-        why=f"on this way '{ref.act}' was not said by or to {move.speaker}",
+        why=f"what was said in an earlier run of '{ref.act.rpartition('.')[0]}' is forgotten when it begins anew"
+        if forgotten
+        else f"on this way '{ref.act}' was not said by or to {move.speaker}",
         fix=f"add {move.speaker} to the `to` of '{deaf.label}' in '{deaf.state}'"
         if deaf
         else f"let '{ref.act}' be said on every way to '{move.state}', or compare with a constant",
-        witness=steps(way(arcs, protocol.start, move.state, avoid=heard)),
+        witness=steps(found) or arcs.witness(move.state),
     )
-
-
-# --- commitments ---
-
-
-@dataclass(frozen=True, slots=True)
-class _Debt:
-    """A commitment that an act makes."""
-
-    label: str
-    debtor: str
-    creditor: str
-    is_query: bool
-
-
-_PROPOSED, _CONDITIONAL, _DETACHED = "proposed", "conditional", "detached"
-
-
-def _after(debt: _Debt, move: Move, status: str) -> str:
-    """Return what becomes of a commitment by a move: its status, an empty text if there is nothing to owe."""
-    act, speaker = move.act, move.speaker
-    op = PERFORMATIVES[act.performative].op
-    owes, owed = debt.debtor == speaker, debt.creditor == speaker
-    to_creditor, to_debtor = owes and debt.creditor in move.to, owed and debt.debtor in move.to
-    match op:
-        case LedgerOp.DIRECT if debt.label == act.label and to_debtor:
-            status = _PROPOSED
-        case LedgerOp.OFFER if debt.label == act.label and to_creditor:
-            status = _CONDITIONAL
-        case LedgerOp.ACTIVATE if to_creditor and status == _PROPOSED:
-            status = _DETACHED
-        case LedgerOp.ACCEPT if to_debtor and status == _CONDITIONAL:
-            status = _DETACHED
-        case LedgerOp.REJECT if owes and status == _PROPOSED:
-            status = ""
-        case LedgerOp.RELEASE if owed:
-            status = ""
-        case LedgerOp.EXCUSE if owes:
-            status = ""
-        case _:
-            if act.performative is Performative.CANCEL and (owes or owed):
-                status = ""
-            if debt.is_query and to_creditor and act.performative in _ANSWERS:
-                status = ""
-    return "" if act.discharges == debt.label else status
-
-
-def check_open(protocol: Protocol, arcs: Arcs, ways: Ways, report: Report) -> None:
-    """Warn of a commitment that may be active at a success.
-
-    A warning and not an error (W501 for E501 of the list of checks): whether an accepted proposal is thereby done, or is
-    still to be done, only its author knows; `discharges` and `outlives` are how he says it. Each commitment is followed
-    through the places it can reach while it is owed; that is exact, budgets aside.
-    """
-    for debt in _debts(protocol):
-        if not protocol.acts[debt.label].outlives:
-            _follow(debt, protocol, arcs, ways, report)
-
-
-def _follow(debt: _Debt, protocol: Protocol, arcs: Arcs, ways: Ways, report: Report) -> None:
-    came: dict[tuple[str, str], tuple[tuple[str, str], Arc]] = {}
-    """(place, status) -> where from, and by which arc."""
-    queue = deque[tuple[str, str]]()
-
-    def reach(before: tuple[str, str], arc: Arc) -> tuple[str, str] | None:
-        status = _after(debt, arc.move, before[1]) if arc.move else before[1]
-        here = arc.target, status
-        if not status or here in came:
-            return None
-        came[here] = before, arc
-        queue.append(here)
-        is_success = protocol.outcomes.get(arc.target) is OutcomeClass.SUCCESS
-        return here if is_success and status == _DETACHED else None
-
-    for name in (protocol.start, *ways.came):
-        for arc in arcs.get(name, ()):
-            if arc.move and arc.move.label == debt.label:
-                reach((name, ""), arc)
-    while queue:
-        place = queue.popleft()
-        for arc in arcs.get(place[0], ()):
-            if end := reach(place, arc):
-                found: list[Arc] = []
-                while end in came:
-                    end, last = came[end]
-                    found.append(last)
-                _tell_open(protocol, report, debt, [*ways.to(end[0]), *found[::-1]])
-                return
-
-
-def _debts(protocol: Protocol) -> list[_Debt]:
-    """Return the commitments that some act can activate; the others can never be open at an end."""
-    found: dict[_Debt, None] = {}
-    active = {LedgerOp.ACTIVATE: False, LedgerOp.ACCEPT: False}
-    for state in protocol.states.values():
-        for move in state.moves.values():
-            op = PERFORMATIVES[move.act.performative].op
-            is_query = move.act.performative in _QUERIES
-            if op in active:
-                active[op] = True
-            for other in move.to:
-                if op is LedgerOp.DIRECT:
-                    found[_Debt(move.label, other, move.speaker, is_query)] = None
-                elif op is LedgerOp.OFFER:
-                    found[_Debt(move.label, move.speaker, other, is_query)] = None
-    return [
-        debt
-        for debt in found
-        if active[
-            LedgerOp.ACCEPT
-            if PERFORMATIVES[protocol.acts[debt.label].performative].op is LedgerOp.OFFER
-            else LedgerOp.ACTIVATE
-        ]
-    ]
-
-
-def _tell_open(protocol: Protocol, report: Report, debt: _Debt, found: list[Arc]) -> None:
-    last = next((arc.move for arc in reversed(found) if arc.move), None)
-    report.add(
-        "W501",
-        "commitment_open",
-        move_mark(protocol, last) if last else NOWHERE,
-        f"what '{debt.label}' promised may still be open when '{found[-1].target}' is reached",
-        why=f"{debt.debtor} owes it to {debt.creditor}, and nothing on this way discharges it",
-        fix=f"add `discharges: {debt.label}` to the act that fulfils it, or `outlives: true` to '{debt.label}'",
-        witness=steps(found),
-    )
-
-
-# --- honest exits ---
-
-
-def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
-    """Warn of a directive whose hearer cannot say no.
-
-    Who is asked to do something can refuse it, and fail; who is asked a question, or for a proposal, has one way out.
-    A warning and not an error (W503 for E503 of the list of checks): a question within a longer talk may do without.
-    """
-    back: dict[str, list[str]] = {}
-    for row in arcs.values():
-        for arc in row:
-            back.setdefault(arc.target, []).append(arc.source)
-    cache: dict[tuple[str, str], set[str]] = {}
-
-    def can(role: str, what: str, acts: tuple[Performative, ...]) -> set[str]:
-        if (role, what) not in cache:
-            queue = [
-                state.name
-                for state in protocol.states.values()
-                if any(
-                    move.speaker == role and move.act.performative in acts for move in state.moves.values()
-                )
-            ]
-            seen = set(queue)
-            for place in queue:
-                fresh = [source for source in back.get(place, ()) if source not in seen]
-                seen.update(fresh)
-                queue.extend(fresh)
-            cache[role, what] = seen
-        return cache[role, what]
-
-    told: set[str] = set()
-    for state in protocol.states.values():
-        for move in state.moves.values():
-            info = PERFORMATIVES[move.act.performative]
-            if not info.directive or move.label in told:
-                continue
-            weak = info.op is not LedgerOp.DIRECT or move.act.performative in _QUERIES
-            ways = (
-                {"refuse or fail": _EXITS}
-                if weak
-                else {"refuse": (Performative.REFUSE,), "fail": (Performative.FAILURE,)}
-            )
-            missing = [
-                what
-                for what, acts in ways.items()
-                if not any(move.next in can(role, what, acts) for role in move.to)
-            ]
-            if missing:
-                told.add(move.label)
-                report.add(
-                    "W503",
-                    "other",
-                    move_mark(protocol, move),
-                    f"who is asked by '{move.label}' cannot {' or '.join(missing)}",
-                    why="without an honest way out, a model is made to agree",
-                    fix=f"add {' and '.join(_ADD[what] for what in missing)} to what follows",
-                )
-
-
-_ADD = {
-    "refuse or fail": "`refuse: {reason: text}`",
-    "refuse": "`refuse: {reason: text}`",
-    "fail": "`failure: {reason: text}`",
-}
 
 
 # --- ownership ---
 
 
-def check_owners(protocol: Protocol, arcs: Arcs, ways: Ways, report: Report) -> None:
+def check_owners(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add E504: a state that is reached with different owners."""
-    moves = [move for state in protocol.states.values() for move in state.moves.values() if move.owner]
-    if not moves:
+    if not any(move and move.owner for by in arcs.moves for move in by):
         return
-    index = {role: 1 << number for number, role in enumerate(("", *protocol.roles))}
-    first = index.get(protocol.owner, 1)
-
-    def hand_over(arc: Arc, bits: int) -> int:
-        if arc.move and arc.move.owner:
-            return index[arc.move.owner]
-        return bits or first
-
-    bits = _forward(protocol, arcs, hand_over, must=False)
-    told = False
+    came = {arcs.start: protocol.owner}
+    queue = [arcs.start]
+    for place in queue:
+        for target, move in zip(arcs.targets[place], arcs.moves[place], strict=True):
+            owner = move.owner if move and move.owner else came[place]
+            if target not in came:
+                came[target] = owner
+                queue.append(target)
     for name in protocol.states:
-        owners = [role for role, bit in index.items() if bits.get(name, 0) & bit]
-        if name == protocol.start and bits.get(name, 0) and protocol.owner not in owners:
-            owners.append(protocol.owner)
-        if len(owners) > 1 and not told:
-            told = True
+        place = arcs.number[name]
+        owners = {came[place]} if place in came else set[str]()
+        for source in arcs.before[place] if owners else ():
+            if source in came:
+                for target, move in zip(arcs.targets[source], arcs.moves[source], strict=True):
+                    if target == place:
+                        owners.add(move.owner if move and move.owner else came[source])
+        if len(owners) > 1:
+            named = [role for role in ("", *protocol.roles) if role in owners]
             report.add(
                 "E504",
                 "other",
-                protocol.marks.get(f"states.{name}", NOWHERE),
-                f"'{name}' is reached with different owners: {quoted([role or 'nobody' for role in owners])}",
+                state_mark(protocol, name),
+                f"'{name}' is reached with different owners: {quoted([role or 'nobody' for role in named])}",
                 why="who owns the matter must be known in every state",
                 fix="give each owner a state of his own",
-                witness=steps(ways.to(name)),
+                witness=arcs.witness(name),
             )
+            return

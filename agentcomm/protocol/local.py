@@ -1,22 +1,22 @@
 """The checks that look at one act or one state at a time: grounding, stakes, and how much there is to choose from."""
 
-from agentcomm.protocol.arcs import Arc, Ways, move_mark, steps
+from agentcomm.protocol.arcs import Arc, Arcs, move_mark, steps
 from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.graph import Act, Criterion, Mark, Move, Protocol, Stakes
 
-__all__ = ("MOST", "check_grounding", "check_sizes")
+__all__ = ("MOST", "check_escalation", "check_grounding", "check_sizes")
 
 MOST = 7
 """Critical fields in an act, and acts in a state: more are read back, and chosen, badly."""
 
 
-def check_grounding(protocol: Protocol, ways: Ways, report: Report) -> None:
+def check_grounding(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add E602, stakes and read-backs without fields, and E601, last words that nobody can ground."""
     if not any(
         finding.code == "E602" for finding in report.found
     ):  # a field misnamed there would be told twice
         _check_stakes(protocol, report)
-    _check_last_words(protocol, ways, report)
+    _check_last_words(protocol, arcs, report)
 
 
 def _check_stakes(protocol: Protocol, report: Report) -> None:
@@ -68,13 +68,15 @@ def _some(act: Act) -> str:
     return ", ".join(act.fields) or "..."
 
 
-def _check_last_words(protocol: Protocol, ways: Ways, report: Report) -> None:
+def _check_last_words(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     for state in protocol.states.values():
         for move in state.moves.values():
-            end = next((place for place in (move.next, move.then) if place in protocol.outcomes), None)
-            if end is None or move.act.criterion is not Criterion.RELEVANT:
+            if move.act.criterion is not Criterion.RELEVANT:
                 continue
-            before = ways.to(state.name)
+            end = next((place for place in (move.next, move.then) if place in protocol.outcomes), None)
+            if end is None:
+                continue
+            before = arcs.to(arcs.number[state.name])
             report.add(
                 "E601",
                 "grounding",
@@ -108,3 +110,21 @@ def check_sizes(protocol: Protocol, report: Report) -> None:
                 why=f"a choice among more than {MOST} is made badly",
                 fix="split the state",
             )
+
+
+def check_escalation(protocol: Protocol, report: Report) -> None:
+    """Add E603: who decides where repair fails is itself a party to whatever may fail."""
+    judge = protocol.limits.escalate_to
+    if judge not in protocol.roles:
+        return
+    moves = [move for state in protocol.states.values() for move in state.moves.values()]
+    if not moves or any(judge != move.speaker and judge not in move.to for move in moves):
+        return
+    report.add(
+        "E603",
+        "grounding",
+        protocol.marks.get("limits.escalate_to", NOWHERE),
+        f"'{judge}' would decide a quarrel of its own",
+        why=f"{judge} says or hears every message, so that it is a party wherever repair fails",
+        fix="name a role that stands outside, or remove `escalate_to`: then a human is asked",
+    )

@@ -1,0 +1,126 @@
+"""What there is to choose from: races, states that may leave somebody without a move, and lanes that would wait."""
+
+from math import isfinite
+
+from agentcomm.protocol.arcs import Arcs, after, state_mark
+from agentcomm.protocol.compile import Draft
+from agentcomm.protocol.findings import Report, quoted
+from agentcomm.protocol.graph import Move, Protocol, Ref, State
+
+__all__ = ("check_free_moves", "check_lane_deadlines", "check_races")
+
+
+def check_races(made: Draft, arcs: Arcs) -> None:
+    """Add E301: two roles that may speak at once."""
+    for name, roles in made.races.items():
+        made.report.add(
+            "E301",
+            "race",
+            made.protocol.marks.get(f"states.{name}.{roles[1]}") or state_mark(made.protocol, name),
+            f"in '{name}' {quoted(roles)} may speak at once",
+            why="one role speaks in a state; two would talk over each other",
+            fix="give each a state of its own",
+            witness=arcs.witness(name),
+        )
+
+
+def check_free_moves(made: Draft, arcs: Arcs, trapped: set[str]) -> None:
+    """Add E303: a state that may leave its speaker, or a lane, without a move."""
+    own: dict[str, int] = {}
+    """Bit of an act whose condition looks at its own previous saying."""
+    bare: list[State] = []
+    """States in which every move may be missing."""
+    for name, state in made.protocol.states.items():
+        for move in state.moves.values():
+            if not move.when and _is_lasting(move):
+                break
+        else:
+            if state.moves and not (name in made.own_else or name in made.races or name in trapped):
+                bare.append(state)
+                for move in state.moves.values():
+                    if _looks_back(move):
+                        own.setdefault(move.label, 1 << len(own))
+    if not bare:
+        return
+    said = _said_before(arcs, own) if own else []
+
+    def is_free(move: Move) -> bool:
+        if not move.when:
+            return True
+        may = said[arcs.number[move.state]] if own and _looks_back(move) else -1
+        return _looks_back(move) and not may & own[move.label]
+
+    for state in bare:
+        moves = state.moves.values()
+        if not any(is_free(move) and _is_lasting(move) for move in moves):
+            _tell_bare(made, arcs, state, [move for move in moves if is_free(move)])
+
+
+def _is_lasting(move: Move) -> bool:
+    """Whether no count can keep a move from being made."""
+    return (move.max is None or bool(move.then)) and move.at_most is None and move.at_once is None
+
+
+def _looks_back(move: Move) -> bool:
+    """Whether all that a move's conditions look at is its own previous saying: the first time, they are skipped."""
+    return bool(move.when) and all(
+        isinstance(condition.right, Ref) and condition.right.act == move.label for condition in move.when
+    )
+
+
+def _said_before(arcs: Arcs, own: dict[str, int]) -> list[int]:
+    """Return, by place, the acts that may have been said on the way to it."""
+    said: dict[int, list[int]] = {}
+    for place, by in enumerate(arcs.moves):
+        come = [own.get(move.label, 0) if move else 0 for move in by]
+        if any(come):
+            said[place] = come
+    return after(arcs, said)
+
+
+def _tell_bare(made: Draft, arcs: Arcs, state: State, free: list[Move]) -> None:
+    lanes = [move for move in free if move.at_most is not None or move.at_once is not None]
+    if lanes:
+        word = "at_most" if lanes[0].at_most is not None else "at_once"
+        count = lanes[0].at_most if word == "at_most" else lanes[0].at_once
+        why = f"'{lanes[0].label}' is for {count} of them, and the others have no move of their own"
+        fix = f"add a move without `{word}`, `max` and `when`, or `else:` to the state"
+    elif len(free) == len(state.moves):
+        why, fix = (
+            "every move there has a budget that can be used up",
+            "add `then:` to a move with `max`, or `else:` to the state",
+        )
+    else:
+        why, fix = (
+            "every move there has a condition",
+            "add a move without `when`, or `else:` to the state",
+        )
+        if free:
+            why += ", or a budget that can be used up"
+    made.report.add(
+        "E303",
+        "starvation" if state.gather or lanes else "stuck_receive",
+        state_mark(made.protocol, state.name),
+        f"in '{state.name}' a lane may be left without a move"
+        if state.gather or lanes
+        else f"in '{state.name}' {state.speaker} may be left without a move",
+        why=why,
+        fix=fix,
+        witness=arcs.witness(state.name),
+    )
+
+
+def check_lane_deadlines(protocol: Protocol, report: Report) -> None:
+    """Add E701: a state of a lane without a deadline, so that a gather might never open."""
+    if not protocol.many:
+        return
+    for name, state in protocol.states.items():
+        if state.in_lane and not (state.within > 0 and isfinite(state.within) and state.otherwise):
+            report.add(
+                "E701",
+                "missing_deadline",
+                state_mark(protocol, name),
+                f"a lane may wait for ever in '{name}'",
+                why="it has no deadline, neither its own nor that of `limits`, and a gather waits for every lane",
+                fix="add `within: 60s` and `else:` to the state",
+            )

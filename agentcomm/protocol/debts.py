@@ -1,0 +1,406 @@
+"""What is owed where: the checks that follow commitments through the graph.
+
+All commitments are followed at once, on bit sets: one bit for those that some act discharges by name, and one for all others
+of the same debtor and creditor, for nothing tells these apart.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from agentcomm.acts.performative import LedgerOp, Performative
+from agentcomm.protocol.arcs import Arc, Arcs, after, ahead, move_mark, steps
+from agentcomm.protocol.findings import NOWHERE, Report
+from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
+
+__all__ = ("check_discharges", "check_exits", "check_open")
+
+_QUERIES = (Performative.QUERY_IF, Performative.QUERY_REF)
+_ANSWERS = (Performative.INFORM, Performative.CONFIRM, Performative.DISCONFIRM)
+_MAKES = (LedgerOp.DIRECT, LedgerOp.OFFER)
+_EXITS = (
+    Performative.REFUSE,
+    Performative.FAILURE,
+    Performative.CANCEL,
+    Performative.NOT_UNDERSTOOD,
+    Performative.REJECT_PROPOSAL,
+)
+_SITES = 100
+"""Places in which an act is said, of which the nearest is looked for."""
+BITS = 8_192
+"""Commitments that are followed at once: more would make the sets too long to keep one at each place."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Debt:
+    """What an act makes somebody owe."""
+
+    label: str
+    """Empty: of any act that nothing discharges by name."""
+    debtor: str
+    creditor: str
+    is_query: bool
+    is_offer: bool
+
+
+def _debts(move: Move, named: Iterable[str]) -> Iterator[_Debt]:
+    """Yield what a move makes somebody owe; `named` are the acts that something discharges by name."""
+    op = move.act.info.op
+    if op not in _MAKES:
+        return
+    is_query = move.act.performative in _QUERIES
+    label = move.label if move.label in named else ""
+    for other in move.to:
+        if op is LedgerOp.OFFER:
+            yield _Debt(label, move.speaker, other, is_query, is_offer=True)
+        else:
+            yield _Debt(label, other, move.speaker, is_query, is_offer=False)
+
+
+def _after(debt: _Debt, move: Move, *, detached: bool) -> bool | None:
+    """Return whether what is owed is active after a move, None if nothing is owed any more.
+
+    What was active stays so when the act is said again: that makes another commitment.
+    """
+    act, speaker = move.act, move.speaker
+    owes, owed = debt.debtor == speaker, debt.creditor == speaker
+    to_creditor, to_debtor = owes and debt.creditor in move.to, owed and debt.debtor in move.to
+    if debt.label and act.discharges == debt.label:
+        return None
+    match act.info.op:
+        case LedgerOp.ACTIVATE if to_creditor and not debt.is_offer:
+            return True
+        case LedgerOp.ACCEPT if to_debtor and debt.is_offer:
+            return True
+        case LedgerOp.REJECT if owes and not debt.is_offer and not detached:
+            return None
+        case LedgerOp.RELEASE if owed:
+            return None
+        case LedgerOp.EXCUSE if owes:
+            return None
+        case _:
+            if act.performative is Performative.CANCEL and (owes or owed):
+                return None
+            if debt.is_query and to_creditor and act.performative in _ANSWERS:
+                return None
+    return detached
+
+
+_Effect = tuple[int, int, int]
+"""Of a move: the bits that become active, those that are gone where they wait, those that are gone where they are active."""
+
+
+@dataclass(slots=True)
+class _Bits:
+    """Some commitments as bits."""
+
+    bits: dict[_Debt, int]
+    kinds: dict[_Debt, int] = field(default_factory=dict[_Debt, int])
+    """The commitments of one kind, whatever act made them."""
+    named: dict[str, int] = field(default_factory=dict[str, int])
+    """Those of an act, by its label."""
+    cache: dict[tuple[str, str, tuple[str, ...]], _Effect] = field(
+        default_factory=dict[tuple[str, str, tuple[str, ...]], _Effect]
+    )
+    """By label, speaker and hearers."""
+
+    def __post_init__(self) -> None:
+        for debt, bit in self.bits.items():
+            kind = _Debt("", debt.debtor, debt.creditor, debt.is_query, debt.is_offer)
+            self.kinds[kind] = self.kinds.get(kind, 0) | bit
+            self.named[debt.label] = self.named.get(debt.label, 0) | bit
+
+    def effect(self, move: Move) -> _Effect:
+        """Return what a move does to them."""
+        key = (move.act.label, move.speaker, move.to)
+        found = self.cache.get(key)
+        if found is None:
+            active = gone_waiting = gone_active = 0
+            for kind, bits in self.kinds.items():
+                status = _after(kind, move, detached=False)
+                active |= bits if status else 0
+                gone_waiting |= bits if status is None else 0
+                gone_active |= bits if _after(kind, move, detached=True) is None else 0
+            done = self.named.get(move.act.discharges, 0) if move.act.discharges else 0
+            found = self.cache[key] = active & ~done, gone_waiting | done, gone_active | done
+        return found
+
+
+def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+    """Add W501: a commitment that may be active at a success.
+
+    A warning and not an error (W501 for E501 of the list of checks): whether an accepted proposal is thereby done, or is
+    still to be done, only its author knows; `discharges` and `outlives` are how he says it.
+    """
+    named = {act.discharges for act in protocol.acts.values() if act.discharges}
+    makes = {label for label, act in protocol.acts.items() if act.info.op in _MAKES and not act.outlives}
+    made: dict[_Debt, list[tuple[int, int]]] = {}
+    """By commitment: the arcs that make it."""
+    for place in arcs.order if makes else ():
+        for position, move in enumerate(arcs.moves[place]):
+            if move and move.act.label in makes:
+                for debt in _debts(move, named):
+                    made.setdefault(debt, []).append((place, position))
+    debts = list(made)
+    for first in range(0, len(debts), BITS):
+        some = _Bits({debt: 1 << number for number, debt in enumerate(debts[first : first + BITS])})
+        statuses = _to_success(protocol, arcs, some)
+        told: set[tuple[str, _Debt]] = set()
+        for debt, bit in some.bits.items():
+            for place, position in made[debt]:
+                move = arcs.moves[place][position]
+                if (
+                    move
+                    and statuses[0][arcs.targets[place][position]] & bit
+                    and (move.act.label, debt) not in told
+                ):
+                    told.add((move.act.label, debt))
+                    sites = {site for site in made[debt] if _label(arcs, site) == move.act.label}
+                    _tell_open(protocol, arcs, report, debt, sites, _Open(some, bit, statuses))
+
+
+def _label(arcs: Arcs, site: tuple[int, int]) -> str:
+    move = arcs.moves[site[0]][site[1]]
+    return move.act.label if move else ""
+
+
+def _to_success(protocol: Protocol, arcs: Arcs, some: _Bits) -> tuple[list[int], list[int]]:
+    """Return, by place, what may be active at a success: of what waits there, and of what is active there."""
+    targets = arcs.targets
+    active, waiting = [0] * len(targets), [0] * len(targets)
+    for name, kind in protocol.outcomes.items():
+        if kind is OutcomeClass.SUCCESS:
+            active[arcs.number[name]] = (1 << len(some.bits)) - 1
+    effects = _effects(arcs, some)
+    if not any(effect[0] for row in effects.values() for effect in row if effect):
+        return waiting, active  # nothing ever becomes active
+    queue = deque(arcs.order)
+    queued = bytearray(b"\1") * len(targets)
+    while queue:
+        place = queue.popleft()
+        queued[place] = 0
+        old, old_waiting = active[place], waiting[place]
+        now, now_waiting = old, old_waiting
+        row = effects.get(place)
+        if row is None:
+            for target in targets[place]:
+                now |= active[target]
+                now_waiting |= waiting[target]
+        else:
+            for target, effect in zip(targets[place], row, strict=True):
+                if effect is None:
+                    now |= active[target]
+                    now_waiting |= waiting[target]
+                else:
+                    become, gone_waiting, gone_active = effect
+                    now |= active[target] & ~gone_active
+                    now_waiting |= (waiting[target] & ~(gone_waiting | become)) | (active[target] & become)
+        if now != old or now_waiting != old_waiting:
+            active[place], waiting[place] = now, now_waiting
+            for source in arcs.before[place]:
+                if not queued[source]:
+                    queued[source] = 1
+                    queue.append(source)
+    return waiting, active
+
+
+def _effects(arcs: Arcs, some: _Bits) -> dict[int, list[_Effect | None]]:
+    """Return, by place, what its arcs do; without places and arcs that do nothing."""
+    found: dict[int, list[_Effect | None]] = {}
+    for place, by in enumerate(arcs.moves):
+        for position, move in enumerate(by):
+            if move is None:
+                continue
+            effect = some.effect(move)
+            if effect != (0, 0, 0):
+                row = found.get(place)
+                if row is None:
+                    row = found[place] = [None] * len(by)
+                row[position] = effect
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """One commitment, and where it can still be open at a success."""
+
+    some: _Bits
+    bit: int
+    statuses: tuple[list[int], list[int]]
+    """Of what waits, and of what is active."""
+
+    def after(self, move: Move | None, target: int, *, active: bool) -> bool | None:
+        """Return whether it is active after an arc, None if it is gone or leads to no success."""
+        if move:
+            become, gone_waiting, gone_active = self.some.effect(move)
+            if (gone_active if active else gone_waiting) & self.bit:
+                return None
+            active = active or bool(become & self.bit)
+        return active if self.statuses[active][target] & self.bit else None
+
+
+def _tell_open(
+    protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, sites: set[tuple[int, int]], follow: _Open
+) -> None:
+    """Tell of a short way on which it stays open."""
+    came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, Arc]] = {}
+    for place, position in sorted(sites, key=lambda site: len(arcs.to(site[0])))[:_SITES]:
+        target = arcs.targets[place][position]
+        if follow.statuses[0][target] & follow.bit:
+            came.setdefault((target, False), (None, arcs.arc(place, position)))
+    queue = deque(came)
+    while queue:
+        here = queue.popleft()
+        for position, target in enumerate(arcs.targets[here[0]]):
+            status = follow.after(arcs.moves[here[0]][position], target, active=here[1])
+            if status is None or (target, status) in came:
+                continue
+            came[target, status] = here, arcs.arc(here[0], position)
+            if status and protocol.outcomes.get(arcs.names[target]) is OutcomeClass.SUCCESS:
+                _add_open(protocol, arcs, report, debt, _back(came, (target, status)))
+                return
+            queue.append((target, status))
+
+
+def _back(
+    came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, Arc]], end: tuple[int, bool]
+) -> list[Arc]:
+    found: list[Arc] = []
+    here: tuple[int, bool] | None = end
+    while here is not None:
+        here, last = came[here]
+        found.append(last)
+    return found[::-1]
+
+
+def _add_open(protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, owed: list[Arc]) -> None:
+    found = [*arcs.to(arcs.number[owed[0].source]), *owed]
+    label = owed[0].move.label if owed[0].move else ""
+    said = next((arc.move for arc in reversed(found) if arc.move), None)
+    report.add(
+        "W501",
+        "commitment_open",
+        move_mark(protocol, said) if said else NOWHERE,
+        f"what '{label}' promised may still be open when '{found[-1].target}' is reached",
+        why=f"{debt.debtor} owes it to {debt.creditor}, and nothing on this way discharges it",
+        fix=f"add `discharges: {label}` to the act that fulfils it, or `outlives: true` to '{label}'",
+        witness=steps(found),
+    )
+
+
+# --- what is discharged ---
+
+
+def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+    """Add E502: an act that discharges what cannot be owed there."""
+    named = [act.discharges for act in protocol.acts.values() if act.discharges in protocol.acts]
+    named = {label: 1 << number for number, label in enumerate(dict.fromkeys(named))}
+    if not named:
+        return
+    for label, act in protocol.acts.items():
+        other = protocol.acts.get(act.discharges)
+        if other and other.info.op not in _MAKES:
+            named.pop(act.discharges, None)
+            report.add(
+                "E502",
+                "commitment_open",
+                protocol.marks.get(f"acts.{label}", NOWHERE),
+                f"'{label}' discharges '{act.discharges}', which makes nobody owe anything",
+                why=f"it is the act `{other.performative}`; what is asked for, or proposed, is owed",
+                fix="remove `discharges`, or name the act that asks or promises",
+            )
+    said: dict[int, list[int]] = {}
+    for place, by in enumerate(arcs.moves):
+        come = [named.get(move.label, 0) if move else 0 for move in by]
+        if any(come):
+            said[place] = come
+    bits = after(arcs, said)
+    told: set[str] = set()
+    for place in arcs.order:
+        for move in arcs.moves[place]:
+            label = move.act.discharges if move else ""
+            if move is None or label not in named or bits[place] & named[label] or move.label in told:
+                continue
+            told.add(move.label)
+            report.add(
+                "E502",
+                "commitment_open",
+                move_mark(protocol, move),
+                f"'{move.label}' discharges '{label}', which nobody can have said in '{move.state}'",
+                why=f"no way from the start to '{move.state}' has '{label}' on it",
+                fix=f"let '{label}' be said before, or remove `discharges`",
+                witness=steps(arcs.to(place)),
+            )
+
+
+# --- honest exits ---
+
+
+def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+    """Add W503: a directive whose hearer cannot say no.
+
+    Who is asked to do something can refuse it, and fail; who is asked a question, or for a proposal, has one way out.
+    A warning and not an error (W503 for E503 of the list of checks): a question within a longer talk may do without.
+    """
+    shifts = {role: 3 * number for number, role in enumerate(protocol.roles)}
+    asked: list[Move] = []
+    has: dict[int, int] = {}
+    exits = {label: _exits(act.performative) for label, act in protocol.acts.items()}
+    directives = {label for label, act in protocol.acts.items() if act.info.directive}
+    for place, by in enumerate(arcs.moves):
+        bits = 0
+        for move in by:
+            if move is None:
+                continue
+            if way_out := exits[move.act.label]:
+                bits |= way_out << shifts[move.speaker]
+            elif move.act.label in directives:
+                asked.append(move)
+        if bits:
+            has[place] = bits
+    if not asked:
+        return
+    can = ahead(arcs, has)
+    told: set[str] = set()
+    for move in asked:
+        if move.label in told:
+            continue
+        bits = can[arcs.number[move.next]]
+        if _is_weak(move):
+            missing = () if any(bits >> shifts[role] & 1 for role in move.to) else ("refuse or fail",)
+        else:
+            missing = tuple(
+                what
+                for flag, what in ((2, "refuse"), (4, "fail"))
+                if not any(bits >> shifts[role] & flag for role in move.to)
+            )
+        if missing:
+            told.add(move.label)
+            report.add(
+                "W503",
+                "other",
+                move_mark(protocol, move),
+                f"who is asked by '{move.label}' cannot {' or '.join(missing)}",
+                why="without an honest way out, a model is made to agree",
+                fix=f"add {' and '.join(_ADD[what] for what in missing)} to what follows",
+            )
+
+
+def _exits(performative: Performative) -> int:
+    """Return bits for a way out, a refusal, a failure."""
+    if performative not in _EXITS:
+        return 0
+    return {Performative.REFUSE: 3, Performative.FAILURE: 5}.get(performative, 1)
+
+
+def _is_weak(move: Move) -> bool:
+    """Whether one way out is enough: of a question, and of a call for proposals."""
+    performative = move.act.performative
+    return performative in _QUERIES or move.act.info.op is not LedgerOp.DIRECT
+
+
+_ADD = {
+    "refuse or fail": "`refuse: {reason: text}`",
+    "refuse": "`refuse: {reason: text}`",
+    "fail": "`failure: {reason: text}`",
+}

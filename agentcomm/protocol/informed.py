@@ -1,0 +1,198 @@
+"""Who knows that it is his turn, and what for: the checks on roles that do not hear everything.
+
+Where a runtime holds the conversation, it tells each role when it may speak and that the conversation has ended, so that nobody
+waits for ever; who has to speak without having heard what came before does so badly, though, and that is a warning. Where each
+role runs alone, the same and more are errors: there a role knows only what it said and heard.
+"""
+
+from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
+from agentcomm.protocol.findings import Kind, Report
+from agentcomm.protocol.graph import Move, OutcomeClass, Protocol, State
+from agentcomm.protocol.project import Doubt, project
+
+__all__ = ("check_informed",)
+
+_CODES: dict[str, tuple[str, Kind]] = {
+    "turn": ("304", "role_not_informed"),
+    "obligations": ("305", "ambiguous_choice"),
+    "crossing": ("305", "ambiguous_choice"),
+    "race": ("305", "race"),
+    "size": ("305", "other"),
+    "end": ("306", "starvation"),
+}
+
+
+def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distributed: bool) -> None:
+    """Add W304, W305 and W306, or, where each role runs alone, E304, E305 and E306."""
+    if distributed:
+        for role in protocol.roles:
+            for doubt in project(protocol, role).doubts:
+                _tell_doubt(protocol, report, doubt, "E")
+        return
+    if len(protocol.roles) > 2:  # noqa: PLR2004
+        _check_turns(protocol, arcs, report)
+        for role in _unsure(protocol, arcs):
+            for doubt in project(protocol, role).doubts:
+                if doubt.kind == "obligations":
+                    _tell_doubt(protocol, report, doubt, "W")
+    if not any(finding.code == "W503" for finding in report.found):  # who cannot answer does not answer
+        _check_answers(protocol, arcs, report)
+
+
+def _tell_doubt(protocol: Protocol, report: Report, doubt: Doubt, severity: str) -> None:
+    number, kind = _CODES[doubt.kind]
+    named = next((place for place in doubt.places if place in protocol.states), protocol.start)
+    report.add(
+        f"{severity}{number}",
+        kind,
+        state_mark(protocol, named),
+        doubt.what,
+        why=doubt.why,
+        fix=doubt.fix,
+        witness=doubt.witness,
+    )
+
+
+def _check_turns(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+    """Add W304: who speaks next took no part in the message before."""
+    speakers = [state.speakers for state in protocol.states.values()]
+    told: set[int] = set()
+    for place in arcs.order:
+        for position, (target, move) in enumerate(zip(arcs.targets[place], arcs.moves[place], strict=True)):
+            if move is None or target >= len(speakers):
+                continue
+            for role in speakers[target]:
+                if role == move.speaker or role in move.to or target in told:
+                    continue
+                told.add(target)
+                found = [*arcs.to(place), arcs.arc(place, position)]
+                report.add(
+                    "W304",
+                    "role_not_informed",
+                    move_mark(protocol, move),
+                    f"{role} speaks in '{arcs.names[target]}', and does not hear '{move.label}', which leads there",
+                    why="only the runtime can tell it to speak; what was said before, it does not know",
+                    fix=_addressed(protocol, move, role),
+                    witness=steps(found),
+                )
+
+
+def _addressed(protocol: Protocol, move: Move, role: str) -> str:
+    region = protocol.states[move.state].region.partition("/")[0]
+    if region and role not in protocol.runs[region].roles.values():
+        return f"let somebody who takes part in '{region}' tell {role} before"
+    return f"write `to: [{', '.join((*move.to, role))}]` on '{move.label}' in '{move.state}'"
+
+
+def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
+    """Return the roles that may take one state for another in which they have other things to say.
+
+    Places that a role may confuse are merged, and what the same message leads to from them; near linear, and on the safe side:
+    who is named here is looked at more closely.
+    """
+    deaf = {
+        role
+        for by in arcs.moves
+        for move in by
+        if move and len(move.to) + 1 < len(protocol.roles)
+        for role in protocol.roles
+        if role != move.speaker and role not in move.to
+    }
+    return [role for role in protocol.roles if role in deaf and _is_unsure(protocol, arcs, role)]
+
+
+def _is_unsure(protocol: Protocol, arcs: Arcs, role: str) -> bool:
+    parent = list(range(len(arcs.names)))
+    heard: list[dict[tuple[str, str, bool], int]] = []
+    same: list[tuple[int, int]] = []
+
+    def find(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = place = parent[parent[place]]
+        return place
+
+    for place, (leads, by) in enumerate(zip(arcs.targets, arcs.moves, strict=True)):
+        mine: dict[tuple[str, str, bool], int] = {}
+        before: Move | None = None
+        for target, move in zip(leads, by, strict=True):
+            if move is not None:
+                if role == move.speaker or role in move.to:
+                    mine[move.act.label, move.speaker, move is before] = target
+                else:
+                    same.append((place, target))
+            before = move
+        heard.append(mine)
+    while same:
+        one, other = map(find, same.pop())
+        if one == other:
+            continue
+        if len(heard[one]) < len(heard[other]):
+            one, other = other, one
+        parent[other] = one
+        for key, target in heard[other].items():
+            if key in heard[one]:
+                same.append((heard[one][key], target))
+            else:
+                heard[one][key] = target
+    offers: dict[int, State] = {}
+    for name, state in protocol.states.items():
+        if role in state.speakers:
+            first = offers.setdefault(find(arcs.number[name]), state)
+            if first is not state and first.moves.keys() != state.moves.keys():
+                return True
+    return False
+
+
+def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+    """Add W306: who asked hears nothing on a way that ends well."""
+    directives = {label for label, act in protocol.acts.items() if act.info.directive}
+    asking = [
+        (place, position, move)
+        for place in arcs.order
+        for position, move in enumerate(arcs.moves[place])
+        if move and move.act.label in directives
+    ]
+    silent: dict[str, list[bool]] = {}
+    for place, position, move in asking:
+        role = move.speaker
+        if role not in silent:
+            silent[role] = _ends_unheard(protocol, arcs, role)
+        target = arcs.targets[place][position]
+        if silent[role][target]:
+            report.add(
+                "W306",
+                "orphan_message",
+                move_mark(protocol, move),
+                f"{role} may ask '{move.label}' and hear nothing, though the conversation ends well",
+                why=f"on this way nobody speaks to {role} after it",
+                fix=f"add {role} to a `to` on this way",
+                witness=steps(
+                    [*arcs.to(place), arcs.arc(place, position), *_unheard(protocol, arcs, target, role)]
+                ),
+            )
+            return
+
+
+def _ends_unheard(protocol: Protocol, arcs: Arcs, role: str) -> list[bool]:
+    """Return, by place, whether a success can be reached from it without a message to a role."""
+    found = [protocol.outcomes.get(name) is OutcomeClass.SUCCESS for name in arcs.names]
+    queue = [place for place, is_success in enumerate(found) if is_success]
+    for place in queue:
+        for source in arcs.before[place]:
+            if not found[source] and any(
+                target == place and not (move and role in move.to)
+                for target, move in zip(arcs.targets[source], arcs.moves[source], strict=True)
+            ):
+                found[source] = True
+                queue.append(source)
+    return found
+
+
+def _unheard(protocol: Protocol, arcs: Arcs, start: int, role: str) -> list[Arc]:
+    """Return the shortest way to a success on which nobody speaks to a role."""
+    goals = [arcs.number[name] for name, kind in protocol.outcomes.items() if kind is OutcomeClass.SUCCESS]
+    ways = (
+        way(arcs, start, goal, avoid=lambda arc: arc.move is not None and role in arc.move.to)
+        for goal in goals
+    )
+    return min((found for found in ways if found is not None), key=len)

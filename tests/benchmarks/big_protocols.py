@@ -1,0 +1,159 @@
+"""Big protocols as tables, for measuring: realistic ones, and ones that would make a careless check slow."""
+
+import random
+from collections.abc import Callable, Iterable
+
+from agentcomm.acts.content import FieldType
+from agentcomm.acts.performative import Performative
+from agentcomm.protocol.graph import Act, Condition, Limits, Move, OutcomeClass, Protocol, Ref, State
+
+ROLES = ("lead", "worker", "judge")
+OTHERS = {role: tuple(other for other in ROLES if other != role) for role in ROLES}
+PRICE = {"price": FieldType("number")}
+OUTCOMES = {
+    "done": OutcomeClass.SUCCESS,
+    "refused": OutcomeClass.REFUSED,
+    "failed": OutcomeClass.FAILED,
+    "expired": OutcomeClass.EXPIRED,
+}
+
+
+def protocol(acts: Iterable[Act], states: Iterable[State], limits: Limits | None = None) -> Protocol:
+    """Return the tables of a protocol whose first state is its start."""
+    by_name = {state.name: state for state in states}
+    return Protocol(
+        name="big", version="1", roles=ROLES, acts={act.label: act for act in acts}, states=by_name,
+        start=next(iter(by_name)), outcomes=OUTCOMES, limits=limits or Limits(), hash="", text="",
+    )  # fmt: skip
+
+
+class Builder:
+    """Collects acts and states."""
+
+    def __init__(self) -> None:
+        self.acts: dict[str, Act] = {}
+        self.states: list[State] = []
+
+    def act(self, label: str, performative: str, **more: object) -> Act:
+        if label not in self.acts:
+            self.acts[label] = Act(label, Performative(performative), **{"fields": PRICE, **more})
+        return self.acts[label]
+
+    def state(self, name: str, speaker: str, *moves: tuple[Act, dict[str, object]]) -> None:
+        made = {}
+        for act, given in moves:
+            when = (*act.when, *given.pop("when", ()))
+            made[act.label] = Move(
+                state=name, act=act, speaker=speaker, to=OTHERS[speaker], when=when, **given
+            )
+        self.states.append(State(name, (speaker,), made, within=60.0, otherwise="expired"))
+
+    def build(self) -> Protocol:
+        return protocol(self.acts.values(), self.states)
+
+
+def realistic(count: int, kinds: int = 50) -> Protocol:
+    """Return stages of five states: asked, agreed, done, judged, bargained; with budgets, conditions and commitments."""
+    made = Builder()
+    for stage in range(count // 5):
+        kind = stage % kinds
+        after = f"s{stage + 1}-ask" if stage + 1 < count // 5 else "done"
+        name = f"s{stage}"
+        request = made.act(f"request-{kind}", "request")
+        agree, refuse = made.act("agree", "agree"), made.act("refuse", "refuse")
+        failure, skip = made.act("failure", "failure"), made.act("skip", "inform")
+        done = made.act(f"done-{kind}", "inform", discharges=f"request-{kind}")
+        good, bad = made.act("good", "confirm"), made.act("bad", "disconfirm")
+        offer = made.act(f"offer-{kind}", "propose", outlives=True)
+        cap = Condition("price", "<=", Ref(f"request-{kind}", "price"))
+        take = made.act(f"take-{kind}", "accept-proposal", repeats={"price": Ref(f"offer-{kind}", "price")})
+        leave = made.act("leave", "reject-proposal")
+        made.state(f"{name}-ask", "lead", (request, {"next": f"{name}-asked"}))
+        made.state(
+            f"{name}-asked", "worker",
+            (agree, {"next": f"{name}-work"}), (refuse, {"next": "refused"}), (failure, {"next": "failed"}),
+        )  # fmt: skip
+        made.state(
+            f"{name}-work", "worker",
+            (done, {"next": f"{name}-judge"}), (failure, {"next": "failed"}),
+            (skip, {"next": f"{name}-work", "max": 3}),
+        )  # fmt: skip
+        made.state(
+            f"{name}-judge", "judge",
+            (good, {"next": after}), (bad, {"next": f"{name}-work", "max": 2, "then": "failed"}),
+            (offer, {"next": f"{name}-deal"}), (failure, {"next": "failed"}),
+        )  # fmt: skip
+        made.state(
+            f"{name}-deal", "lead",
+            (take, {"next": after, "when": (cap,)}), (leave, {"next": f"{name}-judge", "max": 3, "then": after}),
+            (refuse, {"next": "refused"}), (failure, {"next": "failed"}),
+        )  # fmt: skip
+    return made.build()
+
+
+def promising(count: int) -> Protocol:
+    """Return stages in which every request is an act of its own, and is answered right away."""
+    return realistic(count, kinds=count)
+
+
+def promised_late(count: int) -> Protocol:
+    """Return a chain: a third of it asks, a third agrees, and the last third does what was asked first."""
+    made = Builder()
+    third = count // 3
+    agree = made.act("agree", "agree")
+    for n in range(third):
+        request = made.act(f"request-{n}", "request")
+        made.state(f"a{n}", "lead", (request, {"next": f"a{n + 1}" if n + 1 < third else "b0"}))
+    for n in range(third):
+        made.state(f"b{n}", "worker", (agree, {"next": f"b{n + 1}" if n + 1 < third else "c0"}))
+    for n in range(third):
+        done = made.act(f"done-{n}", "inform", discharges=f"request-{n}")
+        refuse, failure = made.act("refuse", "refuse"), made.act("failure", "failure")
+        made.state(
+            f"c{n}", "worker",
+            (done, {"next": f"c{n + 1}" if n + 1 < third else "done"}),
+            (refuse, {"next": "refused"}), (failure, {"next": "failed"}),
+        )  # fmt: skip
+    return made.build()
+
+
+def chain(count: int) -> Protocol:
+    """Return one long chain, each state with two ways back."""
+    made = Builder()
+    go, back, redo = made.act("go", "inform"), made.act("back", "inform"), made.act("redo", "inform")
+    for n in range(count):
+        made.state(
+            f"s{n}", ROLES[n % 3],
+            (go, {"next": f"s{n + 1}" if n + 1 < count else "done"}),
+            (back, {"next": f"s{max(0, n - 1)}", "max": 2}), (redo, {"next": f"s{n // 2}", "max": 1, "then": "failed"}),
+        )  # fmt: skip
+    return made.build()
+
+
+def dense(count: int) -> Protocol:
+    """Return one component: every state has a free way on and budgeted ways to anywhere, and some of them look back."""
+    made = Builder()
+    dice = random.Random(count)
+    acts = [
+        made.act(f"say-{n}", ("inform", "request", "agree", "propose", "refuse")[n % 5], outlives=n % 2 == 0)
+        for n in range(40)
+    ]
+    for n in range(count):
+        one, two, three = dice.sample(acts, 3)
+        back = Condition("price", ">=", Ref(two.label, "price"))
+        made.state(
+            f"s{n}", ROLES[dice.randrange(3)],
+            (one, {"next": f"s{n + 1}" if n + 1 < count else "done"}),
+            (two, {"next": f"s{dice.randrange(count)}", "max": 2, "when": (back,)}),
+            (three, {"next": f"s{dice.randrange(count)}", "max": 1, "then": f"s{n + 1}" if n + 1 < count else "failed"}),
+        )  # fmt: skip
+    return made.build()
+
+
+SHAPES: dict[str, Callable[[int], Protocol]] = {
+    "realistic": realistic,
+    "every request of its own": promising,
+    "promised early, done late": promised_late,
+    "one long chain": chain,
+    "one dense component": dense,
+}
