@@ -57,7 +57,9 @@ class Arcs:
     targets: list[list[int]]
     """By place: where its arcs lead. Moves in the file's order, each `next` before its `then`; deadlines are last."""
     moves: list[list[Move | None]]
-    """Beside `targets`: the move, None for the deadline."""
+    """Beside `targets`: the move, None for a deadline."""
+    free: list[list[int]]
+    """Where the arcs of a place lead that no budget bounds."""
     came: list[int] = field(default_factory=list[int])
     """The place before, on the shortest way from the start; -1 where there is no way."""
     order: list[int] = field(default_factory=list[int])
@@ -71,10 +73,14 @@ class Arcs:
         number = {name: place for place, name in enumerate(names)}
         targets: list[list[int]] = []
         moves: list[list[Move | None]] = []
+        free: list[list[int]] = []
         for state in states.values():
             leads: list[int] = []
             by: list[Move | None] = []
+            bound: list[int] = []
             for move in state.moves.values():
+                if move.max is not None:
+                    bound.append(len(leads))
                 leads.append(number[move.next])
                 by.append(move)
                 if move.then:
@@ -86,9 +92,15 @@ class Arcs:
                     by.append(None)
             targets.append(leads)
             moves.append(by)
+            if bound:
+                leads = leads.copy()
+                for position in reversed(bound):
+                    del leads[position]
+            free.append(leads)
         targets += [[] for _ in range(len(names) - len(targets))]
         moves += [[] for _ in range(len(names) - len(moves))]
-        arcs = cls(names, number, number[protocol.start], targets, moves)
+        free += targets[len(free) :]
+        arcs = cls(names, number, number[protocol.start], targets, moves, free)
         arcs.came = breadth_first(targets, arcs.start)
         arcs.order = postorder(targets, arcs.start)
         return arcs

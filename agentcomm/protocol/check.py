@@ -109,7 +109,7 @@ def check_graph(made: Draft, *, distributed: bool = False) -> None:
     check_lane_deadlines(protocol, report)
     if report.has_errors:  # a warning is often the shadow of an error
         return
-    _check_unused(made)
+    _check_unused(made, arcs)
     _check_deadlines(protocol, report)
     check_sizes(protocol, report)
     check_exits(protocol, arcs, report)
@@ -117,18 +117,13 @@ def check_graph(made: Draft, *, distributed: bool = False) -> None:
     check_informed(protocol, arcs, report, distributed=distributed)
 
 
-def _check_unused(made: Draft) -> None:
+def _check_unused(made: Draft, arcs: Arcs) -> None:
     protocol = made.protocol
     said: set[str] = set()
-    targets: set[str] = set()
     for state in protocol.states.values():
         said.update(state.moves)
-        targets.add(state.otherwise)
-        for move in state.moves.values():
-            targets.add(move.next)
-            targets.add(move.then)
-    for run in protocol.runs.values():
-        targets.update((*run.then.values(), run.otherwise))
+    targets = {name for run in protocol.runs.values() for name in (*run.then.values(), run.otherwise)}
+    targets |= {name for name in protocol.outcomes if arcs.before[arcs.number[name]]}
     unused = [
         *(
             (f"the act '{name}' is never said", f"acts.{name}")

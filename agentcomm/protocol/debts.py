@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from agentcomm.acts.performative import LedgerOp, Performative
 from agentcomm.protocol.arcs import Arc, Arcs, after, ahead, move_mark, steps
 from agentcomm.protocol.findings import NOWHERE, Report
-from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
+from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 
 __all__ = ("check_discharges", "check_exits", "check_open")
 
@@ -144,19 +144,19 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     debts = list(made)
     for first in range(0, len(debts), BITS):
         some = _Bits({debt: 1 << number for number, debt in enumerate(debts[first : first + BITS])})
-        statuses = _to_success(protocol, arcs, some)
+        follow = _to_success(protocol, arcs, some)
         told: set[tuple[str, _Debt]] = set()
         for debt, bit in some.bits.items():
             for place, position in made[debt]:
                 move = arcs.moves[place][position]
                 if (
                     move
-                    and statuses[0][arcs.targets[place][position]] & bit
+                    and follow.waiting[arcs.targets[place][position]] & bit
                     and (move.act.label, debt) not in told
                 ):
                     told.add((move.act.label, debt))
                     sites = {site for site in made[debt] if _label(arcs, site) == move.act.label}
-                    _tell_open(protocol, arcs, report, debt, sites, _Open(some, bit, statuses))
+                    _tell_open(protocol, arcs, report, debt, sites, follow)
 
 
 def _label(arcs: Arcs, site: tuple[int, int]) -> str:
@@ -164,16 +164,28 @@ def _label(arcs: Arcs, site: tuple[int, int]) -> str:
     return move.act.label if move else ""
 
 
-def _to_success(protocol: Protocol, arcs: Arcs, some: _Bits) -> tuple[list[int], list[int]]:
-    """Return, by place, what may be active at a success: of what waits there, and of what is active there."""
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What can be open at a success, by place."""
+
+    some: _Bits
+    effects: dict[int, list[_Effect | None]]
+    waiting: list[int]
+    """Of what waits there."""
+    active: list[int]
+    """Of what is active there."""
+
+
+def _to_success(protocol: Protocol, arcs: Arcs, some: _Bits) -> _Open:
+    """Look, from the successes back, for what may be open there."""
     targets = arcs.targets
     active, waiting = [0] * len(targets), [0] * len(targets)
     for name, kind in protocol.outcomes.items():
         if kind is OutcomeClass.SUCCESS:
             active[arcs.number[name]] = (1 << len(some.bits)) - 1
-    effects = _effects(arcs, some)
+    effects = _effects(protocol, arcs, some)
     if not any(effect[0] for row in effects.values() for effect in row if effect):
-        return waiting, active  # nothing ever becomes active
+        return _Open(some, effects, waiting, active)  # nothing ever becomes active
     queue = deque(arcs.order)
     queued = bytearray(b"\1") * len(targets)
     while queue:
@@ -201,15 +213,26 @@ def _to_success(protocol: Protocol, arcs: Arcs, some: _Bits) -> tuple[list[int],
                 if not queued[source]:
                     queued[source] = 1
                     queue.append(source)
-    return waiting, active
+    return _Open(some, effects, waiting, active)
 
 
-def _effects(arcs: Arcs, some: _Bits) -> dict[int, list[_Effect | None]]:
+def _may_matter(act: Act) -> bool:
+    """Whether an act can change what is owed already."""
+    return (
+        bool(act.discharges)
+        or act.info.op not in (*_MAKES, LedgerOp.NONE)
+        or act.performative is Performative.CANCEL
+        or act.performative in _ANSWERS
+    )
+
+
+def _effects(protocol: Protocol, arcs: Arcs, some: _Bits) -> dict[int, list[_Effect | None]]:
     """Return, by place, what its arcs do; without places and arcs that do nothing."""
     found: dict[int, list[_Effect | None]] = {}
+    matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
     for place, by in enumerate(arcs.moves):
         for position, move in enumerate(by):
-            if move is None:
+            if move is None or move.act.label not in matter:
                 continue
             effect = some.effect(move)
             if effect != (0, 0, 0):
@@ -220,56 +243,49 @@ def _effects(arcs: Arcs, some: _Bits) -> dict[int, list[_Effect | None]]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """One commitment, and where it can still be open at a success."""
-
-    some: _Bits
-    bit: int
-    statuses: tuple[list[int], list[int]]
-    """Of what waits, and of what is active."""
-
-    def after(self, move: Move | None, target: int, *, active: bool) -> bool | None:
-        """Return whether it is active after an arc, None if it is gone or leads to no success."""
-        if move:
-            become, gone_waiting, gone_active = self.some.effect(move)
-            if (gone_active if active else gone_waiting) & self.bit:
-                return None
-            active = active or bool(become & self.bit)
-        return active if self.statuses[active][target] & self.bit else None
-
-
 def _tell_open(
     protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, sites: set[tuple[int, int]], follow: _Open
 ) -> None:
-    """Tell of a short way on which it stays open."""
-    came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, Arc]] = {}
+    """Tell of a short way on which it stays open; only places are looked at from which it can."""
+    waiting, active = follow.waiting, follow.active
+    bit, effects = follow.some.bits[debt], follow.effects
+    came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, int, int]] = {}
+    """(place, whether it is active) -> the same before, and the arc that led on."""
     for place, position in sorted(sites, key=lambda site: len(arcs.to(site[0])))[:_SITES]:
         target = arcs.targets[place][position]
-        if follow.statuses[0][target] & follow.bit:
-            came.setdefault((target, False), (None, arcs.arc(place, position)))
+        if waiting[target] & bit:
+            came.setdefault((target, False), (None, place, position))
     queue = deque(came)
     while queue:
         here = queue.popleft()
-        for position, target in enumerate(arcs.targets[here[0]]):
-            status = follow.after(arcs.moves[here[0]][position], target, active=here[1])
-            if status is None or (target, status) in came:
+        place, was = here
+        row = effects.get(place)
+        for position, target in enumerate(arcs.targets[place]):
+            status = was
+            if row and (effect := row[position]):
+                if effect[2 if was else 1] & bit:
+                    continue
+                status = was or bool(effect[0] & bit)
+            there = target, status
+            if there in came or not (active if status else waiting)[target] & bit:
                 continue
-            came[target, status] = here, arcs.arc(here[0], position)
+            came[there] = here, place, position
             if status and protocol.outcomes.get(arcs.names[target]) is OutcomeClass.SUCCESS:
-                _add_open(protocol, arcs, report, debt, _back(came, (target, status)))
+                _add_open(protocol, arcs, report, debt, _back(arcs, came, there))
                 return
-            queue.append((target, status))
+            queue.append(there)
 
 
 def _back(
-    came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, Arc]], end: tuple[int, bool]
+    arcs: Arcs,
+    came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, int, int]],
+    end: tuple[int, bool],
 ) -> list[Arc]:
     found: list[Arc] = []
     here: tuple[int, bool] | None = end
     while here is not None:
-        here, last = came[here]
-        found.append(last)
+        here, place, position = came[here]
+        found.append(arcs.arc(place, position))
     return found[::-1]
 
 

@@ -213,16 +213,7 @@ class _Plain:
 
     @classmethod
     def of(cls, protocol: Protocol, arcs: Arcs) -> "_Plain":
-        count = len(protocol.states)
-        free: list[list[int]] = []
-        for leads, by in zip(arcs.targets[:count], arcs.moves, strict=False):
-            keep = leads
-            for position, move in enumerate(by):
-                if move is not None and move.max is not None and not (position and by[position - 1] is move):
-                    keep = _unbudgeted(leads, by)
-                    break
-            free.append(keep)
-        free += arcs.targets[count:]
+        free = arcs.free
         runs = {name: len(arcs.names) + number for number, name in enumerate(_outer(protocol))}
         if not runs:
             return cls(arcs.names, free, arcs, runs)
@@ -284,14 +275,6 @@ class _Plain:
 
 def _outer(protocol: Protocol) -> list[str]:
     return [name for name in protocol.runs if "/" not in name]
-
-
-def _unbudgeted(leads: list[int], by: list[Move | None]) -> list[int]:
-    return [
-        target
-        for position, (target, move) in enumerate(zip(leads, by, strict=True))
-        if move is None or move.max is None or (position and by[position - 1] is move)
-    ]
 
 
 def _said(by: list[Move | None]) -> int:
