@@ -27,6 +27,10 @@ __all__ = (
     "way",
 )
 
+MANY = 512
+"""So many bits are followed through a graph without looking first whether an answer is near."""
+NEAR = 32
+"""Places that are near."""
 Changes = Mapping[int, Sequence[tuple[int, int]]]
 """By place, for each of its arcs: the bits that stay, and the bits that come."""
 
@@ -287,6 +291,42 @@ def ahead(arcs: Arcs, has: Mapping[int, int]) -> list[int]:
                 here |= bits[number[target]]
         bits[component] = here
     return [bits[component] if component >= 0 else 0 for component in number]
+
+
+@dataclass(slots=True)
+class Effort:
+    """How many places may still be looked at one by one, before all are looked at together."""
+
+    left: int
+
+
+def said_near(arcs: Arcs, place: int, says: Callable[[Move], bool], effort: Effort) -> tuple[bool, bool]:
+    """Look a little way back from a place for something said: whether it was on every way, and whether on some.
+
+    False means that it was not found so near.
+    """
+    if effort.left <= 0:
+        return False, False
+    effort.left -= 1
+    queue = [place]
+    seen = {place}
+    some = False
+    for here in queue:
+        if here == arcs.start or len(queue) > NEAR:
+            return False, some
+        effort.left -= 1
+        for source in dict.fromkeys(arcs.before[here]):
+            if arcs.came[source] < 0:
+                continue
+            for target, move in zip(arcs.targets[source], arcs.moves[source], strict=True):
+                if target != here:
+                    continue
+                if move is not None and says(move):
+                    some = True
+                elif source not in seen:
+                    seen.add(source)
+                    queue.append(source)
+    return True, some
 
 
 def way(arcs: Arcs, start: int, goal: int, *, avoid: Callable[[Arc], bool] | None = None) -> list[Arc] | None:

@@ -6,8 +6,9 @@ where there is one. Some mistakes hide others: what a first mistake makes uncert
 one finding.
 """
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import gc
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from agentcomm.acts.content import Content, format_duration
@@ -26,6 +27,9 @@ from agentcomm.protocol.lookup import Resolve, resolver
 from agentcomm.protocol.source import Source, read
 
 __all__ = ("Checked", "check_graph", "examine")
+
+_BIG = 1_000
+"""States of a graph that is big."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,24 @@ def check_graph(made: Draft, *, distributed: bool = False) -> None:
     Raises:
         TooMany: If there is more than anybody reads.
     """
+    with _no_collection(made.protocol):
+        _check_graph(made, distributed=distributed)
+
+
+@contextmanager
+def _no_collection(protocol: Protocol) -> Generator[None]:
+    """Let the garbage collector rest: the checks of a big graph make many lists and no circles, which it would look through."""
+    rest = len(protocol.states) > _BIG and gc.isenabled()
+    if rest:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if rest:
+            gc.enable()
+
+
+def _check_graph(made: Draft, *, distributed: bool) -> None:
     protocol, report = made.protocol, made.report
     arcs = Arcs.of(protocol, made.holes)
     ends = Ends(made, protocol, report, arcs)

@@ -1,9 +1,10 @@
 """What there is to choose from: races, states that may leave somebody without a move, and lanes that would wait."""
 
+from collections.abc import Iterable
 from math import isfinite
 
 from agentcomm.protocol.arcs import Arcs, after, state_mark
-from agentcomm.protocol.compile import Draft
+from agentcomm.protocol.embed import Draft
 from agentcomm.protocol.findings import Report, quoted
 from agentcomm.protocol.graph import Move, Protocol, Ref, State
 
@@ -50,10 +51,28 @@ def check_free_moves(made: Draft, arcs: Arcs, trapped: set[str]) -> None:
         may = said[arcs.number[move.state]] if own and _looks_back(move) else -1
         return _looks_back(move) and not may & own[move.label]
 
+    misplaced = any(found.code in ("E704", "E706") for found in made.report.found)
     for state in bare:
+        if misplaced and not state.in_lane:
+            continue
         moves = state.moves.values()
-        if not any(is_free(move) and _is_lasting(move) for move in moves):
+        if not any(is_free(move) and _is_lasting(move) for move in moves) and not _is_either(moves):
             _tell_bare(made, arcs, state, [move for move in moves if is_free(move)])
+
+
+_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+def _is_either(moves: Iterable[Move]) -> bool:
+    """Whether of two moves one is always free: they ask the opposite of the same values on record."""
+    asked = {
+        (condition.left, condition.op, condition.right)
+        for move in moves
+        if _is_lasting(move) and len(move.when) == 1
+        for condition in move.when
+        if isinstance(condition.left, Ref)
+    }
+    return any((left, _OPPOSITE.get(op), right) in asked for left, op, right in asked)
 
 
 def _is_lasting(move: Move) -> bool:
@@ -79,7 +98,9 @@ def _said_before(arcs: Arcs, own: dict[str, int]) -> list[int]:
 
 
 def _tell_bare(made: Draft, arcs: Arcs, state: State, free: list[Move]) -> None:
-    lanes = [move for move in free if move.at_most is not None or move.at_once is not None]
+    lanes = [
+        move for move in free if state.in_lane and (move.at_most is not None or move.at_once is not None)
+    ]
     if lanes:
         word = "at_most" if lanes[0].at_most is not None else "at_once"
         count = lanes[0].at_most if word == "at_most" else lanes[0].at_once

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from agentcomm.acts.performative import LedgerOp, Performative
-from agentcomm.protocol.arcs import Arc, Arcs, after, ahead, move_mark, steps
+from agentcomm.protocol.arcs import MANY, NEAR, Arc, Arcs, Effort, after, ahead, move_mark, said_near, steps
 from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 
@@ -25,8 +25,6 @@ _EXITS = (
     Performative.NOT_UNDERSTOOD,
     Performative.REJECT_PROPOSAL,
 )
-_SITES = 100
-"""Places in which an act is said, of which the nearest is looked for."""
 BITS = 8_192
 """Commitments that are followed at once: more would make the sets too long to keep one at each place."""
 
@@ -142,6 +140,10 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 for debt in _debts(move, named):
                     made.setdefault(debt, []).append((place, position))
     debts = list(made)
+    if len(debts) > MANY:
+        matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
+        effort = Effort(2 * len(arcs.names))
+        debts = [debt for debt in debts if not _ends_soon(protocol, arcs, debt, made[debt], matter, effort)]
     for first in range(0, len(debts), BITS):
         some = _Bits({debt: 1 << number for number, debt in enumerate(debts[first : first + BITS])})
         follow = _to_success(protocol, arcs, some)
@@ -162,6 +164,31 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
 def _label(arcs: Arcs, site: tuple[int, int]) -> str:
     move = arcs.moves[site[0]][site[1]]
     return move.act.label if move else ""
+
+
+def _ends_soon(
+    protocol: Protocol,
+    arcs: Arcs,
+    debt: _Debt,
+    sites: list[tuple[int, int]],
+    matter: set[str],
+    effort: Effort,
+) -> bool:
+    """Whether nothing is owed any more, on every way, a few places after it was promised."""
+    if effort.left <= 0 or len(sites) > NEAR:
+        return False
+    queue = list(dict.fromkeys((arcs.targets[place][position], False) for place, position in sites))
+    seen = set(queue)
+    for place, was in queue:
+        effort.left -= 1
+        if len(queue) > NEAR or (was and protocol.outcomes.get(arcs.names[place]) is OutcomeClass.SUCCESS):
+            return False
+        for target, move in zip(arcs.targets[place], arcs.moves[place], strict=True):
+            status = was if move is None or move.act.label not in matter else _after(debt, move, detached=was)
+            if status is not None and (target, status) not in seen:
+                seen.add((target, status))
+                queue.append((target, status))
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +278,7 @@ def _tell_open(
     bit, effects = follow.some.bits[debt], follow.effects
     came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, int, int]] = {}
     """(place, whether it is active) -> the same before, and the arc that led on."""
-    for place, position in sorted(sites, key=lambda site: len(arcs.to(site[0])))[:_SITES]:
+    for place, position in sorted(sites, key=lambda site: len(arcs.to(site[0])))[:NEAR]:
         target = arcs.targets[place][position]
         if waiting[target] & bit:
             came.setdefault((target, False), (None, place, position))
@@ -325,14 +352,27 @@ def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 why=f"it is the act `{other.performative}`; what is asked for, or proposed, is owed",
                 fix="remove `discharges`, or name the act that asks or promises",
             )
+    if len(named) > MANY:
+        effort = Effort(2 * len(arcs.names))
+        far = {
+            move.act.discharges
+            for place in arcs.order
+            for move in arcs.moves[place]
+            if move
+            and move.act.discharges in named
+            and not said_near(arcs, place, lambda by, move=move: by.act.label == move.act.discharges, effort)[
+                1
+            ]
+        }
+        named = {label: 1 << number for number, label in enumerate(sorted(far))}
     said: dict[int, list[int]] = {}
-    for place, by in enumerate(arcs.moves):
+    for place, by in enumerate(arcs.moves if named else ()):
         come = [named.get(move.label, 0) if move else 0 for move in by]
         if any(come):
             said[place] = come
-    bits = after(arcs, said)
+    bits = after(arcs, said) if named else []
     told: set[str] = set()
-    for place in arcs.order:
+    for place in arcs.order if named else ():
         for move in arcs.moves[place]:
             label = move.act.discharges if move else ""
             if move is None or label not in named or bits[place] & named[label] or move.label in told:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agentcomm.protocol.arcs import Arc, Arcs, breadth_first, move_mark, state_mark, steps
-from agentcomm.protocol.compile import Draft
+from agentcomm.protocol.embed import Draft
 from agentcomm.protocol.findings import NOWHERE, Report, quoted
 from agentcomm.protocol.graph import Move, Protocol
 
@@ -53,8 +53,10 @@ class Ends:
         for island in islands:
             if islands.in_degree(island):
                 continue
-            first = min(islands.nodes[island]["members"])
-            after = len(nx.descendants(graph, first) & set(lost))
+            members: set[int] = islands.nodes[island]["members"]
+            first = min(members)
+            onward = breadth_first(arcs.targets, first)
+            after = sum(came[place] < 0 <= onward[place] for place in lost) - 1
             self.report.add(
                 "E201",
                 "unreachable",

@@ -6,7 +6,18 @@ was said in it on every way to the outcome that led here is known here, and each
 
 from collections.abc import Iterator
 
-from agentcomm.protocol.arcs import Arc, Arcs, known, move_mark, state_mark, steps, way
+from agentcomm.protocol.arcs import (
+    MANY,
+    Arc,
+    Arcs,
+    Effort,
+    known,
+    move_mark,
+    said_near,
+    state_mark,
+    steps,
+    way,
+)
 from agentcomm.protocol.conditions import IT
 from agentcomm.protocol.findings import Report, quoted
 from agentcomm.protocol.graph import Move, Protocol, Ref
@@ -41,6 +52,13 @@ def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 wanted.append((move, refs))
                 for ref in refs:
                     facts.setdefault((move.speaker, ref.act), 1 << len(facts))
+    if len(facts) > MANY and not protocol.runs:
+        effort = Effort(2 * len(arcs.names))
+        wanted = [(move, left) for move, refs in wanted if (left := _not_near(arcs, move, refs, effort))]
+        facts = {}
+        for move, refs in wanted:
+            for ref in refs:
+                facts.setdefault((move.speaker, ref.act), 1 << len(facts))
     if not facts:
         return
     bits = known(arcs, _learnt(protocol, arcs, facts))
@@ -52,6 +70,21 @@ def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
             if key not in told and not here & facts[move.speaker, ref.act]:
                 told.add(key)
                 _tell_unknown(protocol, arcs, report, move, ref)
+
+
+def _not_near(arcs: Arcs, move: Move, refs: list[Ref], effort: Effort) -> list[Ref]:
+    """Return what the speaker has not heard on every way a little before."""
+    place = arcs.number[move.state]
+    return [
+        ref
+        for ref in refs
+        if not said_near(
+            arcs,
+            place,
+            lambda by, ref=ref: by.act.label == ref.act and move.speaker in (by.speaker, *by.to),
+            effort,
+        )[0]
+    ]
 
 
 def _learnt(

@@ -6,7 +6,7 @@ role runs alone, the same and more are errors: there a role knows only what it s
 """
 
 from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
-from agentcomm.protocol.findings import Kind, Report
+from agentcomm.protocol.findings import Kind, Report, quoted
 from agentcomm.protocol.graph import Move, OutcomeClass, Protocol, State
 from agentcomm.protocol.project import Doubt, project
 
@@ -144,7 +144,7 @@ def _is_unsure(protocol: Protocol, arcs: Arcs, role: str) -> bool:
 
 
 def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
-    """Add W306: who asked hears nothing on a way that ends well."""
+    """Add W306: who asked hears nothing, and nobody who was asked says anything, on a way that ends well."""
     directives = {label for label, act in protocol.acts.items() if act.info.directive}
     asking = [
         (place, position, move)
@@ -152,35 +152,43 @@ def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
         for position, move in enumerate(arcs.moves[place])
         if move and move.act.label in directives
     ]
-    silent: dict[str, list[bool]] = {}
+    silent: dict[tuple[str, tuple[str, ...]], list[bool]] = {}
     for place, position, move in asking:
-        role = move.speaker
-        if role not in silent:
-            silent[role] = _ends_unheard(protocol, arcs, role)
+        role, asked = key = move.speaker, move.to
+        if key not in silent:
+            silent[key] = _ends_unheard(protocol, arcs, role, asked)
         target = arcs.targets[place][position]
-        if silent[role][target]:
+        if silent[key][target]:
             report.add(
                 "W306",
                 "orphan_message",
                 move_mark(protocol, move),
                 f"{role} may ask '{move.label}' and hear nothing, though the conversation ends well",
-                why=f"on this way nobody speaks to {role} after it",
+                why=f"on this way nobody speaks to {role} after it, and {quoted(asked)} says nothing",
                 fix=f"add {role} to a `to` on this way",
                 witness=steps(
-                    [*arcs.to(place), arcs.arc(place, position), *_unheard(protocol, arcs, target, role)]
+                    [
+                        *arcs.to(place),
+                        arcs.arc(place, position),
+                        *_unheard(protocol, arcs, target, role, asked),
+                    ]
                 ),
             )
             return
 
 
-def _ends_unheard(protocol: Protocol, arcs: Arcs, role: str) -> list[bool]:
-    """Return, by place, whether a success can be reached from it without a message to a role."""
+def _answers(move: Move | None, role: str, asked: tuple[str, ...]) -> bool:
+    return move is not None and (role in move.to or move.speaker in asked)
+
+
+def _ends_unheard(protocol: Protocol, arcs: Arcs, role: str, asked: tuple[str, ...]) -> list[bool]:
+    """Return, by place, whether a success can be reached from it without a message to a role or from those it asked."""
     found = [protocol.outcomes.get(name) is OutcomeClass.SUCCESS for name in arcs.names]
     queue = [place for place, is_success in enumerate(found) if is_success]
     for place in queue:
         for source in arcs.before[place]:
             if not found[source] and any(
-                target == place and not (move and role in move.to)
+                target == place and not _answers(move, role, asked)
                 for target, move in zip(arcs.targets[source], arcs.moves[source], strict=True)
             ):
                 found[source] = True
@@ -188,11 +196,8 @@ def _ends_unheard(protocol: Protocol, arcs: Arcs, role: str) -> list[bool]:
     return found
 
 
-def _unheard(protocol: Protocol, arcs: Arcs, start: int, role: str) -> list[Arc]:
-    """Return the shortest way to a success on which nobody speaks to a role."""
+def _unheard(protocol: Protocol, arcs: Arcs, start: int, role: str, asked: tuple[str, ...]) -> list[Arc]:
+    """Return the shortest way to a success on which nobody answers a role."""
     goals = [arcs.number[name] for name, kind in protocol.outcomes.items() if kind is OutcomeClass.SUCCESS]
-    ways = (
-        way(arcs, start, goal, avoid=lambda arc: arc.move is not None and role in arc.move.to)
-        for goal in goals
-    )
+    ways = (way(arcs, start, goal, avoid=lambda arc: _answers(arc.move, role, asked)) for goal in goals)
     return min((found for found in ways if found is not None), key=len)

@@ -13,13 +13,14 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from big_protocols import SHAPES
 
 from agentcomm.protocol.arcs import Arcs, breadth_first
 from agentcomm.protocol.check import check_graph
-from agentcomm.protocol.compile import Draft
+from agentcomm.protocol.embed import Draft
 from agentcomm.protocol.findings import Report
 from agentcomm.protocol.graph import Protocol
 from agentcomm.protocol.project import project
@@ -64,7 +65,7 @@ def measure(most: int) -> dict[str, dict[int, dict[str, float]]]:
                 "project": best(lambda protocol=protocol: project(protocol, "judge"), 1)
                 if size <= 10_000
                 else 0.0,
-                "bound": best(lambda protocol=protocol: Protocol._bound.func(protocol), 1),  # noqa: SLF001
+                "bound": best(lambda protocol=protocol: Protocol._bound.func(protocol), 1),
             }
     return found
 
@@ -110,10 +111,7 @@ def main() -> None:
             for shape, sizes in found.items()
         },
         "check, ten times the states": {
-            shape: [
-                round(sizes[b]["check"] / sizes[a]["check"], 1)
-                for a, b in zip(SIZES, SIZES[1:], strict=False)
-            ]
+            shape: [round(sizes[b]["check"] / sizes[a]["check"], 1) for a, b in pairwise(SIZES)]
             for shape, sizes in found.items()
         },
     }

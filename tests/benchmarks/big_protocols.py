@@ -133,7 +133,7 @@ def chain(count: int) -> Protocol:
 def dense(count: int) -> Protocol:
     """Return one component: every state has a free way on and budgeted ways to anywhere, and some of them look back."""
     made = Builder()
-    dice = random.Random(count)
+    dice = random.Random(count)  # noqa: S311
     acts = [
         made.act(f"say-{n}", ("inform", "request", "agree", "propose", "refuse")[n % 5], outlives=n % 2 == 0)
         for n in range(40)

@@ -83,6 +83,19 @@ def test_big_budgets(budget):
     assert exact <= longest(rows, "a") <= (budget + 1) * 2 + budget
 
 
-def test_many_budgets_use_the_formula():
+def test_budgets_of_different_loops_do_not_multiply():
     rows = {f"s{number}": ([(f"s{number}", 9, f"s{number + 1}")], "end") for number in range(20)}
+    assert longest(rows, "s0") == 20 * 10
+
+
+def test_many_budgets_of_one_loop_use_the_formula():
+    rows = {f"s{number}": ([(f"s{number + 1}", None, ""), ("s0", 9, "")], "end") for number in range(20)}
     assert longest(rows, "s0") == (180 + 1) * 20 + 180
+
+
+def test_a_long_row_of_loops_is_exact():
+    rows = {}
+    for number in range(3_000):
+        rows[f"a{number}"] = ([(f"b{number}", None, "")], "end")
+        rows[f"b{number}"] = ([(f"a{number}", 2, f"a{number + 1}")], "end")
+    assert longest(rows, "a0") == 3_000 * 6

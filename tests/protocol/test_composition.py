@@ -107,13 +107,13 @@ def test_conditions_within_a_run_speak_of_the_run():
 def test_a_run_can_begin_a_conversation_and_follow_another():
     text = edited(
         WORK,
-        ("  planning:\n    lead: {plan: working}\n  working:", "  first:\n    run: job\n    as: {initiator: lead, participant: worker}\n    then: {otherwise: working}\n  working:"),
+        ("  planning:\n    lead: {plan: working}\n  working:", "  first:\n    run: job\n    as: {initiator: lead, participant: worker}\n    then: {success: working, otherwise: failed}\n  working:"),
         ("    with: {request.action: plan.goal}\n", "    with: {request.action: first.request.action}\n"),
         ("  plan: {act: inform, content: {goal: text, cost: money}}\n", ""),
     )  # fmt: skip
     protocol = loads(text, protocols=DOCUMENTS)
     assert protocol.start == "first/asking"
-    assert set(protocol.runs["first"].then.values()) == {"working/asking"}
+    assert protocol.runs["first"].then["success"] == "working/asking"
 
 
 OUTER = """\
