@@ -41,12 +41,12 @@ class Arc:
 
     source: str
     target: str
-    kind: Literal["next", "then", "else"]
-    """`next` and `then` of a move, or the deadline."""
+    kind: Literal["next", "then", "else", "run"]
+    """`next` and `then` of a move, the deadline, or all that runs in a state."""
     move: Move | None = None
 
     def __str__(self) -> str:
-        return f"{self.source} --{self.move.label if self.move else 'else'}--> {self.target}"
+        return f"{self.source} --{self.move.label if self.move else self.kind}--> {self.target}"
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Check a protocol: text in, findings out; a bad document is a finding, never an exception.
 
 The passes are source, spec, compile and, where the graph is all there, the checks of this module and of `ends.py`, `choice.py`,
-`flow.py`, `debts.py`, `local.py` and `informed.py`. Each looks at every arc a few times; the way that leads to a mistake is looked for only
+`flow.py`, `debts.py`, `exits.py`, `local.py` and `informed.py`. Each looks at every arc a few times; the way that leads to a mistake is looked for only
 where there is one. Some mistakes hide others: what a first mistake makes uncertain is not checked, so that one mistake makes
 one finding.
 """
@@ -15,9 +15,10 @@ from agentcomm.acts.content import Content, format_duration
 from agentcomm.protocol.arcs import Arcs
 from agentcomm.protocol.choice import check_free_moves, check_lane_deadlines, check_races
 from agentcomm.protocol.compile import Draft, draft
-from agentcomm.protocol.debts import check_discharges, check_exits, check_open
+from agentcomm.protocol.debts import check_discharges, check_open
 from agentcomm.protocol.embed import tell_broken
 from agentcomm.protocol.ends import Ends
+from agentcomm.protocol.exits import check_exits
 from agentcomm.protocol.findings import NOWHERE, Finding, Report, TooMany
 from agentcomm.protocol.flow import check_known, check_owners
 from agentcomm.protocol.graph import Move, Protocol

@@ -90,7 +90,7 @@ def _table(protocol: Drawn) -> str:
     others = len(protocol.roles) > 2  # noqa: PLR2004  (with two roles, who hears is plain)
     rows = [("state", "who", "says", "leads to", "within")]
     for name, state in protocol.states.items():
-        limit = f"{_seconds(state.within)}, else {state.otherwise}"
+        limit = f"{_seconds(state.within)}, else {state.otherwise}" if state.otherwise else ""
         shown = (name, state.speaker)
         for move in state.moves.values():
             heard = f" to {', '.join(move.to)}" if others else ""
@@ -158,7 +158,8 @@ def _edges(protocol: Drawn) -> list[tuple[str, str, str, bool]]:
             found.append((name, move.next, f"{move.label} ({move.speaker}{times})", False))
             if move.then:
                 found.append((name, move.then, f"{move.label} ({move.speaker}, after {move.max})", False))
-        found.append((name, state.otherwise, f"after {_seconds(state.within)}", True))
+        if state.otherwise:
+            found.append((name, state.otherwise, f"after {_seconds(state.within)}", True))
     return found
 
 

@@ -272,7 +272,7 @@ class _Plain:
                 name = self.runs.get(arc.target.partition("/")[0], self.arcs.number[arc.target])
                 if name == target and not (arc.kind == "next" and arc.move and arc.move.max is not None):
                     return arc
-        return Arc(self.names[place], self.names[target], "else")
+        return Arc(self.names[place], self.names[target], "run")
 
 
 def _outer(protocol: Protocol) -> list[str]:

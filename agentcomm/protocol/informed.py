@@ -8,7 +8,8 @@ role runs alone, the same and more are errors: there a role knows only what it s
 from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.findings import Kind, Report, quoted
 from agentcomm.protocol.graph import Move, OutcomeClass, Protocol, State
-from agentcomm.protocol.project import Doubt, project
+from agentcomm.protocol.project import project
+from agentcomm.protocol.view import Doubt
 
 __all__ = ("check_informed",)
 

@@ -9,6 +9,9 @@ __all__ = ("MOST", "check_escalation", "check_grounding", "check_sizes")
 MOST = 7
 """Critical fields in an act, and acts in a state: more are read back, and chosen, badly."""
 
+_HIGH = (Stakes.HIGH, Stakes.IRREVERSIBLE)
+_READ_BACK = (Criterion.READBACK, Criterion.READBACK_AND_DEMONSTRATED)
+
 
 def check_grounding(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add E602, stakes and read-backs without fields, and E601, last words that nobody can ground."""
@@ -24,15 +27,15 @@ def _check_stakes(protocol: Protocol, report: Report) -> None:
     """Moves that raise the stakes of an act, by its label."""
     for state in protocol.states.values():
         for move in state.moves.values():
-            if move.stakes is Stakes.HIGH:
+            if move.stakes in _HIGH:
                 raised.setdefault(move.label, move)
     for label, act in protocol.acts.items():
         at = protocol.marks.get(f"acts.{label}", NOWHERE)
-        if act.stakes is Stakes.HIGH and not act.critical:
+        if act.stakes in _HIGH and not act.critical:
             _tell_uncritical(act, at, report)
         elif label in raised and not act.critical:
             _tell_uncritical(act, move_mark(protocol, raised[label]), report)
-        elif act.criterion is Criterion.READBACK and not act.readback:
+        elif act.criterion in _READ_BACK and not act.readback:
             report.add(
                 "E602",
                 "grounding",
@@ -41,9 +44,7 @@ def _check_stakes(protocol: Protocol, report: Report) -> None:
                 why="the criterion is `readback`, and no field is critical",
                 fix=f"write `{label}: {{readback: [{_some(act)}]}}`",
             )
-    if protocol.limits.repairs == 0 and any(
-        act.criterion is Criterion.READBACK for act in protocol.acts.values()
-    ):
+    if protocol.limits.repairs == 0 and any(act.criterion in _READ_BACK for act in protocol.acts.values()):
         report.add(
             "E602",
             "grounding",

@@ -1,0 +1,87 @@
+"""Whether who is asked can say no: the honest way out that keeps a model from agreeing for want of another word."""
+
+from agentcomm.acts.performative import LedgerOp, Performative
+from agentcomm.protocol.arcs import Arcs, ahead, move_mark
+from agentcomm.protocol.findings import Report
+from agentcomm.protocol.graph import Move, Protocol
+
+__all__ = ("check_exits",)
+
+_QUERIES = (Performative.QUERY_IF, Performative.QUERY_REF)
+_EXITS = (
+    Performative.REFUSE,
+    Performative.FAILURE,
+    Performative.CANCEL,
+    Performative.NOT_UNDERSTOOD,
+    Performative.REJECT_PROPOSAL,
+)
+
+
+def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+    """Add W503: a directive whose hearer cannot say no.
+
+    Who is asked to do something can refuse it, and fail; who is asked a question, or for a proposal, has one way out.
+    A warning and not an error (W503 for E503 of the list of checks): a question within a longer talk may do without.
+    """
+    shifts = {role: 3 * number for number, role in enumerate(protocol.roles)}
+    asked: list[Move] = []
+    has: dict[int, int] = {}
+    exits = {label: _exits(act.performative) for label, act in protocol.acts.items()}
+    directives = {label for label, act in protocol.acts.items() if act.info.directive}
+    for place, by in enumerate(arcs.moves):
+        bits = 0
+        for move in by:
+            if move is None:
+                continue
+            if way_out := exits[move.act.label]:
+                bits |= way_out << shifts[move.speaker]
+            elif move.act.label in directives:
+                asked.append(move)
+        if bits:
+            has[place] = bits
+    if not asked:
+        return
+    can = ahead(arcs, has)
+    told: set[str] = set()
+    for move in asked:
+        if move.label in told:
+            continue
+        bits = can[arcs.number[move.next]]
+        if _is_weak(move):
+            missing = () if any(bits >> shifts[role] & 1 for role in move.to) else ("refuse or fail",)
+        else:
+            missing = tuple(
+                what
+                for flag, what in ((2, "refuse"), (4, "fail"))
+                if not any(bits >> shifts[role] & flag for role in move.to)
+            )
+        if missing:
+            told.add(move.label)
+            report.add(
+                "W503",
+                "other",
+                move_mark(protocol, move),
+                f"who is asked by '{move.label}' cannot {' or '.join(missing)}",
+                why="without an honest way out, a model is made to agree",
+                fix=f"add {' and '.join(_ADD[what] for what in missing)} to what follows",
+            )
+
+
+def _exits(performative: Performative) -> int:
+    """Return bits for a way out, a refusal, a failure."""
+    if performative not in _EXITS:
+        return 0
+    return {Performative.REFUSE: 3, Performative.FAILURE: 5}.get(performative, 1)
+
+
+def _is_weak(move: Move) -> bool:
+    """Whether one way out is enough: of a question, and of a call for proposals."""
+    performative = move.act.performative
+    return performative in _QUERIES or move.act.info.op is not LedgerOp.DIRECT
+
+
+_ADD = {
+    "refuse or fail": "`refuse: {reason: text}`",
+    "refuse": "`refuse: {reason: text}`",
+    "fail": "`failure: {reason: text}`",
+}

@@ -1,0 +1,150 @@
+"""Projection: what one role says and hears, against the runs of the whole protocol."""
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcomm.errors import UsageError
+from agentcomm.protocol.check import examine
+from agentcomm.protocol.deep import deep
+from agentcomm.protocol.library import load, names
+from agentcomm.protocol.project import project
+
+FIFTEEN = [
+    checked.protocol
+    for text in Path(__file__).with_name("fifteen.yaml").read_text(encoding="utf-8").split("\n---\n")
+    if (checked := examine(text)).protocol
+]
+SHIPPED = [load(name) for name in names()]
+
+
+def test_a_view_of_a_request():
+    view = project(load("request"), "participant")
+    assert view.is_implementable
+    asking = view.states[view.start]
+    assert [(move.label, move.is_sent) for move in asking.moves.values()] == [("initiator?request", False)]
+    requested = view.states[asking.moves["initiator?request"].next]
+    assert requested.moves["initiator!refuse"].is_sent
+    assert requested.within == 60
+    assert requested.places == {"requested"}
+    assert "initiator!refuse" in f"{view:table}"
+    assert f"{view:mermaid}".startswith("stateDiagram-v2")
+    assert f"{view}" == "request 1 of participant"
+
+
+def test_a_view_of_nobody():
+    with pytest.raises(UsageError, match="no role 'nobody'"):
+        project(load("request"), "nobody")
+
+
+@given(st.sampled_from(FIFTEEN + SHIPPED), st.integers(0, 10_000))
+def test_a_view_follows_every_run(protocol, seed):
+    """On any run, the role's local state holds the place in which the conversation is."""
+    dice = random.Random(seed)  # noqa: S311
+    for role in protocol.roles:
+        view = project(protocol, role)
+        place, local, used = protocol.start, view.start, {}
+        spent = {}
+        for _ in range(40):
+            state = protocol.states.get(place)
+            if state is None:
+                break
+            assert place in view.states[local].places
+            moves = [
+                move
+                for move in state.moves.values()
+                if move.max is None or used.get(move.key, 0) < move.max or move.then
+            ]
+            move = dice.choice([*moves, None]) if moves else None
+            if move is None:
+                if role in state.speakers:
+                    local = view.states[local].otherwise
+                place = state.otherwise
+            else:
+                used[move.key] = used.get(move.key, 0) + 1
+                place = move.then if move.max is not None and used[move.key] > move.max else move.next
+                if role == move.speaker or role in move.to:
+                    label = (
+                        f"{', '.join(move.to)}!{move.label}"
+                        if role == move.speaker
+                        else f"{move.speaker}?{move.label}"
+                    )
+                    said = view.states[local].moves[label]
+                    spent[local, label] = spent.get((local, label), 0) + 1
+                    local = (
+                        said.then
+                        if said.max is not None and spent[local, label] > said.max and said.then
+                        else said.next
+                    )
+        if place in protocol.outcomes and local in view.states:
+            assert place in view.states[local].places
+
+
+def test_two_roles_that_hear_everything_can_be_played():
+    for name in ("request", "query", "propose", "alternating-offers", "review-loop"):
+        protocol = load(name)
+        assert all(project(protocol, role).is_implementable for role in protocol.roles)
+        looked = deep(protocol)
+        assert looked.complete
+        assert [finding.code for finding in looked.findings] == ["I901"]
+
+
+CROSSING = """\
+agentcomm: 1
+protocol: crossing
+roles: [ann, bob, cyd]
+acts:
+  go:   {act: inform, content: {}}
+  yes:  {act: inform, content: {}}
+  no:   {act: inform, content: {}}
+  done: {act: inform, content: {}}
+states:
+  one:
+    ann: {go: {next: two, to: bob}, done: {next: over, to: [bob, cyd]}}
+  two:
+    bob: {yes: {next: three, to: ann}, no: {next: over, to: ann}}
+  three:
+    cyd: {go: {next: four, to: ann}}
+  four:
+    ann: {done: {next: over, to: [bob, cyd]}}
+outcomes: {over: success, expired: expired}
+"""
+
+
+def test_looking_through_the_runs_finds_who_is_not_told():
+    protocol = examine(CROSSING).protocol
+    assert protocol is not None
+    assert [doubt.kind for doubt in project(protocol, "cyd").doubts] == ["turn"]
+    looked = deep(protocol)
+    assert looked.complete
+    kinds = {finding.kind for finding in looked.findings}
+    assert kinds & {"orphan_message", "stuck_receive"}
+    trouble = next(finding for finding in looked.findings if finding.kind != "other")
+    assert trouble.witness
+    assert trouble.severity == "info"
+
+
+def test_looking_stops_and_says_so():
+    protocol = next(protocol for protocol in FIFTEEN if protocol.name == "dutch-auction")
+    looked = deep(protocol, states=500)
+    assert (looked.explored, looked.complete) == (500, False)
+    last = next(finding for finding in looked.findings if finding.kind == "other")
+    assert "what comes after 500 places" in last.why
+    assert "more than 2 lanes" in last.why
+
+
+def test_gathers_open_in_every_order():
+    for name in ("iterated-contract-net", "contract-net", "sealed-vote"):
+        protocol = next(protocol for protocol in FIFTEEN if protocol.name == name)
+        looked = deep(protocol)
+        assert looked.complete
+        assert [finding.kind for finding in looked.findings] == ["other"]
+
+
+def test_check_tells_it_too():
+    codes = [finding.code for finding in examine(CROSSING, deep=True).findings]
+    assert "W304" in codes
+    assert "I901" in codes
