@@ -9,18 +9,19 @@ from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.findings import Kind, Report, quoted
 from agentcomm.protocol.graph import Move, OutcomeClass, Protocol, State
 from agentcomm.protocol.project import project
-from agentcomm.protocol.view import Doubt
+from agentcomm.protocol.view import Doubt, DoubtKind
 
 __all__ = ("check_informed",)
 
-_CODES: dict[str, tuple[str, Kind]] = {
-    "turn": ("304", "role_not_informed"),
-    "obligations": ("305", "ambiguous_choice"),
-    "crossing": ("305", "ambiguous_choice"),
-    "race": ("305", "race"),
-    "size": ("305", "other"),
-    "end": ("306", "starvation"),
+_CODES: dict[DoubtKind, tuple[str, str, Kind]] = {
+    "turn": ("W304", "E304", "role_not_informed"),
+    "obligations": ("W305", "E305", "ambiguous_choice"),
+    "crossing": ("W305", "E305", "ambiguous_choice"),
+    "race": ("W305", "E305", "race"),
+    "size": ("W305", "E305", "other"),
+    "end": ("W306", "E306", "starvation"),
 }
+"""By kind of doubt: the code where a runtime holds the conversation, and where each role runs alone."""
 
 
 def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distributed: bool) -> None:
@@ -28,23 +29,23 @@ def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distribute
     if distributed:
         for role in protocol.roles:
             for doubt in project(protocol, role).doubts:
-                _tell_doubt(protocol, report, doubt, "E")
+                _tell_doubt(protocol, report, doubt, distributed=True)
         return
     if len(protocol.roles) > 2:  # noqa: PLR2004
         _check_turns(protocol, arcs, report)
         for role in _unsure(protocol, arcs):
             for doubt in project(protocol, role).doubts:
                 if doubt.kind == "obligations":
-                    _tell_doubt(protocol, report, doubt, "W")
+                    _tell_doubt(protocol, report, doubt, distributed=False)
     if not any(finding.code == "W503" for finding in report.found):  # who cannot answer does not answer
         _check_answers(protocol, arcs, report)
 
 
-def _tell_doubt(protocol: Protocol, report: Report, doubt: Doubt, severity: str) -> None:
-    number, kind = _CODES[doubt.kind]
+def _tell_doubt(protocol: Protocol, report: Report, doubt: Doubt, *, distributed: bool) -> None:
+    warning, error, kind = _CODES[doubt.kind]
     named = next((place for place in doubt.places if place in protocol.states), protocol.start)
     report.add(
-        f"{severity}{number}",
+        error if distributed else warning,
         kind,
         state_mark(protocol, named),
         doubt.what,

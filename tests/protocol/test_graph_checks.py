@@ -3,12 +3,18 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sale_document import edited, unmarked
 from whole_documents import TENDER
 
+from agentcomm.acts.performative import LedgerOp, Performative
+from agentcomm.protocol import debts
+from agentcomm.protocol.arcs import Arcs
 from agentcomm.protocol.check import check_graph, examine
 from agentcomm.protocol.embed import Draft
 from agentcomm.protocol.findings import Report
+from agentcomm.protocol.graph import Act, Limits, Move, OutcomeClass, Protocol, State
 from agentcomm.protocol.library import loads
 
 THREE = """\
@@ -276,3 +282,108 @@ def test_a_lane_never_waits_for_ever():
         )
     )
     assert "E701" in {finding.code for finding in report.found}
+
+
+STATUS = st.sampled_from(
+    [
+        "request",
+        "agree",
+        "refuse",
+        "failure",
+        "cancel",
+        "inform",
+        "propose",
+        "accept-proposal",
+        "reject-proposal",
+        "query-ref",
+    ]
+)
+
+
+@st.composite
+def talks(draw):
+    """Tables of a few states whose acts ask, promise and take back, between three roles."""
+    roles = ("a", "b", "c")
+    labels = [f"l{number}" for number in range(draw(st.integers(2, 7)))]
+    acts = {}
+    for label in labels:
+        done = draw(st.sampled_from(["", "", *labels]))
+        acts[label] = Act(label, Performative(draw(STATUS)), {}, discharges=done)
+    count = draw(st.integers(1, 5))
+    places = [*(f"s{number}" for number in range(count)), "done", "lost"]
+    states = {}
+    for number in range(count):
+        name, speaker = f"s{number}", draw(st.sampled_from(roles))
+        others = [role for role in roles if role != speaker]
+        moves = {}
+        for label in draw(st.lists(st.sampled_from(labels), min_size=1, max_size=3, unique=True)):
+            to = tuple(draw(st.lists(st.sampled_from(others), min_size=1, max_size=2, unique=True)))
+            moves[label] = Move(name, acts[label], speaker, to, draw(st.sampled_from(places)), max=1)
+        states[name] = State(name, (speaker,), moves, 60.0, draw(st.sampled_from(places[number + 1 :])))
+    outcomes = {"done": OutcomeClass.SUCCESS, "lost": OutcomeClass.FAILED}
+    return Protocol("t", "1", roles, acts, states, "s0", outcomes, Limits(), "", "")
+
+
+def open_at_success(protocol):
+    """Return the labels whose commitment may be active at a success, each followed by itself."""
+    found = set()
+    for label, act in protocol.acts.items():
+        op = act.info.op
+        if op not in (LedgerOp.DIRECT, LedgerOp.OFFER):
+            continue
+        for debtor, creditor in ((one, other) for one in "abc" for other in "abc" if one != other):
+            if follows(protocol, label, act, debtor, creditor):
+                found.add(label)
+    return found
+
+
+def follows(protocol, label, act, debtor, creditor):
+    asker, hearer = (creditor, debtor) if act.info.op is LedgerOp.DIRECT else (debtor, creditor)
+    reached, queue = {("s0", None)}, [("s0", None)]
+    for place, status in queue:
+        state = protocol.states.get(place)
+        if state is None:
+            continue
+        following = [(state.otherwise, status)]
+        for move in state.moves.values():
+            following.append((move.next, changed(act, label, debtor, creditor, move, status)))
+            if move.label == label and move.speaker == asker and hearer in move.to:
+                following.append((move.next, "waiting"))
+        for node in following:
+            if node not in reached:
+                reached.add(node)
+                queue.append(node)
+    return any(node == ("done", "active") for node in reached)
+
+
+def changed(act, label, debtor, creditor, move, status):
+    op, by, to = move.act.info.op, move.speaker, move.to
+    is_query = act.performative in (Performative.QUERY_REF, Performative.QUERY_IF)
+    tells = move.act.performative in (Performative.INFORM, Performative.CONFIRM, Performative.DISCONFIRM)
+    if status is None or move.act.discharges == label:
+        return None
+    if op is LedgerOp.ACTIVATE and act.info.op is LedgerOp.DIRECT and by == debtor and creditor in to:
+        return "active"
+    if op is LedgerOp.ACCEPT and act.info.op is LedgerOp.OFFER and by == creditor and debtor in to:
+        return "active"
+    if op is LedgerOp.REJECT and act.info.op is LedgerOp.DIRECT and by == debtor and status == "waiting":
+        return None
+    if (op is LedgerOp.RELEASE and by == creditor) or (op is LedgerOp.EXCUSE and by == debtor):
+        return None
+    if move.act.performative is Performative.CANCEL and by in (debtor, creditor):
+        return None
+    if is_query and tells and by == debtor and creditor in to:
+        return None
+    return status
+
+
+@given(talks(), st.sampled_from([0, 512]))
+def test_all_commitments_at_once_are_followed_as_one_by_one(protocol, many):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(debts, "MANY", many)
+        patch.setattr(debts, "BITS", 2)
+        report = Report()
+        debts.check_open(protocol, Arcs.of(protocol), report)
+    told = {finding.what.split("'")[1] for finding in report.found}
+    assert told == open_at_success(protocol)
+    assert all(finding.witness[-1].endswith("> done") for finding in report.found)
