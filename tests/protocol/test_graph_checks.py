@@ -5,16 +5,17 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from sale_document import edited, unmarked
 from whole_documents import TENDER
 
 from agentcomm.acts.performative import LedgerOp, Performative
-from agentcomm.protocol import debts
+from agentcomm.protocol import debts, flow
 from agentcomm.protocol.arcs import Arcs
 from agentcomm.protocol.check import check_graph, examine
 from agentcomm.protocol.embed import Draft
 from agentcomm.protocol.findings import Report
-from agentcomm.protocol.graph import Act, Limits, Move, OutcomeClass, Protocol, State
+from agentcomm.protocol.graph import Act, Limits, Move, OutcomeClass, Protocol, Ref, State
 from agentcomm.protocol.library import loads
 
 THREE = """\
@@ -303,22 +304,26 @@ STATUS = st.sampled_from(
 @st.composite
 def talks(draw):
     """Tables of a few states whose acts ask, promise and take back, between three roles."""
-    roles = ("a", "b", "c")
-    labels = [f"l{number}" for number in range(draw(st.integers(2, 7)))]
+    roles = draw(st.sampled_from([("a", "b"), ("a", "b", "c")]))
+    kinds = ["request", "agree", "propose", "accept-proposal", *draw(st.lists(STATUS, max_size=3))]
+    labels = [f"l{number}" for number in range(len(kinds))]
     acts = {}
-    for label in labels:
-        done = draw(st.sampled_from(["", "", *labels]))
-        acts[label] = Act(label, Performative(draw(STATUS)), {}, discharges=done)
-    count = draw(st.integers(1, 5))
+    for label, kind in zip(labels, kinds, strict=True):
+        done = draw(st.sampled_from(["", "", "", *labels]))
+        acts[label] = Act(label, Performative(kind), {}, discharges=done)
+    count = draw(st.integers(3, 6))
     places = [*(f"s{number}" for number in range(count)), "done", "lost"]
     states = {}
     for number in range(count):
         name, speaker = f"s{number}", draw(st.sampled_from(roles))
+        ahead = [place for place in places[number + 1 :] if place != "lost"]
         others = [role for role in roles if role != speaker]
         moves = {}
-        for label in draw(st.lists(st.sampled_from(labels), min_size=1, max_size=3, unique=True)):
+        for label in draw(st.lists(st.sampled_from(labels), min_size=2, max_size=4, unique=True)):
             to = tuple(draw(st.lists(st.sampled_from(others), min_size=1, max_size=2, unique=True)))
-            moves[label] = Move(name, acts[label], speaker, to, draw(st.sampled_from(places)), max=1)
+            moves[label] = Move(
+                name, acts[label], speaker, to, draw(st.sampled_from([*places, *ahead, *ahead])), max=1
+            )
         states[name] = State(name, (speaker,), moves, 60.0, draw(st.sampled_from(places[number + 1 :])))
     outcomes = {"done": OutcomeClass.SUCCESS, "lost": OutcomeClass.FAILED}
     return Protocol("t", "1", roles, acts, states, "s0", outcomes, Limits(), "", "")
@@ -387,3 +392,51 @@ def test_all_commitments_at_once_are_followed_as_one_by_one(protocol, many):
     told = {finding.what.split("'")[1] for finding in report.found}
     assert told == open_at_success(protocol)
     assert all(finding.witness[-1].endswith("> done") for finding in report.found)
+
+
+def unknown(protocol, label, role):
+    """Return the states that can be reached without a role having heard or said something."""
+    reached = ["s0"]
+    for place in reached:
+        state = protocol.states.get(place)
+        if state is None:
+            continue
+        following = [state.otherwise]
+        following += [
+            move.next
+            for move in state.moves.values()
+            if not (move.label == label and role in (move.speaker, *move.to))
+        ]
+        reached += [name for name in dict.fromkeys(following) if name not in reached]
+    return set(reached)
+
+
+@given(talks(), st.sampled_from([0, 512]), st.data())
+def test_all_values_at_once_are_followed_as_one_by_one(protocol, many, data):
+    labels = sorted(protocol.acts)
+    states = {
+        name: replace(
+            state,
+            moves={
+                label: structs.replace(move, given={"x": Ref(data.draw(st.sampled_from(labels)), "x")})
+                for label, move in state.moves.items()
+            },
+        )
+        for name, state in protocol.states.items()
+    }
+    protocol = replace(protocol, states=states)
+    arcs = Arcs.of(protocol)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "MANY", many)
+        report = Report()
+        flow.check_known(protocol, arcs, report)
+    wanted = {
+        (name, move.given["x"].act)
+        for name, state in states.items()
+        for move in state.moves.values()
+        if name in unknown(protocol, move.given["x"].act, move.speaker)
+    }
+    told = {
+        (finding.what.split("'")[5], finding.what.split("'")[3].split(".")[0]) for finding in report.found
+    }
+    assert told == wanted
