@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import Any, Self
 
 from agentcomm.acts.content import printable
 from agentcomm.conversation.render import Style
+from agentcomm.errors import InputError
 
-__all__ = ("Pulse", "fault", "note", "print_json", "style", "width")
+__all__ = ("Pulse", "fault", "note", "print_json", "put", "style", "width")
 
 _CODES = {"act": "1", "name": "36", "good": "32", "bad": "31", "dim": "2", "field": "0"}
 
@@ -49,6 +51,24 @@ def fault(text: str) -> None:
 def print_json(value: Any) -> None:
     """Print one JSON value."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def put(text: str, path: str | None) -> None:
+    """Print a result, or write it to a file that the user named.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    if path is None:
+        print(printable(text, keep="\n"))
+        return
+    try:
+        Path(path).expanduser().write_text(f"{text}\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"cannot write: {reason}", where=path, fix="name a file that can be written"
+        ) from error
 
 
 class Pulse:
