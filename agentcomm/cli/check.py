@@ -1,10 +1,12 @@
 """`agentcomm check`: what is wrong with a protocol."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from agentcomm.acts.content import printable
-from agentcomm.cli.words import print_json, style
+from agentcomm.cli.words import print_json, style, width
+from agentcomm.errors import UsageError
 
 __all__ = ("add_to",)
 
@@ -14,19 +16,71 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "check", help="check protocols: findings with place, witness and fix; exit 1 on errors"
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a file, or a name from the library")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="a file, or a name from the library; with --codes, a code"
+    )
+    parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="--format json")
+    parser.add_argument("--codes", action="store_true", help="explain the codes, or those that are named")
+    parser.add_argument(
+        "--models",
+        metavar="MODEL[,MODEL]",
+        help="also say how many tokens a conversation takes at most with these models (ollama:NAME, embedded:)",
+    )
+    parser.add_argument(
+        "--tokens-per-turn",
+        type=int,
+        metavar="N",
+        help="with --models: tokens of one try, prompt and answer, instead of the model's window",
+    )
     parser.set_defaults(call=check_files)
 
 
 def check_files(options: argparse.Namespace) -> int:
     """Print the findings of each file; returns 1 if there is an error."""
+    if options.codes:
+        return _explain(options)
+    if not options.files:
+        raise UsageError("there is nothing to check", fix="name a file, or a protocol of the library")
+    if options.tokens_per_turn is not None and not (options.models and options.tokens_per_turn > 0):
+        raise UsageError(
+            "--tokens-per-turn is a number above 0, and goes with --models",
+            fix="write --models ollama:NAME --tokens-per-turn 2000",
+        )
+    from agentcomm.protocol.codes import NOT_CHECKED
+
     found = {name: _findings(name) for name in options.files}
-    findings = [finding for name in found for finding in found[name]]
-    errors = sum(finding.severity == "error" for finding in findings)
-    if options.format == "json":
-        print_json([finding.as_dict() for finding in findings])
-        return int(errors > 0)
+    findings = [finding for listed in found.values() for finding in listed]
+    ceilings = _ceilings(found, options)
+    counts = {
+        kind: sum(finding.severity == kind for finding in findings) for kind in ("error", "warning", "info")
+    }
+    match options.format:
+        case "json":
+            print_json(
+                {
+                    "files": list(found),
+                    "findings": [finding.as_dict() for finding in findings],
+                    **{f"{kind}s": count for kind, count in counts.items()},
+                    **({"tokens": ceilings} if options.models else {}),
+                    "not_checked": list(NOT_CHECKED),
+                }
+            )
+        case "sarif":
+            from agentcomm.protocol.sarif import sarif
+
+            print_json(sarif(findings, unchecked=NOT_CHECKED, tokens=ceilings))
+        case _:
+            _print(found, counts, ceilings, NOT_CHECKED)
+    return int(counts["error"] > 0)
+
+
+def _print(
+    found: dict[str, list[Any]],
+    counts: dict[str, int],
+    ceilings: Sequence[dict[str, Any]],
+    unchecked: Sequence[str],
+) -> None:
     colour = style()
     for name, listed in found.items():
         for finding in listed:
@@ -34,11 +88,12 @@ def check_files(options: argparse.Namespace) -> int:
             kind = {"error": "bad", "warning": "name"}.get(finding.severity, "dim")
             print(colour(kind, head), *([printable(rest, keep="\n")] if rest else []), "", sep="\n")
         if not listed:
-            print(f"{name}: {colour('good', 'nothing found')}")
-    if findings:
-        warnings = sum(finding.severity == "warning" for finding in findings)
-        print(f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}")
-    return int(errors > 0)
+            print(f"{printable(name)}: {colour('good', 'nothing found')}")
+    if any(counts.values()):
+        print(", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items()))
+    for ceiling in ceilings:
+        print(printable(ceiling["words"], keep="\n"))
+    print(colour("dim", f"not checked: {'; '.join(unchecked)}"))
 
 
 def _findings(name: str) -> list[Any]:
@@ -46,3 +101,40 @@ def _findings(name: str) -> list[Any]:
     from agentcomm.protocol.library import check
 
     return list(check(find_protocol(name)))
+
+
+def _ceilings(found: dict[str, list[Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the token ceiling of each file without errors, if models are named."""
+    if not options.models:
+        return []
+    from agentcomm.cli.tokens import ceiling
+
+    whole = [name for name, listed in found.items() if all(item.severity != "error" for item in listed)]
+    models = [word.strip() for word in options.models.split(",") if word.strip()]
+    return [ceiling(name, models, options.tokens_per_turn) for name in whole]
+
+
+def _explain(options: argparse.Namespace) -> int:
+    """Print what the codes mean."""
+    from agentcomm.protocol.codes import CODES
+
+    asked = [code.upper() for code in options.files]
+    if unknown := [code for code in asked if code not in CODES]:
+        raise UsageError(
+            f"there is no code {', '.join(unknown)}", fix="`agentcomm check --codes` lists them all"
+        )
+    rows = [CODES[code] for code in asked] if asked else list(CODES.values())
+    if options.format != "text":
+        print_json([row.as_dict() for row in rows])
+        return 0
+    from textwrap import fill
+
+    colour = style()
+    by = {"projection": ", by projection", "deep": ", by --deep only"}
+    for row in rows:
+        kind = {"error": "bad", "warning": "name"}.get(row.severity, "dim")
+        print(colour(kind, row.code), f"{row.severity}, {' or '.join(row.kinds)}{by.get(row.found_by, '')}")
+        for word, text in (("what", row.title), ("why", row.why), ("fix", row.fix)):
+            line = f"  {word}{' ' * (6 - len(word))}{text}"
+            print(fill(line, width(), subsequent_indent=" " * 8) if width() else line)
+    return 0

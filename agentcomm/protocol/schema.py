@@ -160,10 +160,10 @@ def _role_name() -> Schema:
 def _roles() -> Schema:
     many: Schema = {
         "anyOf": [
-            {"const": 1, "description": "one agent"},
+            {"type": "integer", "minimum": 1, "maximum": 1000, "description": "so many agents"},
             {
                 "type": "string",
-                "pattern": r"^\s*[1-9]\d*\s*\.\.\s*[1-9]\d*\s*$",
+                "pattern": r"^[1-9]\d{0,3}\.\.[1-9]\d{0,3}$",
                 "description": "so few to so many agents, each in a lane of its own",
                 "examples": ["1..20"],
             },

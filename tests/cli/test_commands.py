@@ -257,7 +257,7 @@ def test_check_and_show(agentcomm):
     assert "at most 6 messages, " in agentcomm("show", "incident-handoff").stdout
     assert agentcomm("show", "request", "--format", "mermaid").stdout.startswith("stateDiagram-v2")
     assert "incident-handoff" in agentcomm("show").stdout
-    assert json.loads(agentcomm("check", "request", "--format", "json").stdout) == []
+    assert json.loads(agentcomm("check", "request", "--format", "json").stdout)["findings"] == []
 
 
 def test_doctor_says_what_is_there(agentcomm):

@@ -33,3 +33,76 @@ def test_schema_is_printed_or_written(agentcomm, tmp_path):
     assert (tmp_path / "agentcomm.schema.json").read_text() == printed.stdout
     assert "# yaml-language-server: $schema=agentcomm.schema.json" in written.stderr
     assert agentcomm("schema", "-o", "no/where.json").returncode == 4
+
+
+BROKEN = """\
+agentcomm: 1
+protocol: sale
+roles: [buyer, seller]
+acts: {cfp: {item: text}, propose: {price: money}, refuse: {reason: text}}
+states:
+  asking:
+    buyer: {cfp: asked}
+  asked:
+    seller: {propose: asking, refuse: clsoed}
+outcomes: {closed: refused}
+"""
+
+
+def test_check_says_the_same_in_all_forms(agentcomm, tmp_path):
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    text, data, log = (
+        agentcomm("check", "broken.yaml", "--format", form) for form in ("text", "json", "sarif")
+    )
+    assert text.returncode == data.returncode == log.returncode == 1
+    report = json.loads(data.stdout)
+    [run] = json.loads(log.stdout)["runs"]
+    assert report["errors"] == len(report["findings"]) == len(run["results"]) >= 1
+    for finding, result in zip(report["findings"], run["results"], strict=True):
+        region = result["locations"][0]["physicalLocation"]["region"]
+        assert (finding["line"], finding["column"]) == (region["startLine"], region["startColumn"])
+        for words in (finding["what"], finding["why"], finding["fix"], *finding["witness"]):
+            assert words in result["message"]["text"]
+            assert words in text.stdout
+        assert f"broken.yaml:{finding['line']}:{finding['column']}: {finding['code']}" in text.stdout
+    notes = [note["message"]["text"] for note in run["invocations"][0]["toolExecutionNotifications"]]
+    for words in report["not_checked"]:
+        assert words in text.stdout.splitlines()[-1]
+        assert f"not checked: {words}" in notes
+    assert agentcomm("check", "broken.yaml", "--json").stdout == data.stdout
+
+
+def test_codes_are_explained(agentcomm):
+    done = agentcomm("check", "--codes", "e205")
+    assert done.stdout.startswith("E205 error, unbounded_cycle\n  what  a loop without a budget")
+    assert "E100" in agentcomm("check", "--codes").stdout
+    [row] = json.loads(agentcomm("check", "--codes", "E205", "--json").stdout)
+    assert row["severity"] == "error"
+    wrong = agentcomm("check", "--codes", "E999")
+    assert wrong.returncode == 2
+    assert "fix  `agentcomm check --codes`" in wrong.stderr
+
+
+def test_the_token_ceiling_is_the_bound_times_what_a_message_can_cost(agentcomm):
+    done = agentcomm("check", "purchase", "--models", "ollama:qwen3:4b", "--json")
+    [ceiling] = json.loads(done.stdout)["tokens"]
+    assert ceiling["tokens"] == ceiling["messages"] * ceiling["tries"] * (4096 + 800)
+    text = agentcomm("check", "purchase", "--models", "ollama:qwen3:4b", "--tokens-per-turn", "1000").stdout
+    assert f"at most {ceiling['messages'] * ceiling['tries'] * 1000:,} tokens with ollama:qwen3:4b" in text
+    assert "not counted: " in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check"], "there is nothing to check"),
+        (["check", "purchase", "--models", "qwen3:4b"], "ollama:qwen3:4b"),
+        (["check", "purchase", "--tokens-per-turn", "7"], "--models"),
+        (["check", "purchase", "--models", "ollama:x", "--tokens-per-turn", "0"], "above 0"),
+    ],
+)
+def test_wrong_use_gets_a_remedy(agentcomm, arguments, words):
+    done = agentcomm(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert words in done.stderr
+    assert "fix  " in done.stderr
