@@ -12,6 +12,8 @@ from typing import Any, get_args
 from agentcomm.acts.content import CONSTRAINTS, KINDS, Content
 from agentcomm.acts.performative import PERFORMATIVES, Performative
 from agentcomm.protocol.graph import Comparison, Criterion, OutcomeClass, Stakes
+from agentcomm.protocol.many import BARRED, MOST
+from agentcomm.protocol.overlays import NAMES
 from agentcomm.protocol.schema_words import ABOUT, CLASSES, CRITERIA, STAKES, TYPES
 
 __all__ = ("language_schema",)
@@ -28,7 +30,6 @@ _REF = rf"^\s*{_PART}\.{_FIELD}\s*$"
 _DEEP_REF = rf"^\s*{_PART}(?:\.{_PART})?\.{_FIELD}\s*$"
 _DURATION = r"^(?=.*[1-9])\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|m|h|d)\s*)+$"
 _MOST = 1_000_000
-_STATE_KEYS = ("within", "else", "gather", "run", "as", "with", "then", "first")
 _OUTWARD = ("resume", "again")
 
 
@@ -59,7 +60,11 @@ def language_schema() -> Schema:
                 {"on": {"enum": ["any", "readback", "demonstrated"]}}, "overlay", required=["on"]
             ),
             "then": _then([*map(str, OutcomeClass), *_OUTWARD]),
-            "overlays": _named({"type": "string"}),
+            "overlays": {
+                "type": "object",
+                "propertyNames": {"enum": list(NAMES)},
+                "additionalProperties": {"type": "string"},
+            },
         },
         "",
         required=["agentcomm", "protocol", "roles", "acts", "states", "outcomes"],
@@ -154,13 +159,13 @@ def _then(targets: list[str]) -> Schema:
 
 
 def _role_name() -> Schema:
-    return {"type": "string", "pattern": _NAME, "not": {"enum": list(_STATE_KEYS)}}
+    return {"type": "string", "pattern": _NAME, "not": {"enum": list(BARRED)}}
 
 
 def _roles() -> Schema:
     many: Schema = {
         "anyOf": [
-            {"type": "integer", "minimum": 1, "maximum": 1000, "description": "so many agents"},
+            {"type": "integer", "minimum": 1, "maximum": MOST, "description": "so many agents"},
             {
                 "type": "string",
                 "pattern": r"^[1-9]\d{0,3}\.\.[1-9]\d{0,3}$",
@@ -342,6 +347,7 @@ def _state() -> Schema:
         "state",
         required=["run", "then"],
     )
+    runs["dependencies"] = {"else": ["within"]}
     return {"anyOf": [speaks, runs], "description": "Who may speak here, what, and where that leads."}
 
 

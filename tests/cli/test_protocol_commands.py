@@ -106,3 +106,24 @@ def test_wrong_use_gets_a_remedy(agentcomm, arguments, words):
     assert done.returncode == 2, done.stdout + done.stderr
     assert words in done.stderr
     assert "fix  " in done.stderr
+
+
+def test_show_draws_and_writes(agentcomm, tmp_path):
+    done = agentcomm("show", "sbar-handoff", "--as", "svg", "-o", "a.svg")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert (tmp_path / "a.svg").read_text().startswith("<svg ")
+    own = agentcomm("show", "sbar-handoff", "--as", "svg", "--layout", "own")
+    assert own.stdout.startswith("<svg ")
+    seen = agentcomm("show", "sbar-handoff", "--role", "giver")
+    assert "as giver sees it" in seen.stdout
+    assert "at most 8 messages" in seen.stdout
+    assert agentcomm("show", "request", "--role", "boss").returncode == 2
+
+
+def test_without_graphviz_a_picture_is_laid_out_here(agentcomm, tmp_path):
+    done = agentcomm("show", "request", "--as", "svg", PATH=str(tmp_path))
+    assert done.stdout.startswith("<svg ")
+    asked = agentcomm("show", "request", "--as", "svg", "--layout", "graphviz", PATH=str(tmp_path))
+    assert asked.returncode == 4
+    assert "fix  add --layout own" in asked.stderr
