@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,11 +26,21 @@ from pydantic import (
 
 __all__ = (
     "CONSTRAINTS",
+    "ITEMS_LIMIT",
     "KINDS",
+    "TEXT_LIMIT",
+    "Amount",
     "Content",
+    "Day",
+    "Duration",
     "FieldType",
+    "Id",
     "Kind",
+    "Moment",
     "Money",
+    "Number",
+    "Text",
+    "bounded",
     "content_model",
     "entries_of",
     "format_duration",
@@ -169,6 +180,25 @@ def _strict_datetime(value: object) -> object:
     return value
 
 
+Text = Annotated[str, StringConstraints(max_length=TEXT_LIMIT)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LIMIT)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Day = Annotated[date, Field(strict=False), BeforeValidator(_strict_date)]
+Moment = Annotated[datetime, Field(strict=False), BeforeValidator(_strict_datetime)]
+Duration = Annotated[
+    timedelta,
+    PlainValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "description": "number and unit, such as 30s or 10m"}),
+]
+Amount = Annotated[
+    Money,
+    PlainValidator(parse_money),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "description": "amount and currency, such as 120 EUR"}),
+]
+
+
 class FieldType(msgspec.Struct, frozen=True):
     """The type of one field, as a protocol file gives it."""
 
@@ -226,27 +256,17 @@ def _annotation(owner: str, field: str, kind: FieldType) -> Any:
         case "int":
             return Annotated[int, _bounds(limits)]
         case "number":
-            return Annotated[float, Field(allow_inf_nan=False), _bounds(limits)]
+            return Annotated[Number, _bounds(limits)]
         case "bool":
             return bool
         case "date":
-            return Annotated[date, Field(strict=False), BeforeValidator(_strict_date)]
+            return Day
         case "datetime":
-            return Annotated[datetime, Field(strict=False), BeforeValidator(_strict_datetime)]
+            return Moment
         case "duration":
-            return Annotated[
-                timedelta,
-                PlainValidator(_bounded(parse_duration, limits)),
-                PlainSerializer(format_duration, return_type=str),
-                WithJsonSchema({"type": "string", "description": "number and unit, such as 30s or 10m"}),
-            ]
+            return Annotated[Duration, bounded(**limits)] if limits else Duration
         case "money":
-            return Annotated[
-                Money,
-                PlainValidator(_bounded(parse_money, limits)),
-                PlainSerializer(str, return_type=str),
-                WithJsonSchema({"type": "string", "description": "amount and currency, such as 120 EUR"}),
-            ]
+            return Annotated[Amount, bounded(**limits)] if limits else Amount
         case "any":
             return Any
         case "list":
@@ -271,13 +291,10 @@ def _bounds(limits: Mapping[str, Any]) -> Any:
     )
 
 
-def _bounded(parse: Any, limits: Mapping[str, Any]) -> Any:
-    """Return `parse` with the bounds of `limits`; a bare number bounds money in any currency."""
-    if not limits:
-        return parse
+def bounded(**limits: Any) -> AfterValidator:
+    """Return the check of `minimum` and `maximum` of a duration or money; a bare number bounds money in any currency."""
 
-    def read(value: object) -> Any:
-        result = parse(value)
+    def check(result: Any) -> Any:
         for word, sign in (("minimum", 1), ("maximum", -1)):
             if word not in limits:
                 continue
@@ -297,7 +314,7 @@ def _bounded(parse: Any, limits: Mapping[str, Any]) -> Any:
                 raise ValueError(f"must be at {'least' if sign > 0 else 'most'} {limits[word]}")
         return result
 
-    return read
+    return AfterValidator(check)
 
 
 def entries_of(value: Any) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from agentcomm.protocol.lookup import (
     within,
 )
 from agentcomm.protocol.source import read
+from agentcomm.protocol.typed import typed
 
 __all__ = ("check", "find", "load", "loads", "names", "read_document", "stamp")
 
@@ -42,11 +43,11 @@ def load(source: str | Path, *, types: Mapping[str, type[Content]] | None = None
 
     Args:
         source: A file (`shop.yaml`, a `Path`), or a name from the library (`request`, `_overlays/read-back`).
-        types: Content classes by the name that the document uses for them.
+        types: Content classes by the name that the document uses for them, or by the act's label (`agentcomm types`).
 
     Raises:
         ProtocolError: If the document has errors; its `findings` list them.
-        UsageError: If the library has no protocol of that name.
+        UsageError: If the library has no protocol of that name, or a class does not take what the act carries.
         InputError: If the file cannot be read.
     """
     path = find(source)
@@ -103,10 +104,11 @@ def _loaded(
         return found
 
     protocol = _stamped(data, path, types, looking) or _checked(data, path, types, looking)
-    if len(raw) <= _BIGGEST_KEPT:
-        if len(_LOADED) >= _MOST_KEPT:
-            _LOADED.clear()
-        _LOADED[key] = _Kept(protocol, looked_up)
+    if types:
+        protocol = typed(protocol, types)
+    if len(_LOADED) >= _MOST_KEPT:
+        _LOADED.clear()
+    _LOADED[key] = _Kept(protocol, looked_up)
     return protocol
 
 

@@ -127,3 +127,59 @@ def test_without_graphviz_a_picture_is_laid_out_here(agentcomm, tmp_path):
     asked = agentcomm("show", "request", "--as", "svg", "--layout", "graphviz", PATH=str(tmp_path))
     assert asked.returncode == 4
     assert "fix  add --layout own" in asked.stderr
+
+
+def test_the_library_is_listed_and_searched(agentcomm):
+    whole = agentcomm("protocols")
+    assert "sbar-handoff (giver, taker; at most 8 messages)" in whole.stdout
+    found = json.loads(agentcomm("protocols", "FIPA", "refuse", "--json").stdout)
+    assert {"request", "query"} <= {row["name"] for row in found}
+    assert all("FIPA" in row["source"] for row in found)
+    assert "_overlays/repair" in agentcomm("protocols", "--overlays").stdout
+    nothing = agentcomm("protocols", "pancake")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "nothing has 'pancake'" in nothing.stderr
+
+
+def test_types_are_written_as_a_module(agentcomm, tmp_path):
+    done = agentcomm("types", "purchase", "-o", "made.py")
+    assert done.returncode == 0, done.stderr
+    assert "types=ACTS" in done.stderr
+    run = subprocess.run(
+        [sys.executable, "-c", "import made; print(made.Propose.model_fields['price'].annotation.__name__)"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout == "Money\n", run.stderr
+
+
+def test_diff_says_what_changed_and_who_is_not_understood(agentcomm, tmp_path):
+    assert agentcomm("diff", "request", "request").returncode == 0
+    agentcomm("new", "one")
+    agentcomm("new", "two", "--from", "one.yaml")
+    text = (tmp_path / "two.yaml").read_text()
+    (tmp_path / "two.yaml").write_text(text.replace("summary: text", "summary: text, cost: money"))
+    done = agentcomm("diff", "one.yaml", "two.yaml")
+    assert done.returncode == 1
+    assert "+ acts.done.content.cost: money" in done.stdout
+    assert "done, said by answerer of the old version, is not understood by the new one" in done.stdout
+    assert "via  asking --request--> asked" in done.stdout
+    data = json.loads(agentcomm("diff", "one.yaml", "two.yaml", "--json").stdout)
+    assert data["compatible"] is False
+    assert data["breaks"][0]["path"] == ["asking --request--> asked"]
+
+
+def test_new_writes_a_file_that_passes(agentcomm, tmp_path):
+    done = agentcomm("new", "my-talk", "--roles", "boss,worker")
+    assert done.stdout == "my-talk.yaml\n", done.stderr
+    assert "nothing found" in agentcomm("check", "my-talk.yaml").stdout
+    again = agentcomm("new", "my-talk")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    copy = agentcomm("new", "mine", "--from", "sbar-handoff", "--roles", "night,day")
+    assert copy.returncode == 0, copy.stderr
+    assert "night:" in (tmp_path / "mine.yaml").read_text()
+    assert agentcomm("new", "7up").returncode == 2
