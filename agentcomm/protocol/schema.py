@@ -6,60 +6,64 @@ the code.
 """
 
 import keyword
-from collections.abc import Iterable
-from typing import Any, get_args
+from typing import get_args
 
 from agentcomm.acts.content import CONSTRAINTS, KINDS, Content
 from agentcomm.acts.performative import PERFORMATIVES, Performative
 from agentcomm.protocol.graph import Comparison, Criterion, OutcomeClass, Stakes
 from agentcomm.protocol.many import BARRED, MOST
 from agentcomm.protocol.overlays import NAMES
-from agentcomm.protocol.schema_words import ABOUT, CLASSES, CRITERIA, STAKES, TYPES
+from agentcomm.protocol.schema_parts import (
+    FIELD,
+    NAME,
+    PART,
+    REF,
+    Schema,
+    a_choice,
+    a_count,
+    a_duration,
+    a_map,
+    a_name,
+    a_record,
+    a_then,
+    named,
+    ref,
+    words,
+)
+from agentcomm.protocol.schema_words import CLASSES, CRITERIA, STAKES, TYPES
 
 __all__ = ("language_schema",)
 
-Schema = dict[str, Any]
-
-_LETTER = r"[^\x00-\x40\x5b-\x60\x7b-\x7f]"
-_INNER = r"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]"
-_PART = f"{_LETTER}{_INNER}*"
-_NAME = f"^{_LETTER}{_INNER}{{0,63}}$"
-"""Letters of any script, digits, `-`, `_`: written without `\\w`, which reads differently in every regex engine."""
-_FIELD = rf"{_LETTER}(?:[^\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f])*"
-_REF = rf"^\s*{_PART}\.{_FIELD}\s*$"
-_DEEP_REF = rf"^\s*{_PART}(?:\.{_PART})?\.{_FIELD}\s*$"
-_DURATION = r"^(?=.*[1-9])\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|m|h|d)\s*)+$"
-_MOST = 1_000_000
 _OUTWARD = ("resume", "again")
 
 
 def language_schema() -> Schema:
     """Return the JSON Schema of protocol documents."""
-    top = _map(
+    top = a_map(
         {
             "agentcomm": {"const": 1, "default": 1},
-            "protocol": _name(),
+            "protocol": a_name(),
             "version": {"type": ["integer", "number", "string"], "examples": [1, "2.1"]},
             "about": {"type": "string"},
             "source": {"type": "string"},
             "roles": _roles(),
-            "owner": _name(),
-            "types": {"type": "object", "propertyNames": _type_name(), "additionalProperties": _ref("type")},
+            "owner": a_name(),
+            "types": {"type": "object", "propertyNames": _type_name(), "additionalProperties": ref("type")},
             "acts": {
                 "type": "object",
-                "propertyNames": {"pattern": _NAME, "not": {"const": "it"}},
-                "additionalProperties": _ref("act"),
+                "propertyNames": {"pattern": NAME, "not": {"const": "it"}},
+                "additionalProperties": ref("act"),
             },
-            "grounding": _named(_ref("grounding")),
-            "start": _name(),
-            "states": _named(_ref("state")) | {"minProperties": 1},
-            "outcomes": _named(_choice(OutcomeClass, CLASSES)) | {"minProperties": 1},
+            "grounding": named(ref("grounding")),
+            "start": a_name(),
+            "states": named(ref("state")) | {"minProperties": 1},
+            "outcomes": named(a_choice(OutcomeClass, CLASSES)) | {"minProperties": 1},
             "settles": _settles(),
             "limits": _limits(),
-            "overlay": _map(
+            "overlay": a_map(
                 {"on": {"enum": ["any", "readback", "demonstrated"]}}, "overlay", required=["on"]
             ),
-            "then": _then([*map(str, OutcomeClass), *_OUTWARD]),
+            "then": a_then([*map(str, OutcomeClass), *_OUTWARD]),
             "overlays": {
                 "type": "object",
                 "propertyNames": {"enum": list(NAMES)},
@@ -86,80 +90,11 @@ def language_schema() -> Schema:
     }
 
 
-# --- small parts ---
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/definitions/{name}"}
-
-
-def _name() -> Schema:
-    return {"type": "string", "pattern": _NAME}
-
-
-def _named(value: Schema) -> Schema:
-    """Return a map from names of the author's own to values of one shape."""
-    return {"type": "object", "propertyNames": {"pattern": _NAME}, "additionalProperties": value}
-
-
-def _map(keys: Schema, where: str = "", *, required: Iterable[str] = ()) -> Schema:
-    """Return a map with a closed list of keys, each with its description."""
-    properties = {key: _told(value, f"{where}.{key}" if where else key) for key, value in keys.items()}
-    return {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-        **({"required": list(required)} if required else {}),
-    }
-
-
-def _told(value: Schema, path: str) -> Schema:
-    """Return a schema with its description; one that only refers is wrapped, since words beside `$ref` are not read."""
-    about = ABOUT.get(path)
-    if not about:
-        return value
-    inner: Schema = {"allOf": [value]} if "$ref" in value else value
-    words, *examples = about
-    return inner | {"description": words} | ({"examples": examples} if examples else {})
-
-
-def _choice(values: Iterable[str], words: dict[str, str]) -> Schema:
-    known = [str(value) for value in values]
-    return {
-        "type": "string",
-        "enum": known,
-        "description": "\n".join(f"{value}: {words[value]}" for value in known),
-        "enumDescriptions": [words[value] for value in known],
-    }
-
-
-def _count(least: int) -> Schema:
-    return {"type": "integer", "minimum": least, "maximum": _MOST}
-
-
-def _duration() -> Schema:
-    return {"type": "string", "pattern": _DURATION, "examples": ["30s", "10m", "1h30m"]}
-
-
-def _words(item: Schema) -> Schema:
-    """Return one word or a list of them."""
-    return {"anyOf": [item, {"type": "array", "items": item}]}
-
-
-def _then(targets: list[str]) -> Schema:
-    return {
-        "type": "object",
-        "propertyNames": {"enum": [*map(str, OutcomeClass), "otherwise"]},
-        "additionalProperties": {"enum": targets},
-        "minProperties": 1,
-    }
-
-
 # --- roles, types, acts ---
 
 
 def _role_name() -> Schema:
-    return {"type": "string", "pattern": _NAME, "not": {"enum": list(BARRED)}}
+    return {"type": "string", "pattern": NAME, "not": {"enum": list(BARRED)}}
 
 
 def _roles() -> Schema:
@@ -188,7 +123,7 @@ def _roles() -> Schema:
 
 
 def _type_name() -> Schema:
-    return {"pattern": _NAME, "not": {"enum": list(KINDS)}}
+    return {"pattern": NAME, "not": {"enum": list(KINDS)}}
 
 
 def _type_word() -> Schema:
@@ -202,7 +137,7 @@ def _type_word() -> Schema:
             },
             {
                 "type": "string",
-                "pattern": rf"^\s*(?:optional\s+)?(?:list of\s+)*{_PART}\s*$",
+                "pattern": rf"^\s*(?:optional\s+)?(?:list of\s+)*{PART}\s*$",
                 "description": "optional X, list of X, or a name from `types`",
                 "examples": ["optional text", "list of text"],
             },
@@ -212,7 +147,7 @@ def _type_word() -> Schema:
 
 def _field_name() -> Schema:
     taken = sorted({*keyword.kwlist, *(name for name in dir(Content) if not name.startswith("_"))})
-    return {"pattern": f"^{_FIELD}$", "not": {"enum": taken}}
+    return {"pattern": f"^{FIELD}$", "not": {"enum": taken}}
 
 
 def _fields(*, short: bool = False) -> Schema:
@@ -222,7 +157,7 @@ def _fields(*, short: bool = False) -> Schema:
         "type": "object",
         "propertyNames": _field_name(),
         "not": {"anyOf": [{"required": [key]} for key in barred]},
-        "additionalProperties": _ref("type"),
+        "additionalProperties": ref("type"),
         "description": "fields with their types",
     }
 
@@ -236,7 +171,7 @@ def _type() -> Schema:
         else {"type": "integer", "minimum": 0}
         for key, kinds in CONSTRAINTS.items()
     }
-    limited = _map({"is": _type_word(), **bounds}, "type", required=["is"])
+    limited = a_map({"is": _type_word(), **bounds}, "type", required=["is"])
     for key, kinds in CONSTRAINTS.items():
         limited["properties"][key]["description"] = f"for {', '.join(kinds)}"
     choice: Schema = {
@@ -251,25 +186,25 @@ def _type() -> Schema:
 
 def _content(*, short: bool = False) -> list[Schema]:
     """Return what content can be: a type's name, fields, or a named type with constraints."""
-    named = _name() | {"not": {"enum": list(KINDS)}, "description": "a name from `types`"}
+    named = a_name() | {"not": {"enum": list(KINDS)}, "description": "a name from `types`"}
     return [
         named,
         _fields(short=short),
-        _map({"is": named}, required=["is"]),
+        a_map({"is": named}, required=["is"]),
     ]
 
 
 def _act() -> Schema:
-    performatives = _choice(Performative, {str(key): info.about for key, info in PERFORMATIVES.items()})
-    long = _map(
+    performatives = a_choice(Performative, {str(key): info.about for key, info in PERFORMATIVES.items()})
+    long = a_map(
         {
             "act": performatives,
             "content": {"anyOf": _content()},
-            "critical": _words({"type": "string"}),
-            "stakes": _choice(Stakes, STAKES),
-            "discharges": _name(),
+            "critical": words({"type": "string"}),
+            "stakes": a_choice(Stakes, STAKES),
+            "discharges": a_name(),
             "outlives": {"type": "boolean"},
-            "when": _ref("condition"),
+            "when": ref("condition"),
         },
         "act",
     )
@@ -286,24 +221,25 @@ def _conditions() -> Schema:
     operators = "|".join(sorted((op for op in get_args(Comparison) if op != "in"), key=len, reverse=True))
     one: Schema = {
         "type": "string",
-        "pattern": rf"^\s*{_PART}(?:\.{_PART})*\s*(?:{operators}|\bin\b)\s*\S.*$",
+        "pattern": rf"^\s*{PART}(?:\.{PART})*\s*(?:{operators}|\bin\b)\s*\S.*$",
+        "patternErrorMessage": "a condition is a field, a comparison (== != < <= > >= in), and a constant or `act.field`",
         "examples": ["price <= ask.price", "choice in question.options"],
     }
-    return _words(one)
+    return words(one)
 
 
 def _grounding() -> Schema:
-    criterion = _choice(Criterion, CRITERIA)
+    criterion = a_choice(Criterion, CRITERIA)
     return {
         "anyOf": [
             criterion,
-            _map(
+            a_map(
                 {
                     "criterion": criterion,
-                    "readback": _words({"type": "string"}),
+                    "readback": words({"type": "string"}),
                     "repeats": {
                         "type": "object",
-                        "additionalProperties": {"type": "string", "pattern": _DEEP_REF},
+                        "additionalProperties": a_record(),
                     },
                 },
                 "grounding",
@@ -317,32 +253,32 @@ def _grounding() -> Schema:
 
 
 def _state() -> Schema:
-    speaks = _map(
-        {"within": _duration(), "else": _name(), "gather": _name(), "first": _name()},
+    speaks = a_map(
+        {"within": a_duration(), "else": a_name(), "gather": a_name(), "first": a_name()},
         "state",
     )
     speaks["additionalProperties"] = {
         "type": "object",
-        "propertyNames": {"pattern": _NAME},
-        "additionalProperties": _ref("move"),
+        "propertyNames": {"pattern": NAME},
+        "additionalProperties": ref("move"),
         "minProperties": 1,
         "description": "What this role may say here, and where each act leads.",
         "examples": [{"propose": "offered", "refuse": "declined"}],
     }
-    speaks["propertyNames"] = {"pattern": _NAME, "not": {"enum": ["run", "as", "with", "then"]}}
+    speaks["propertyNames"] = {"pattern": NAME, "not": {"enum": ["run", "as", "with", "then"]}}
     speaks["dependencies"] = {"first": {"minProperties": 3}}
-    runs = _map(
+    runs = a_map(
         {
             "run": {"type": "string"},
-            "as": _named(_name()),
+            "as": named(a_name()),
             "with": {
                 "type": "object",
-                "propertyNames": {"pattern": _REF},
-                "additionalProperties": {"type": "string", "pattern": _DEEP_REF},
+                "propertyNames": {"pattern": REF},
+                "additionalProperties": a_record(),
             },
-            "then": _then([]) | {"additionalProperties": _name()},
-            "within": _duration(),
-            "else": _name(),
+            "then": a_then([]) | {"additionalProperties": a_name()},
+            "within": a_duration(),
+            "else": a_name(),
         },
         "state",
         required=["run", "then"],
@@ -352,25 +288,25 @@ def _state() -> Schema:
 
 
 def _move() -> Schema:
-    long = _map(
+    long = a_map(
         {
-            "next": _name(),
-            "to": _words(_name()),
+            "next": a_name(),
+            "to": words(a_name()),
             "for": {"const": "all"},
-            "max": _count(1),
-            "then": _name(),
-            "at_most": _count(1),
-            "at_once": _count(1),
-            "when": _ref("condition"),
-            "stakes": _choice(Stakes, STAKES),
-            "owner": _name(),
+            "max": a_count(1),
+            "then": a_name(),
+            "at_most": a_count(1),
+            "at_once": a_count(1),
+            "when": ref("condition"),
+            "stakes": a_choice(Stakes, STAKES),
+            "owner": a_name(),
         },
         "move",
         required=["next"],
     )
     long["dependencies"] = {"then": ["max"]}
     return {
-        "anyOf": [_name() | {"description": "the state or outcome it leads to"}, long],
+        "anyOf": [a_name() | {"description": "the state or outcome it leads to"}, long],
         "description": "Where the act leads: a state or an outcome. Long form: `{next, to, max, then, ...}`.",
         "examples": ["offered", {"next": "asked", "max": 2, "then": "declined"}],
     }
@@ -379,28 +315,29 @@ def _move() -> Schema:
 def _settles() -> Schema:
     one: Schema = {
         "type": "string",
-        "pattern": rf"^\s*(?:(?:any|all|most|at least\s+[1-9]\d*)\s+{_PART}|otherwise)\s*$",
+        "pattern": rf"^\s*(?:(?:any|all|most|at least\s+[1-9]\d*)\s+{PART}|otherwise)\s*$",
+        "patternErrorMessage": "it is `any x`, `all x`, `most x`, `at least 2 x` or `otherwise`",
         "examples": ["any done", "all silent", "at least 2 answered", "otherwise"],
     }
     return {
         "type": "object",
         "propertyNames": {"enum": [str(item) for item in OutcomeClass]},
-        "additionalProperties": _words(one),
+        "additionalProperties": words(one),
         "minProperties": 1,
     }
 
 
 def _limits() -> Schema:
-    return _map(
+    return a_map(
         {
-            "reply_within": _duration() | {"default": "60s"},
-            "else": _name(),
-            "repairs": _count(0) | {"default": 2},
-            "repairs_in_all": _count(0),
-            "misfires": _count(1) | {"default": 3},
-            "turns": _count(1),
-            "whole": _duration(),
-            "escalate_to": _name(),
+            "reply_within": a_duration() | {"default": "60s"},
+            "else": a_name(),
+            "repairs": a_count(0) | {"default": 2},
+            "repairs_in_all": a_count(0),
+            "misfires": a_count(1) | {"default": 3},
+            "turns": a_count(1),
+            "whole": a_duration(),
+            "escalate_to": a_name(),
         },
         "limits",
     )
