@@ -39,11 +39,16 @@ def show(options: argparse.Namespace) -> int:
     if options.name is None:
         _list()
         return 0
-    from agentcomm.protocol.draw import draw
+    from agentcomm.protocol.draw import draw, draw_view
 
     protocol = load(find_protocol(options.name))
     layout = _layout(options.layout) if options.form == "svg" else {}
-    drawing = draw(protocol, options.form, role=options.role, expand=options.expand, **layout)
+    if options.role:
+        from agentcomm.protocol.project import project
+
+        drawing = draw_view(project(protocol, options.role), options.form, **layout)
+    else:
+        drawing = draw(protocol, options.form, expand=options.expand, **layout)
     if options.form == "table":
         drawing += f"\n\nat most {_most(protocol)}"
     put(drawing, options.output)

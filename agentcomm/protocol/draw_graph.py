@@ -51,7 +51,7 @@ def draw_dot(picture: Picture) -> str:
     lines += [f"  {ids[name]} [{_dot_box(box)}];" for name, box in picture.boxes.items()]
     lines.append(f"  start -> {ids[picture.start]};")
     for arrow in picture.arrows:
-        style = {"deadline": ", style=dashed", "unheard": ", style=dotted"}.get(arrow.kind, "")
+        style = ", style=dashed" if arrow.kind == "deadline" else ""
         label = _quoted("\n".join(_words(arrow, picture)))
         lines.append(f"  {ids[arrow.source]} -> {ids[arrow.target]} [label={label}{style}];")
     return "\n".join([*lines, "}"])

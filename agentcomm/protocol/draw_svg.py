@@ -28,7 +28,7 @@ svg{--bg:#fff;--ink:#1b2330;--faint:#5b6675;--line:#8793a3;--box:#f4f6f9;--edge:
 text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;fill:var(--ink)}
 .s{font-size:11.5px;fill:var(--faint)}.h{font-size:17px;font-weight:600}.m{text-anchor:middle}.b{font-weight:600}
 .bg{fill:var(--bg)}.box{fill:var(--box);stroke:var(--edge);stroke-width:1.2}.own{fill:var(--own);stroke:var(--ownedge)}
-.a{fill:none;stroke:var(--line);stroke-width:1.3}.d{stroke-dasharray:5 4}.u{stroke-dasharray:1.5 4}.tip{fill:var(--line)}
+.a{fill:none;stroke:var(--line);stroke-width:1.3}.d{stroke-dasharray:5 4}.tip{fill:var(--line)}
 .gather{stroke:var(--edge);stroke-width:4}
 """ + "".join(
     f".{kinds}{{fill:var(--{colour});stroke:var(--{colour}edge)}}"
@@ -201,7 +201,7 @@ def _box(box: Box, rect: Rect) -> str:
 
 
 def _arrow(arrow: Arrow, line: Line) -> str:
-    style = {"deadline": "a d", "unheard": "a u"}.get(arrow.kind, "a")
+    style = "a d" if arrow.kind == "deadline" else "a"
     path = "".join(_curve(way) if line.curved else _steps(way) for way in line.ways)
     return f'<path class="{style}" marker-end="url(#tip)" d="{path}"/>'
 

@@ -1,25 +1,25 @@
 """A protocol as a table: a row for each move, then what counts as evidence and how it ends."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from agentcomm.protocol.drawn import Drawn, DrawnMove, DrawnRun, DrawnState
 from agentcomm.protocol.picture import classes, limit, roles_of, settling
 
-__all__ = ("draw_table",)
+__all__ = ("SAYS", "Row", "columns", "draw_table")
 
 SAYS = 44
 """Columns of a table for what is said; more goes on the next line."""
 
 Row = tuple[str, str, str, str, str]
+"""State, who, says, leads to, within."""
 
 
-def draw_table(protocol: Drawn, *, role: str = "", expand: bool = False) -> str:
+def draw_table(protocol: Drawn, *, expand: bool = False) -> str:
     """Return a protocol as a table.
 
     Args:
         protocol: What to draw.
-        role: Only what this role says and hears.
         expand: A row for each state of a run; else a run is one.
     """
     rows: list[Row] = [("state", "who", "says", "leads to", "within")]
@@ -28,19 +28,22 @@ def draw_table(protocol: Drawn, *, role: str = "", expand: bool = False) -> str:
     for name, state in protocol.states.items():
         region = name.partition("/")[0]
         if region not in runs:
-            rows += _state_rows(name, state, protocol, role, set(runs))
+            rows += _state_rows(name, state, protocol, set(runs))
         elif region not in told:
             told.add(region)
             rows += _run_rows(region, runs[region], set(runs))
+    start = _place(protocol.start, set(runs))
+    head = f"{protocol.name} {protocol.version}: {', '.join(roles_of(protocol))}; begins in {start}"
+    return "\n".join([head, "", *columns(rows), "", *_foot(protocol)])
+
+
+def columns(rows: Sequence[Row]) -> list[str]:
+    """Return rows as lines with even columns, the first underlined."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    rule = "  ".join("-" * width for width in widths)
-    start = _place(protocol.start, set(runs))
-    seen = f", as {role} sees it" if role else ""
-    head = f"{protocol.name} {protocol.version}: {', '.join(roles_of(protocol))}; begins in {start}{seen}"
-    return "\n".join([head, "", lines[0], rule, *lines[1:], "", *_foot(protocol)])
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
 
 
 def _place(name: str, runs: set[str]) -> str:
@@ -48,20 +51,18 @@ def _place(name: str, runs: set[str]) -> str:
     return region if region in runs else name
 
 
-def _state_rows(name: str, state: DrawnState, protocol: Drawn, role: str, runs: set[str]) -> Iterable[Row]:
+def _state_rows(name: str, state: DrawnState, protocol: Drawn, runs: set[str]) -> Iterable[Row]:
     others = len(protocol.roles) > 2  # noqa: PLR2004  (with two roles, who hears is plain)
     first, shown = name, ""
     within = f"{limit(state.within)}, else {_place(state.otherwise, runs)}"
     for move in state.moves.values():
-        if role and role != move.speaker and role not in move.to:
-            continue
         who = move.speaker + (" (gather)" if state.gather else "")
         said, *more = wrap(_said(move, others=others), SAYS, subsequent_indent="  ")
         yield first, who if who != shown else "", said, _leads(move, runs), within
         yield from (("", "", line, "", "") for line in more)
         first, shown, within = "", who, ""
     if first:
-        yield name, "", "…" if role else "", "", within
+        yield name, "", "", "", within
 
 
 def _run_rows(name: str, run: DrawnRun, runs: set[str]) -> Iterable[Row]:

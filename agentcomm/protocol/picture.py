@@ -59,7 +59,7 @@ class Arrow:
     source: str
     target: str
     words: tuple[Word, ...]
-    kind: Literal["move", "deadline", "run", "unheard"] = "move"
+    kind: Literal["move", "deadline", "run"] = "move"
     usual: bool = False
     """A deadline that leads where deadlines lead when nothing else is said."""
 
@@ -84,19 +84,17 @@ class Picture:
                 continue
             key = (arrow.source, arrow.target, arrow.kind)
             before = merged[key].words if key in merged else ()
-            added = () if arrow.kind == "unheard" and before else arrow.words
-            merged[key] = Arrow(arrow.source, arrow.target, (*before, *added), arrow.kind)
+            merged[key] = Arrow(arrow.source, arrow.target, (*before, *arrow.words), arrow.kind)
         met = {self.start, *(arrow.target for arrow in merged.values())}
         boxes = {name: box for name, box in self.boxes.items() if box.kind != "outcome" or name in met}
         return Picture(self.name, self.about, self.notes, self.start, boxes, tuple(merged.values()))
 
 
-def picture(protocol: Drawn, *, role: str = "", expand: bool = False) -> Picture:
+def picture(protocol: Drawn, *, expand: bool = False) -> Picture:
     """Return what is drawn of a protocol.
 
     Args:
         protocol: What to draw.
-        role: Only what this role says and hears; the rest stays as places without words.
         expand: Draw the states of a run; else a run is one box.
     """
     shown = {name: state for name, state in protocol.states.items() if expand or not state.region}
@@ -113,14 +111,13 @@ def picture(protocol: Drawn, *, role: str = "", expand: bool = False) -> Picture
             boxes[name] = _run_box(name, run, protocol)
             arrows += _run_arrows(name, run, place)
         else:
-            boxes[name] = _state_box(shown[name], protocol, role)
-            arrows += _arrows(shown[name], protocol, role, place)
+            boxes[name] = _state_box(shown[name], protocol)
+            arrows += _arrows(shown[name], protocol, place)
     for name, kind in protocol.outcomes.items():
         boxes[name] = Box(name, (str(kind),) if name != kind else (), "outcome", str(kind))
-    about = f"as {role} sees it: {protocol.about}" if role and protocol.about else protocol.about
     return Picture(
         head(protocol),
-        about or (f"as {role} sees it" if role else ""),
+        protocol.about,
         tuple(_notes(protocol, boxes, arrows)),
         place(protocol.start),
         boxes,
@@ -174,7 +171,7 @@ def details(move: DrawnMove) -> list[str]:
     return found
 
 
-def _state_box(state: DrawnState, protocol: Drawn, role: str) -> Box:
+def _state_box(state: DrawnState, protocol: Drawn) -> Box:
     who = " or ".join(state.speakers)
     if state.first and len(state.speakers) > 1:
         who += f" (tie: {state.first})"
@@ -185,7 +182,6 @@ def _state_box(state: DrawnState, protocol: Drawn, role: str) -> Box:
         (*((who,) if who else ()), f"within {limit(state.within)}"),
         many=state.in_lane,
         gather=state.gather,
-        own=role in state.speakers,
     )
 
 
@@ -206,16 +202,13 @@ def _run_arrows(name: str, run: DrawnRun, place: Place) -> Iterable[Arrow]:
         yield Arrow(name, place(run.otherwise), (Word(f"after {limit(run.within)}"),), "deadline")
 
 
-def _arrows(state: DrawnState, protocol: Drawn, role: str, place: Place) -> Iterable[Arrow]:
+def _arrows(state: DrawnState, protocol: Drawn, place: Place) -> Iterable[Arrow]:
     others = len(protocol.roles) > 2  # noqa: PLR2004  (with two roles, who hears is plain)
     race = len(state.speakers) > 1
     for move in state.moves.values():
         ways = [(move.next, f", max {move.max}" if move.max is not None else "")]
         ways += [(move.then, f", after {move.max}")] if move.then else []
         for number, (target, times) in enumerate(ways):
-            if role and role != move.speaker and role not in move.to:
-                yield Arrow(state.name, place(target), (Word("…"),), "unheard")
-                continue
             said = f"{move.speaker}: {move.label}" if race else move.label
             said += " for all" if move.for_all else ""
             more = [f"to {', '.join(move.to)}"] if others else []

@@ -1,99 +1,144 @@
-"""A protocol as one role sees it: what it says and hears, and where it may not know enough. Made by `project.py`."""
+"""A protocol as one role sees it: what it says, what it hears, and where it may not know enough."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+# ruff: noqa: D102  (`project.py` says what each of these is)
 
-from agentcomm.protocol.graph import Act
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
+from typing import Any, Protocol
 
-__all__ = ("Doubt", "DoubtKind", "LocalMove", "LocalProtocol", "LocalState")
+from agentcomm.protocol.draw_table import SAYS, Row, columns
+from agentcomm.protocol.picture import Arrow, Box, Picture, Word, limit
 
-DoubtKind = Literal["turn", "obligations", "crossing", "end", "race", "size"]
-"""It cannot know that it is its turn, or what is asked of it; messages may overtake each other; it is not told of the end; two race
-for a move; there was too much to look at."""
+__all__ = ("DrawnView", "view_picture", "view_table")
 
 
-@dataclass(frozen=True, slots=True)
-class LocalMove:
-    """What a role says or hears in a local state."""
-
-    state: str
-    act: Act
-    speaker: str
-    to: tuple[str, ...]
-    next: str
-    is_sent: bool
-    max: int | None = None
-    then: str = ""
-    owner: str = ""
+class DrawnViewMove(Protocol):
+    """What a role says or hears."""
 
     @property
-    def label(self) -> str:
-        """As session types write it: `seller!cfp` is said to the seller, `seller?propose` is heard from it."""
-        return (
-            f"{', '.join(self.to)}!{self.act.label}" if self.is_sent else f"{self.speaker}?{self.act.label}"
-        )
+    def act(self) -> Any: ...
+    @property
+    def speaker(self) -> str: ...
+    @property
+    def to(self) -> Sequence[str]: ...
+    @property
+    def next(self) -> str: ...
+    @property
+    def is_sent(self) -> bool: ...
+    @property
+    def max(self) -> int | None: ...
+    @property
+    def then(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class LocalState:
-    """Where a role is in a conversation, as far as it can know."""
-
-    name: str
-    speaker: str
-    """The role itself, or whom it waits for first; empty where it waits for nobody."""
-    moves: Mapping[str, LocalMove]
-    """By label."""
-    places: frozenset[str]
-    """States and outcomes in which the conversation may be."""
-    within: float = 0.0
-    """Seconds of its own deadline; 0 where it waits for others."""
-    otherwise: str = ""
-    """Where its own deadline leads."""
-    gather: bool = False
-    in_lane: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Why a role may not be able to play its part from what it hears."""
-
-    kind: DoubtKind
-    role: str
-    places: tuple[str, ...]
-    """States and outcomes that it cannot tell apart."""
-    what: str
-    why: str
-    fix: str
-    witness: tuple[str, ...] = ()
-    """The shortest way on which it fails."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class LocalProtocol:
-    """A protocol as one role sees it. Immutable."""
-
-    name: str
-    version: str
-    role: str
-    roles: tuple[str, ...]
-    states: Mapping[str, LocalState]
-    start: str
-    outcomes: Mapping[str, str]
-    """Name -> class."""
-    doubts: tuple[Doubt, ...] = ()
+class DrawnViewState(Protocol):
+    """Where a role is, as far as it can know."""
 
     @property
-    def is_implementable(self) -> bool:
-        """Whether nothing was found that the role cannot know; False: not proven."""
-        return not self.doubts
+    def name(self) -> str: ...
+    @property
+    def speaker(self) -> str: ...
+    @property
+    def moves(self) -> Mapping[str, DrawnViewMove]: ...
+    @property
+    def within(self) -> float: ...
+    @property
+    def otherwise(self) -> str: ...
+    @property
+    def gather(self) -> bool: ...
+    @property
+    def in_lane(self) -> bool: ...
 
-    def __repr__(self) -> str:
-        return f"<LocalProtocol {self.name} {self.version} of {self.role}>"
 
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return f"{self.name} {self.version} of {self.role}"
-        from agentcomm.protocol.draw import draw
+class DrawnDoubt(Protocol):
+    """Why a role may not be able to play its part."""
 
-        return draw(self, spec)
+    @property
+    def what(self) -> str: ...
+
+
+class DrawnView(Protocol):
+    """A protocol as one role sees it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def states(self) -> Mapping[str, DrawnViewState]: ...
+    @property
+    def start(self) -> str: ...
+    @property
+    def outcomes(self) -> Mapping[str, str]: ...
+    @property
+    def doubts(self) -> Sequence[DrawnDoubt]: ...
+
+
+def view_picture(view: DrawnView) -> Picture:
+    """Return what is drawn of a role's view."""
+    boxes = {name: _box(state, view.role) for name, state in view.states.items()}
+    for name, kind in view.outcomes.items():
+        boxes[name] = Box(name, (str(kind),) if name != kind else (), "outcome", str(kind))
+    arrows = [arrow for state in view.states.values() for arrow in _arrows(state)]
+    notes = ["shaded: here it speaks; elsewhere it listens", *_doubts(view)]
+    return Picture(_head(view), "", tuple(notes), view.start, boxes, tuple(arrows))
+
+
+def view_table(view: DrawnView) -> str:
+    """Return a role's view as a table."""
+    rows: list[Row] = [("state", "does", "what", "leads to", "within")]
+    for state in view.states.values():
+        rows += _rows(state)
+    ends = "outcomes: " + ", ".join(f"{name} ({kind})" for name, kind in view.outcomes.items())
+    return "\n".join([f"{_head(view)}; begins in {view.start}", "", *columns(rows), "", ends, *_doubts(view)])
+
+
+def _head(view: DrawnView) -> str:
+    return f"{view.name} {view.version}, as {view.role} sees it"
+
+
+def _doubts(view: DrawnView) -> list[str]:
+    return [f"not proven implementable: {doubt.what}" for doubt in view.doubts]
+
+
+def _box(state: DrawnViewState, role: str) -> Box:
+    speaks = state.speaker == role
+    who = "speaks" if speaks else f"waits for {state.speaker}" if state.speaker else "waits"
+    who += ", at a gather" if state.gather else ""
+    within = (f"within {limit(state.within)}",) if state.within else ()
+    return Box(state.name, (who, *within), many=state.in_lane, gather=state.gather, own=speaks)
+
+
+def _arrows(state: DrawnViewState) -> Iterable[Arrow]:
+    for move in state.moves.values():
+        said = f"says {move.act.label}" if move.is_sent else f"hears {move.act.label}"
+        whom = f"to {', '.join(move.to)}" if move.is_sent else f"from {move.speaker}"
+        more = (Word(whom, faint=True), *((Word(f"owner: {move.owner}", faint=True),) if move.owner else ()))
+        times = f", max {move.max}" if move.max is not None else ""
+        yield Arrow(state.name, move.next, (Word(f"{said}{times}"), *more))
+        if move.then:
+            yield Arrow(state.name, move.then, (Word(f"{said}, after {move.max}"), *more))
+    if state.otherwise:
+        yield Arrow(state.name, state.otherwise, (Word(f"after {limit(state.within)}"),), "deadline")
+
+
+def _rows(state: DrawnViewState) -> Iterable[Row]:
+    first = state.name
+    within = f"{limit(state.within)}, else {state.otherwise}" if state.otherwise else ""
+    for move in state.moves.values():
+        fields = [f"{name}?" if kind.optional else name for name, kind in move.act.fields.items()]
+        whom = f"to {', '.join(move.to)}" if move.is_sent else f"from {move.speaker}"
+        said, *more = wrap(f"{move.act.label}({', '.join(fields)}) {whom}", SAYS, subsequent_indent="  ")
+        leads = move.next
+        if move.max is not None:
+            leads += f" (max {move.max}{f', then {move.then}' if move.then else ''})"
+        leads += f", owner {move.owner}" if move.owner else ""
+        yield first, "says" if move.is_sent else "hears", said, leads, within
+        yield from (("", "", line, "", "") for line in more)
+        first, within = "", ""
+    if first:
+        yield first, "waits", "", "", within

@@ -13,6 +13,7 @@ from agentcomm.protocol.draw_svg import _box_size, _most, _words_size
 from agentcomm.protocol.layout import lay_out
 from agentcomm.protocol.library import load, loads, names
 from agentcomm.protocol.picture import picture
+from agentcomm.protocol.project import project
 
 WRITTEN = {
     text.partition("protocol: ")[2].partition("\n")[0]: text
@@ -169,15 +170,23 @@ def test_a_run_is_one_box_or_all_its_states():
 
 def test_a_role_sees_what_it_says_and_hears():
     protocol = written("brokering")
-    target = draw(protocol, "table", role="target")
+    target = f"{project(protocol, 'target'):table}"
+    assert "as target sees it" in target
     assert "proxy(" not in target
-    initiator = draw(protocol, "table", role="initiator", expand=True)
-    assert "proxy(descriptor, message) to broker" in initiator
+    assert "hears  proxied.request(" in target
+    initiator = f"{project(protocol, 'initiator'):table}"
+    assert "says   proxy(descriptor, message) to broker" in initiator
     assert "proxied.request" not in initiator
-    seen = draw(protocol, "svg", role="initiator")
-    assert "as initiator sees it" in seen
-    with pytest.raises(UsageError, match="has no role 'boss'"):
-        draw(protocol, "table", role="boss")
+    seen = texts(f"{project(protocol, 'initiator'):svg}")
+    assert "brokering 1, as initiator sees it" in seen
+    assert {"says proxy", "hears refuse", "to broker", "from broker", "waits for broker"} <= set(seen)
+
+
+@pytest.mark.parametrize("spec", FORMS)
+@pytest.mark.parametrize("protocol", DRAWN, ids=lambda protocol: protocol.name)
+def test_every_role_s_view_can_be_drawn(protocol, spec):
+    for role in protocol.roles:
+        assert format(project(protocol, role), spec)
 
 
 def texts(svg):
