@@ -23,6 +23,11 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="--format json")
     parser.add_argument("--codes", action="store_true", help="explain the codes, or those that are named")
     parser.add_argument(
+        "--distributed",
+        action="store_true",
+        help="check for roles that run alone, without a runtime that holds the conversation",
+    )
+    parser.add_argument(
         "--models",
         metavar="MODEL[,MODEL]",
         help="also say how many tokens a conversation takes at most with these models (ollama:NAME, embedded:)",
@@ -47,9 +52,10 @@ def check_files(options: argparse.Namespace) -> int:
             "--tokens-per-turn is a number above 0, and goes with --models",
             fix="write --models ollama:NAME --tokens-per-turn 2000",
         )
-    from agentcomm.protocol.codes import NOT_CHECKED
+    from agentcomm.protocol.codes import unchecked
 
-    found = {name: _findings(name) for name in options.files}
+    gaps = unchecked(distributed=options.distributed)
+    found = {name: _findings(name, options) for name in options.files}
     findings = [finding for listed in found.values() for finding in listed]
     ceilings = _ceilings(found, options)
     counts = {
@@ -63,15 +69,15 @@ def check_files(options: argparse.Namespace) -> int:
                     "findings": [finding.as_dict() for finding in findings],
                     **{f"{kind}s": count for kind, count in counts.items()},
                     **({"tokens": ceilings} if options.models else {}),
-                    "not_checked": list(NOT_CHECKED),
+                    "not_checked": list(gaps),
                 }
             )
         case "sarif":
             from agentcomm.protocol.sarif import sarif
 
-            print_json(sarif(findings, unchecked=NOT_CHECKED, tokens=ceilings))
+            print_json(sarif(findings, unchecked=gaps, tokens=ceilings))
         case _:
-            _print(found, counts, ceilings, NOT_CHECKED)
+            _print(found, counts, ceilings, gaps)
     return int(counts["error"] > 0)
 
 
@@ -79,7 +85,7 @@ def _print(
     found: dict[str, list[Any]],
     counts: dict[str, int],
     ceilings: Sequence[dict[str, Any]],
-    unchecked: Sequence[str],
+    gaps: Sequence[str],
 ) -> None:
     colour = style()
     for name, listed in found.items():
@@ -93,14 +99,20 @@ def _print(
         print(", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items()))
     for ceiling in ceilings:
         print(printable(ceiling["words"], keep="\n"))
-    print(colour("dim", f"not checked: {'; '.join(unchecked)}"))
+    print(colour("dim", f"not checked: {'; '.join(gaps)}"))
 
 
-def _findings(name: str) -> list[Any]:
+def _findings(name: str, options: argparse.Namespace) -> list[Any]:
     from agentcomm.cli.examples import find_protocol
-    from agentcomm.protocol.library import check
+    from agentcomm.protocol.check import examine
+    from agentcomm.protocol.library import read_document
+    from agentcomm.protocol.lookup import resolver
 
-    return list(check(find_protocol(name)))
+    path = find_protocol(name)
+    checked = examine(
+        read_document(path), path=str(path), resolve=resolver(path), distributed=options.distributed
+    )
+    return list(checked.findings)
 
 
 def _ceilings(found: dict[str, list[Any]], options: argparse.Namespace) -> list[dict[str, Any]]:

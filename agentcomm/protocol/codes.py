@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from agentcomm.protocol.findings import Kind, Severity
 
-__all__ = ("CODES", "NOT_CHECKED", "Code", "Pass", "markdown")
+__all__ = ("CODES", "Code", "Pass", "markdown", "unchecked")
 
 Pass = Literal["document", "graph", "projection", "deep"]
 """Where a finding comes from: the text alone, the graph, each role's own view, or the model check of `--deep`."""
@@ -396,11 +396,17 @@ _ROWS = (
 CODES = {row.code: row for row in _ROWS}
 """By code, in the order of the table."""
 
-NOT_CHECKED = (
-    "whether what is said is true, by a model or anybody else",
-    "what free text means",
-)
-"""What no check here can find, told with every report."""
+_NEVER = ("whether what is said is true, by a model or anybody else", "what free text means")
+_ALONE = "whether each role can play its part alone, without a runtime (--distributed)"
+
+
+def unchecked(*, distributed: bool = False) -> tuple[str, ...]:
+    """Return what a check has not looked at, for its report.
+
+    Args:
+        distributed: Roles that run alone were checked.
+    """
+    return _NEVER if distributed else (*_NEVER, _ALONE)
 
 
 def markdown() -> str:

@@ -72,6 +72,20 @@ def test_check_says_the_same_in_all_forms(agentcomm, tmp_path):
     assert agentcomm("check", "broken.yaml", "--json").stdout == data.stdout
 
 
+def test_roles_that_run_alone_are_checked_when_asked(agentcomm, tmp_path):
+    (tmp_path / "three.yaml").write_text(
+        "agentcomm: 1\nprotocol: three\nroles: [a, b, c]\nacts: {request: {x: text}, refuse: {y: text}, inform: {z: text}}\n"
+        "states:\n  s: {a: {request: {next: t, to: [b, c]}}}\n  t: {b: {refuse: {next: no, to: a}, inform: {next: u, to: [a, c]}}}\n"
+        "  u: {c: {inform: {next: yes, to: a}}}\noutcomes: {no: refused, yes: success}\n"
+    )
+    usual = json.loads(agentcomm("check", "three.yaml", "--json").stdout)
+    alone = json.loads(agentcomm("check", "three.yaml", "--json", "--distributed").stdout)
+    assert not any(finding["code"] == "E306" for finding in usual["findings"])
+    assert any(finding["code"] == "E306" for finding in alone["findings"])
+    assert any("--distributed" in text for text in usual["not_checked"])
+    assert not any("--distributed" in text for text in alone["not_checked"])
+
+
 def test_codes_are_explained(agentcomm):
     done = agentcomm("check", "--codes", "e205")
     assert done.stdout.startswith("E205 error, unbounded_cycle\n  what  a loop without a budget")
