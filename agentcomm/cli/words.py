@@ -59,11 +59,12 @@ def put(text: str, path: str | None) -> None:
     Raises:
         InputError: If it cannot be written.
     """
+    safe = printable(text, keep="\n")
     if path is None:
-        print(printable(text, keep="\n"))
+        print(safe)
         return
     try:
-        Path(path).expanduser().write_text(f"{text}\n", encoding="utf-8", newline="\n")
+        Path(path).expanduser().write_text(f"{safe}\n", encoding="utf-8", newline="\n")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(

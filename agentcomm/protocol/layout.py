@@ -87,7 +87,12 @@ def lay_out(sizes: Mapping[str, Size], arrows: Sequence[tuple[str, str, Size]], 
     back = _turned(sizes, arrows, start)
     ranks = _ranks(sizes, arrows, back)
     cells = {
-        name: _Cell(width + _room(arrows, loops[name]), height, 2 * ranks[name], name)
+        name: _Cell(
+            width + _room(arrows, loops[name]),
+            max(height, sum(arrows[number][2][1] + 4 for number in loops[name])),
+            2 * ranks[name],
+            name,
+        )
         for name, (width, height) in sizes.items()
     }
     chains = {
@@ -104,14 +109,19 @@ def lay_out(sizes: Mapping[str, Size], arrows: Sequence[tuple[str, str, Size]], 
         for cell in layer:
             cell.x -= shift
     boxes = {
-        name: Rect(cell.x - (cell.width - sizes[name][0]) / 2, _top(cell, layers, tops), *sizes[name])
+        name: Rect(
+            cell.x - (cell.width - sizes[name][0]) / 2,
+            _top(cell, layers, tops) + (cell.height - sizes[name][1]) / 2,
+            *sizes[name],
+        )
         for name, cell in cells.items()
     }
     ports = _ports(cells, chains, boxes)
     lines: list[Line] = []
     for number, (source, target, size) in enumerate(arrows):
         if source == target:
-            lines.append(_loop(boxes[source], size, loops[source].index(number), len(loops[source])))
+            room = cells[source].height / len(loops[source])
+            lines.append(_loop(boxes[source], size, loops[source].index(number), len(loops[source]), room))
         else:
             lines.append(_line(chains[number], number in back, ports[number], layers, tops, size))
     width = max(cell.x + cell.width / 2 for layer in layers for cell in layer)
@@ -382,8 +392,8 @@ def _line(
     return Line((tuple(reversed(points) if back else points),), rect)
 
 
-def _loop(rect: Rect, size: Size, number: int, loops: int) -> Line:
-    """Return a loop at the right side of a box, its words beside it; several share the side."""
+def _loop(rect: Rect, size: Size, number: int, loops: int, room: float) -> Line:
+    """Return a loop at the right side of a box, its words beside it; several share the side, each with its room for words."""
     part = rect.height / loops
     middle = rect.y + part * (number + 0.5)
     right, reach = rect.x + rect.width / 2, min(part, 30.0) / 2 - 3
@@ -393,4 +403,6 @@ def _loop(rect: Rect, size: Size, number: int, loops: int) -> Line:
         (right + LOOP, middle + reach),
         (right, middle + reach),
     )
-    return Line((points,), Rect(right + LOOP + 2 + size[0] / 2, middle - size[1] / 2, *size), curved=True)
+    beside = rect.y + rect.height / 2 + (number + 0.5 - loops / 2) * room
+    words = Rect(right + LOOP + 2 + size[0] / 2, beside - size[1] / 2, *size)
+    return Line((points,), words, curved=True)

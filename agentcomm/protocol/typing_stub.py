@@ -95,7 +95,8 @@ class _Writer:
         return f"{self._head()}\n{_imports(whole)}\n\n\n{whole}"
 
     def _head(self) -> str:
-        name = f"{self.protocol.name} {self.protocol.version}"
+        version = re.sub(r"[^\w.+-]", "_", self.protocol.version)  # any text, and this becomes code
+        name = f"{self.protocol.name} {version}"
         return (
             f'"""What the acts of {name} carry. Made by `agentcomm types`: make it again when the protocol changes.\n\n'
             f'Of the protocol {self.protocol.hash}\n"""\n'

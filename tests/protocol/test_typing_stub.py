@@ -171,6 +171,13 @@ def test_a_strict_type_checker_takes_them(tmp_path):
     assert "use.py:8" in done.stdout
 
 
+def test_a_stranger_s_protocol_makes_no_code_of_its_own():
+    text = EVERYTHING.replace("roles: [a, b]", 'version: "\\"\\"\\"\\nraise SystemExit\\n"\nroles: [a, b]')
+    protocol = loads(text.replace("[low, high, 3, true]", '["\')]\\nraise SystemExit", low]'))
+    assert "raise SystemExit" in protocol.version
+    assert "inform" in module(protocol)["ACTS"]
+
+
 def test_they_can_be_given_back(tmp_path):
     path = ROOT / "examples/purchase/protocol.yaml"
     made = module(load(path))
