@@ -39,14 +39,14 @@ def show(options: argparse.Namespace) -> int:
     if options.name is None:
         _list()
         return 0
-    from agentcomm.protocol.draw import draw, draw_view
+    from agentcomm.protocol.draw import draw
 
     protocol = load(find_protocol(options.name))
     layout = _layout(options.layout) if options.form == "svg" else {}
     if options.role:
         from agentcomm.protocol.project import project
 
-        drawing = draw_view(project(protocol, options.role), options.form, **layout)
+        drawing = draw(project(protocol, options.role), options.form, **layout)
     else:
         drawing = draw(protocol, options.form, expand=options.expand, **layout)
     if options.form == "table":

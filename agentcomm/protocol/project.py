@@ -107,9 +107,9 @@ class LocalProtocol:
     def __format__(self, spec: str) -> str:
         if not spec:
             return f"{self.name} {self.version} of {self.role}"
-        from agentcomm.protocol.draw import draw_view
+        from agentcomm.protocol.draw import draw
 
-        return draw_view(self, spec)
+        return draw(self, spec)
 
 
 def project(protocol: Protocol, role: str) -> LocalProtocol:
