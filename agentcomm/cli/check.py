@@ -28,6 +28,11 @@ def add_to(commands: Any) -> None:
         help="check for roles that run alone, without a runtime that holds the conversation",
     )
     parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="look through the runs of roles that play alone, with a few lanes; takes seconds (finding I901)",
+    )
+    parser.add_argument(
         "--models",
         metavar="MODEL[,MODEL]",
         help="also say how many tokens a conversation takes at most with these models (ollama:NAME, embedded:)",
@@ -54,7 +59,7 @@ def check_files(options: argparse.Namespace) -> int:
         )
     from agentcomm.protocol.codes import unchecked
 
-    gaps = unchecked(distributed=options.distributed)
+    gaps = unchecked(distributed=options.distributed, deep=options.deep)
     found = {name: _findings(name, options) for name in options.files}
     findings = [finding for listed in found.values() for finding in listed]
     ceilings = _ceilings(found, options)
@@ -110,7 +115,11 @@ def _findings(name: str, options: argparse.Namespace) -> list[Any]:
 
     path = find_protocol(name)
     checked = examine(
-        read_document(path), path=str(path), resolve=resolver(path), distributed=options.distributed
+        read_document(path),
+        path=str(path),
+        resolve=resolver(path),
+        distributed=options.distributed,
+        deep=options.deep,
     )
     return list(checked.findings)
 

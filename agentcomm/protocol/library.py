@@ -106,9 +106,10 @@ def _loaded(
     protocol = _stamped(data, path, types, looking) or _checked(data, path, types, looking)
     if types:
         protocol = typed(protocol, types)
-    if len(_LOADED) >= _MOST_KEPT:
-        _LOADED.clear()
-    _LOADED[key] = _Kept(protocol, looked_up)
+    if len(raw) <= _BIGGEST_KEPT:
+        if len(_LOADED) >= _MOST_KEPT:
+            _LOADED.clear()
+        _LOADED[key] = _Kept(protocol, looked_up)
     return protocol
 
 

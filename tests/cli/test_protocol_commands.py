@@ -86,6 +86,18 @@ def test_roles_that_run_alone_are_checked_when_asked(agentcomm, tmp_path):
     assert not any("--distributed" in text for text in alone["not_checked"])
 
 
+def test_the_runs_are_looked_through_when_asked(agentcomm):
+    done = agentcomm("check", "sbar-handoff", "--deep", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    [looked] = [finding for finding in report["findings"] if finding["code"] == "I901"]
+    assert "were looked at" in looked["what"]
+    assert not any("--deep" in text for text in report["not_checked"])
+    assert any(
+        "--deep" in text for text in json.loads(agentcomm("check", "request", "--json").stdout)["not_checked"]
+    )
+
+
 def test_codes_are_explained(agentcomm):
     done = agentcomm("check", "--codes", "e205")
     assert done.stdout.startswith("E205 error, unbounded_cycle\n  what  a loop without a budget")
