@@ -30,7 +30,7 @@ def test_a_view_of_a_request():
     assert requested.moves["initiator!refuse"].is_sent
     assert requested.within == 60
     assert requested.places == {"requested"}
-    assert "initiator!refuse" in f"{view:table}"
+    assert "says   refuse(reason) to initiator" in f"{view:table}"
     assert f"{view:mermaid}".startswith("stateDiagram-v2")
     assert f"{view}" == "request 1 of participant"
 
