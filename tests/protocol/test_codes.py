@@ -58,14 +58,14 @@ def test_what_is_said_stands_in_the_table(place, code, kinds):
 
 
 def test_what_stands_in_the_table_is_said():
-    projected = {f"E{number}" for number, _ in informed._CODES.values()} | {"W305"}
+    projected = {code for _, code, _ in informed._CODES.values()} | {"W305"}
     assert {code for _, code, _ in said()} | projected == set(CODES)
 
 
 def test_what_projection_says_has_its_kind():
-    for number, kind in informed._CODES.values():
-        assert kind in CODES[f"E{number}"].kinds
-        assert CODES[f"E{number}"].found_by == "projection"
+    for _, code, kind in informed._CODES.values():
+        assert kind in CODES[code].kinds
+        assert CODES[code].found_by == "projection"
 
 
 def test_the_table_is_in_order_and_in_the_list_of_kinds():
