@@ -48,7 +48,9 @@ def said():
             if not isinstance(node, ast.Call) or len(node.args) < 2:
                 continue
             for code, kind in branches(*node.args[:2]):
-                yield from ((path.name, text, texts(kind) & KINDS) for text in texts(code) if is_code(text))
+                yield from (
+                    (path.name, text, texts(kind) & KINDS) for text in sorted(texts(code)) if is_code(text)
+                )
 
 
 @pytest.mark.parametrize(("place", "code", "kinds"), list(said()))
