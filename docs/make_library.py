@@ -75,7 +75,13 @@ def _index(found: Mapping[str, Protocol]) -> str:
         "where yours differs. Each is checked, has its source, and has sequences under test.",
     ]
     for title, group in GROUPS.items():
-        lines += ["", f"## {title}", "", "| protocol | what it is for | roles | at most |", "|---|---|---|---|"]
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| protocol | what it is for | roles | at most |",
+            "|---|---|---|---|",
+        ]
         for name in group:
             protocol = found[name]
             lines.append(
@@ -139,7 +145,9 @@ def _acts(protocol: Protocol) -> Iterator[str]:
     for label, act in protocol.acts.items():
         if "." in label:
             continue
-        moves = [move for state in protocol.states.values() for move in state.moves.values() if move.act == act]
+        moves = [
+            move for state in protocol.states.values() for move in state.moves.values() if move.act == act
+        ]
         by = ", ".join(dict.fromkeys(move.speaker for move in moves))
         carries = "<br>".join(f"`{name}`: {_type(kind)}" for name, kind in act.fields.items())
         rules = "<br>".join(_rules(act))
@@ -171,16 +179,32 @@ def _rules(act: Act) -> Iterator[str]:
 
 def _order(protocol: Protocol) -> Iterator[str]:
     if protocol.many:
-        yield (
-            f"Each {protocol.many} has a lane of its own: it hears what is said in it, and nothing of the others'. "
-            f"Where a state gathers, {protocol.roles[0]} waits until every lane is there, and answers them all in one turn."
-        )
+        yield " ".join(_lanes(protocol))
     for name, run in protocol.runs.items():
         who = ", ".join(f"{ours} as {theirs}" for theirs, ours in run.roles.items())
         own = _file(run.protocol.name)
         yield f"In `{name}` the protocol [{run.protocol.name}]({own}) runs, with {who}."
     yield f"```text\n{protocol:table}\n```"
     yield f"```mermaid\n{protocol:mermaid}\n```"
+
+
+def _lanes(protocol: Protocol) -> Iterator[str]:
+    begin = next(state for state in protocol.states.values() if state.in_lane)
+    yield (
+        f"From `{begin.name.partition('/')[0]}` on, each {protocol.many} has a lane of its own: it hears what is said in it, "
+        "and nothing of the others."
+    )
+    if gathers := [state for state in protocol.states.values() if state.gather]:
+        where = ", ".join(f"`{state.name}`" for state in gathers)
+        yield f"In {where} {gathers[0].speaker} waits until every lane has come to such a state, and answers them all in one turn."
+    moves = [move for state in protocol.states.values() for move in state.moves.values()]
+    if said := dict.fromkeys(f"`{move.label}`" for move in moves if move.for_all):
+        yield f"Said once, to all who stand there: {', '.join(said)}."
+    for move in moves:
+        if move.at_most is not None:
+            yield f"At most {_count(move.at_most, 'lane')} in all can get `{move.label}`."
+        if move.at_once is not None:
+            yield f"At most {_count(move.at_once, 'lane')} at a time can be in `{move.next}`."
 
 
 def _ends(protocol: Protocol) -> Iterator[str]:
@@ -208,10 +232,14 @@ def _examples(protocol: Protocol) -> Iterator[str]:
     first, *others = table["accept"]
     yield "## For example"
     host = f", on top of [{table['protocol']}]({_file(table['protocol'])})" if "protocol" in table else ""
-    yield f"{first['title'].capitalize()}{host}:"
+    yield f"{first['title'][0].upper()}{first['title'][1:]}{host}:"
     yield "```text\n" + "\n".join([*map(_step, first["steps"]), f"=> {first['ends']}"]) + "\n```"
     yield "It also goes like this: " + "; ".join(f"{row['title']} ({row['ends']})" for row in others) + "."
-    yield "Refused is, among others: " + "; ".join(f"{row['title']} ({row['code']})" for row in table["refuse"]) + "."
+    yield (
+        "Refused is, among others: "
+        + "; ".join(f"{row['title']} ({row['code']})" for row in table["refuse"])
+        + "."
+    )
 
 
 def _step(step: Mapping[str, Any]) -> str:

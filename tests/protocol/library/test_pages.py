@@ -23,6 +23,8 @@ def test_the_pages_are_current(make_library):
     pages = make_library.pages()
     assert {file.name for file in make_library.PAGES.glob("*.md")} == set(pages)
     stale = [
-        name for name, text in pages.items() if (make_library.PAGES / name).read_text(encoding="utf-8") != text
+        name
+        for name, text in pages.items()
+        if (make_library.PAGES / name).read_text(encoding="utf-8") != text
     ]
     assert stale == []

@@ -30,7 +30,9 @@ LANES = "the core carries no lanes and no runs yet"
 
 @cache
 def tables() -> Mapping[str, Mapping[str, Any]]:
-    return {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(HERE.glob("*.yaml"))}
+    return {
+        file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(HERE.glob("*.yaml"))
+    }
 
 
 @cache
@@ -116,7 +118,10 @@ def test_refused(name, row):
 def test_each_protocol_has_its_table(name):
     table = tables()[name.removeprefix("_overlays/")]
     assert set(table) <= {"protocol", "accept", "refuse"}
-    for kind, keys in (("accept", {"title", "members", "steps", "ends"}), ("refuse", {"title", "members", "steps", "then", "code"})):
+    for kind, keys in (
+        ("accept", {"title", "members", "steps", "ends"}),
+        ("refuse", {"title", "members", "steps", "then", "code"}),
+    ):
         assert len(table[kind]) >= 5
         assert len({row["title"] for row in table[kind]}) == len(table[kind])
         assert all(set(row) <= keys for row in table[kind])
