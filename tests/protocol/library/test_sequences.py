@@ -127,6 +127,31 @@ def test_each_protocol_has_its_table(name):
         assert all(set(row) <= keys for row in table[kind])
 
 
+@pytest.mark.parametrize(("name", "row"), tuple(sequences("accept")))
+def test_each_step_is_in_the_protocol(name, row):
+    """Also where the core cannot run it yet: the role may say that act somewhere, and its content is valid."""
+    protocol = load(tables()[name].get("protocol", name))
+    moves = {
+        (move.speaker, move.label): move
+        for state in protocol.states.values()
+        for move in state.moves.values()
+    }
+    overlays = {label for overlay in names(overlays=True) for label in load(overlay).acts}
+    for given in row["steps"]:
+        ((who, what),) = given.items()
+        if who == "wait":
+            assert parse_duration(what)
+            continue
+        ((act, content),) = what.items()
+        role, _, member = who.replace(" -> ", " ").partition(" ")
+        assert not member or member in row["members"]
+        move = moves.get((role, act))
+        if move is None:
+            assert act in overlays
+        elif not move.given:
+            assert move.act.content.model_validate(content)
+
+
 @pytest.mark.parametrize("name", names())
 def test_each_act_is_said_in_some_sequence(name):
     if any(finding.code == "E190" for finding in check(name)):
