@@ -35,7 +35,7 @@ def words(text):
     return data.pop("protocol"), data
 
 
-COUNTS = ("max", "at_most", "at_once", "turns", "repairs")
+COUNTS = ("max", "at_most", "at_once", "turns", "repairs", "minimum", "maximum")
 DOCUMENTS = {"job": JOB, "my-repair": RETRY}
 
 

@@ -34,14 +34,14 @@ TABLE = """\
 request 1: initiator, participant; begins in asking
 
 state      who          says                   leads to   within
----------  -----------  ---------------------  ---------  ----------------
+---------  -----------  ---------------------  ---------  -----------------
 asking     initiator    request(action, due?)  requested  1m, else expired
 requested  participant  refuse(reason)         refused    1m, else expired
                         agree()                agreed
                         failure(reason)        failed
                         inform-done()          done
                         inform-result(result)  done
-agreed     participant  failure(reason)        failed     1m, else expired
+agreed     participant  failure(reason)        failed     10m, else expired
                         inform-done()          done
                         inform-result(result)  done
 
@@ -68,7 +68,7 @@ stateDiagram-v2
     s2 --> s5 : failure (participant)
     s2 --> s3 : inform-done (participant)
     s2 --> s3 : inform-result (participant)
-    s2 --> s6 : after 1m
+    s2 --> s6 : after 10m
     s3 --> [*]
     s4 --> [*]
     s5 --> [*]

@@ -1,0 +1,184 @@
+"""Every protocol of the library, as a table: what may be said in which order, and what is refused."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from agentcomm.acts.content import parse_duration
+from agentcomm.acts.message import Message
+from agentcomm.conversation.events import Event, Late, Refused, Say, Tick
+from agentcomm.conversation.moves import Make, wants
+from agentcomm.conversation.state import Conversation, Rules
+from agentcomm.conversation.step import open_conversation, step
+from agentcomm.protocol.findings import Finding
+from agentcomm.protocol.library import check, load, names
+
+HERE = Path(__file__).parent
+OVERLAYS = ("read-back", "repair", "not-understood")
+PENDING = {
+    "cancel": "a cancellation ends the conversation without this overlay",
+    "standby": "the overlay is not run yet",
+    "escalate": "the overlay is not run yet",
+}
+LANES = "the core carries no lanes and no runs yet"
+
+
+@cache
+def tables() -> Mapping[str, Mapping[str, Any]]:
+    return {
+        file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(HERE.glob("*.yaml"))
+    }
+
+
+@cache
+def rules(name: str) -> Rules:
+    return Rules(load(name), {overlay: load(f"_overlays/{overlay}") for overlay in OVERLAYS})
+
+
+@cache
+def pending(name: str) -> str:
+    """Return why the sequences of a table cannot run yet."""
+    protocol = tables()[name].get("protocol", name)
+    if name in PENDING:
+        return PENDING[name]
+    if any(finding.code == "E190" for finding in check(protocol)):
+        return LANES
+    loaded = load(protocol)
+    return LANES if loaded.many or loaded.runs else ""
+
+
+def sequences(kind: str) -> Iterator[Any]:
+    for name, table in tables().items():
+        for row in table[kind]:
+            yield pytest.param(name, row, id=f"{name}: {row['title']}")
+
+
+@dataclass
+class Talk:
+    now: Conversation
+    at: float = 0.0
+    said: int = 0
+    events: list[Event] = field(default_factory=list)
+
+    def say(self, role: str, act: str, content: Any) -> tuple[Event, ...]:
+        self.said += 1
+        message = Message(act=act, content=content, id=f"m{self.said}", sender=role)
+        self.now, events = step(self.now, Say(message, self.at))
+        return events
+
+    def take(self, row: Mapping[str, Any]) -> tuple[Event, ...]:
+        """Make one step of a sequence, and what code says of itself after it."""
+        ((who, what),) = row.items()
+        if who == "wait":
+            self.at += parse_duration(what).total_seconds()
+            self.now, events = step(self.now, Tick(self.at))
+            return events
+        ((act, content),) = what.items()
+        events = self.say(who, act, content)
+        while isinstance(asked := wants(self.now), Make):
+            self.say(asked.role, asked.move.label, {})
+        return events
+
+
+def talk(name: str, row: Mapping[str, Any]) -> Talk:
+    """Return a conversation in which the steps of a sequence were made, each of them legal."""
+    if why := pending(name):
+        pytest.skip(why)
+    opened, _ = open_conversation(rules(tables()[name].get("protocol", name)), "c")
+    made = Talk(opened)
+    for given in row["steps"]:
+        wrong = [event for event in made.take(given) if isinstance(event, Refused | Late)]
+        assert not wrong, (given, wrong)
+    return made
+
+
+@pytest.mark.parametrize(("name", "row"), tuple(sequences("accept")))
+def test_accepted(name, row):
+    made = talk(name, row)
+    assert made.now.outcome is not None, made.now.position
+    assert made.now.outcome.name == row["ends"], made.now.outcome
+
+
+@pytest.mark.parametrize(("name", "row"), tuple(sequences("refuse")))
+def test_refused(name, row):
+    made = talk(name, row)
+    before = made.now
+    (event,) = made.take(row["then"])
+    assert isinstance(event, Refused), event
+    assert event.code == row["code"], event
+    assert (made.now.position, made.now.n) == (before.position, before.n)
+
+
+@pytest.mark.parametrize("name", [*names(), *names(overlays=True)])
+def test_each_protocol_has_its_table(name):
+    table = tables()[name.removeprefix("_overlays/")]
+    assert set(table) <= {"protocol", "accept", "refuse"}
+    for kind, keys in (
+        ("accept", {"title", "members", "steps", "ends"}),
+        ("refuse", {"title", "members", "steps", "then", "code"}),
+    ):
+        assert len(table[kind]) >= 5
+        assert len({row["title"] for row in table[kind]}) == len(table[kind])
+        assert all(set(row) <= keys for row in table[kind])
+
+
+@pytest.mark.parametrize(("name", "row"), tuple(sequences("accept")))
+def test_each_step_is_in_the_protocol(name, row):
+    """Also where the core cannot run it yet: the role may say that act somewhere, and its content is valid."""
+    protocol = load(tables()[name].get("protocol", name))
+    moves = {
+        (move.speaker, move.label): move
+        for state in protocol.states.values()
+        for move in state.moves.values()
+    }
+    overlays = {label for overlay in names(overlays=True) for label in load(overlay).acts}
+    for given in row["steps"]:
+        ((who, what),) = given.items()
+        if who == "wait":
+            assert parse_duration(what)
+            continue
+        ((act, content),) = what.items()
+        role, _, member = who.replace(" -> ", " ").partition(" ")
+        assert not member or member in row["members"]
+        move = moves.get((role, act))
+        if move is None:
+            assert act in overlays
+        elif not move.given:
+            assert move.act.content.model_validate(content)
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_act_is_said_in_some_sequence(name):
+    if any(finding.code == "E190" for finding in check(name)):
+        pytest.skip(LANES)
+    said = {
+        act
+        for row in tables()[name]["accept"]
+        for given in row["steps"]
+        for what in given.values()
+        if isinstance(what, dict)
+        for act in what
+    }
+    ours = {label for label in load(name).acts if "." not in label}
+    made_by_code = {label for label, act in load(name).acts.items() if act.when and not act.fields}
+    assert ours - said - made_by_code == set()
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_outcome_of_its_own_is_reached(name):
+    if why := pending(name):
+        pytest.skip(why)
+    protocol = load(name)
+    ends = {row["ends"] for row in tables()[name]["accept"]}
+    assert {end for end in protocol.outcomes if f"outcomes.{end}" in protocol.marks} - ends == set()
+
+
+@pytest.mark.parametrize("name", [*names(), *names(overlays=True)])
+def test_no_error_and_no_warning(name):
+    findings: list[Finding] = [found for found in check(name) if found.code != "E190"]
+    assert [str(found) for found in findings] == []
