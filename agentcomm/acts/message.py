@@ -34,6 +34,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """How its speaker came to it: `model`, `handler`, or `rule` where code answered for the agent; empty if unknown."""
     about: str = ""
     """Id of the message that an overlay is about."""
+    lane: str = ""
+    """The member of the many-role in whose lane it is said; empty before lanes begin, and where it is said for all."""
 
     def __str__(self) -> str:
         return (

@@ -13,7 +13,7 @@ from rpds import HashTrieMap
 from agentcomm.acts.performative import LedgerOp
 from agentcomm.protocol.graph import Act, OutcomeClass
 
-__all__ = ("Change", "Commitment", "Ledger", "Status", "audit", "hand_over", "ids_of", "record", "undone")
+__all__ = ("Change", "Commitment", "Ledger", "Status", "audit", "hand_over", "ids_of", "record", "take_back")
 
 _EMPTY: Any = HashTrieMap
 
@@ -43,12 +43,16 @@ class Commitment(msgspec.Struct, frozen=True):
     message: str
     status: Status
     outlives: bool = False
+    lane: str = ""
+    """The member in whose lane it was made; empty outside lanes."""
+    n: int = 0
+    """Its place among the commitments, from 1."""
 
 
 class Change(msgspec.Struct, frozen=True):
     """A commitment before (None when it is new) and after."""
 
-    was: Status | None
+    was: Commitment | None
     now: Commitment
 
 
@@ -56,15 +60,20 @@ class Ledger(msgspec.Struct, frozen=True):
     """All commitments of a conversation."""
 
     entries: "HashTrieMap[str, Commitment]" = msgspec.field(default_factory=_EMPTY)
-    live: tuple[str, ...] = ()
-    """Ids of those that can still change, oldest first."""
+    live: "HashTrieMap[str, tuple[str, ...]]" = msgspec.field(default_factory=_EMPTY)
+    """By lane: ids of those that can still change, oldest first."""
+    n: int = 0
+    """Commitments made so far."""
 
     def __iter__(self) -> Iterator[Commitment]:
         return iter(self.entries.values())
 
-    def open(self) -> tuple[Commitment, ...]:
-        """Return the live ones, oldest first."""
-        return tuple(self.entries[name] for name in self.live)
+    def open(self, lane: str = "") -> tuple[Commitment, ...]:
+        """Return the live ones of a lane and those made before lanes began, oldest first."""
+        names = self.live.get(lane, ())
+        if lane:
+            names = (*self.live.get("", ()), *names)
+        return tuple(self.entries[name] for name in names)
 
 
 _LIVE = (Status.PROPOSED, Status.CONDITIONAL, Status.DETACHED)
@@ -79,87 +88,109 @@ _OPS: dict[LedgerOp, tuple[str, tuple[Status, ...], Status]] = {
 
 
 def record(
-    ledger: Ledger, act: Act, speaker: str, hearers: tuple[str, ...], message: str
+    ledger: Ledger, act: Act, speaker: str, hearers: tuple[str, ...], message: str, lane: str = ""
 ) -> tuple[Ledger, tuple[Change, ...]]:
-    """Return the ledger after `speaker` has done `act`, and what changed."""
+    """Return the ledger after `speaker` has done `act` in a lane, and what changed."""
     op = act.info.op
     if op is LedgerOp.NONE and not act.discharges:
         return ledger, ()
     changes: list[Change] = []
+    live = ledger.open(lane)
     if rule := _OPS.get(op):
         part, may, now = rule
-        for entry in reversed(ledger.open()):
+        for entry in reversed(live):
             if getattr(entry, part) == speaker and entry.status in may:
-                changes.append(Change(entry.status, msgspec.structs.replace(entry, status=now)))
+                changes.append(Change(entry, msgspec.structs.replace(entry, status=now)))
                 break
     if act.discharges:
-        for entry in reversed(ledger.open()):
+        for entry in reversed(live):
             if entry.act == act.discharges and speaker in (entry.debtor, entry.creditor):
-                was = changes.pop().was if changes and changes[-1].now.id == entry.id else entry.status
-                changes.append(Change(was, msgspec.structs.replace(entry, status=Status.SATISFIED)))
+                if changes and changes[-1].now.id == entry.id:
+                    changes.pop()
+                changes.append(Change(entry, msgspec.structs.replace(entry, status=Status.SATISFIED)))
                 break
     if op in (LedgerOp.DIRECT, LedgerOp.OFFER):
         status = Status.PROPOSED if op is LedgerOp.DIRECT else Status.CONDITIONAL
-        for name, hearer in zip(ids_of(message, hearers), hearers, strict=True):
+        for name, hearer in zip(ids_of(message, hearers, lane), hearers, strict=True):
             debtor, creditor = (hearer, speaker) if op is LedgerOp.DIRECT else (speaker, hearer)
             changes.extend(  # said anew, it replaces what was not taken up
-                Change(entry.status, msgspec.structs.replace(entry, status=Status.EXPIRED))
-                for entry in ledger.open()
+                Change(entry, msgspec.structs.replace(entry, status=Status.EXPIRED))
+                for entry in live
                 if (entry.act, entry.debtor, entry.creditor, entry.status)
                 == (act.label, debtor, creditor, status)
             )
-            changes.append(
-                Change(None, Commitment(name, debtor, creditor, act.label, message, status, act.outlives))
+            ledger = msgspec.structs.replace(ledger, n=ledger.n + 1)
+            made = Commitment(
+                name, debtor, creditor, act.label, message, status, act.outlives, lane, ledger.n
             )
+            changes.append(Change(None, made))
     return _apply(ledger, changes), tuple(changes)
 
 
-def hand_over(ledger: Ledger, was: str, now: str) -> tuple[Ledger, tuple[Change, ...]]:
+def hand_over(ledger: Ledger, was: str, now: str, lane: str = "") -> tuple[Ledger, tuple[Change, ...]]:
     """Return the ledger after `now` took over what `was` owes to others."""
     changes = [
-        Change(entry.status, msgspec.structs.replace(entry, debtor=now))
-        for entry in ledger.open()
+        Change(entry, msgspec.structs.replace(entry, debtor=now))
+        for entry in ledger.open(lane)
         if entry.debtor == was and entry.creditor != now
     ]
     return _apply(ledger, changes), tuple(changes)
 
 
-def undone(
-    ledger: Ledger, before: Ledger, waiting: Iterable[str] = ()
-) -> Iterator[tuple[Commitment, Commitment | None]]:
-    """Yield what is taken back where `before` counts again: each commitment as it is, and as it was (None: there was none).
+def take_back(
+    ledger: Ledger, changes: Iterable[Change]
+) -> tuple[Ledger, tuple[tuple[Commitment, Commitment | None], ...]]:
+    """Return the ledger as if the latest changes had not been made, and each commitment as it is and was (None: there was none)."""
+    first: dict[str, Commitment | None] = {}
+    for change in changes:
+        first.setdefault(change.now.id, change.was)
+    entries, live = ledger.entries, ledger.live
+    told: list[tuple[Commitment, Commitment | None]] = []
+    for name, was in first.items():
+        now = entries[name]
+        names = [other for other in live.get(now.lane, ()) if other != name]
+        if was is None:
+            entries = entries.discard(name)
+        else:
+            entries = entries.insert(name, was)
+            names += [name] if was.status in _LIVE else []
+            names.sort(key=lambda other: entries[other].n)
+        live = live.insert(now.lane, tuple(names))
+        if was != now:
+            told.append((now, was))
+    return Ledger(entries, live, ledger.n), tuple(told)
+
+
+def ids_of(message: str, hearers: tuple[str, ...], lane: str = "") -> tuple[str, ...]:
+    """Return the ids of the commitments that a message makes, one for each hearer in each lane."""
+    if len(hearers) == 1 and not lane:
+        return (message,)
+    return tuple(":".join(filter(None, (message, lane, hearer))) for hearer in hearers)
+
+
+def audit(ledger: Ledger, end: OutcomeClass, lane: str = "") -> tuple[Ledger, tuple[Change, ...]]:
+    """Return the ledger at an end of class `end`: what was not taken up expires, what was owed is violated unless it outlives.
 
     Args:
         ledger: As it is.
-        before: As it was one message earlier.
-        waiting: Ids of commitments that waited for evidence then; they may have come and gone with that message.
+        end: How the conversation, or the lane, ended.
+        lane: The lane that ended; what was promised before lanes began stays.
     """
-    for name in dict.fromkeys((*before.live, *ledger.live, *waiting)):
-        now, then = ledger.entries.get(name), before.entries.get(name)
-        if now is not None and now != then:
-            yield now, then
-
-
-def ids_of(message: str, hearers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ids of the commitments that a message makes, one for each hearer."""
-    return (message,) if len(hearers) == 1 else tuple(f"{message}:{hearer}" for hearer in hearers)
-
-
-def audit(ledger: Ledger, end: OutcomeClass) -> tuple[Ledger, tuple[Change, ...]]:
-    """Return the ledger at an end of class `end`: what was not taken up expires, what was owed is violated unless it outlives."""
     changes: list[Change] = []
-    for entry in ledger.open():
+    for entry in ledger.open(lane):
+        if entry.lane != lane:
+            continue
         if entry.status is not Status.DETACHED:
             now = Status.EXPIRED
         elif entry.outlives and end in (OutcomeClass.SUCCESS, OutcomeClass.PARTIAL):
             continue
         elif end is OutcomeClass.CANCELLED:
             now = Status.RELEASED
-        elif end in (OutcomeClass.FAILED, OutcomeClass.ABORTED):
+        elif end in (OutcomeClass.FAILED, OutcomeClass.ABORTED, OutcomeClass.UNDECIDED):
             now = Status.CANCELLED
         else:
             now = Status.VIOLATED
-        changes.append(Change(entry.status, msgspec.structs.replace(entry, status=now)))
+        changes.append(Change(entry, msgspec.structs.replace(entry, status=now)))
     return _apply(ledger, changes), tuple(changes)
 
 
@@ -168,10 +199,10 @@ def _apply(ledger: Ledger, changes: list[Change]) -> Ledger:
         return ledger
     entries, live = ledger.entries, ledger.live
     for change in changes:
-        name = change.now.id
+        name, lane = change.now.id, change.now.lane
         entries = entries.insert(name, change.now)
         if change.was is None:
-            live = (*live, name)
+            live = live.insert(lane, (*live.get(lane, ()), name))
         elif change.now.status not in _LIVE:
-            live = tuple(other for other in live if other != name)
-    return Ledger(entries, live)
+            live = live.insert(lane, tuple(other for other in live[lane] if other != name))
+    return Ledger(entries, live, ledger.n)

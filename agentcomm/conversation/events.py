@@ -18,11 +18,17 @@ __all__ = (
     "Ended",
     "Event",
     "Expired",
+    "GatherOpened",
     "Grounded",
     "Heard",
     "Input",
+    "Join",
+    "Joined",
+    "LaneEnded",
+    "LanesBegan",
     "Late",
     "Leave",
+    "Left",
     "Misfire",
     "Moved",
     "Opened",
@@ -33,6 +39,8 @@ __all__ = (
     "RepairClosed",
     "RepairOpened",
     "Say",
+    "Staged",
+    "Superseded",
     "Tick",
     "TroubleFound",
 )
@@ -57,6 +65,7 @@ class Misfire(msgspec.Struct, frozen=True, tag="misfire"):
     role: str
     reason: str
     at: float
+    lane: str = ""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
@@ -68,14 +77,23 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class Leave(msgspec.Struct, frozen=True, tag="leave"):
-    """A role can no longer take part."""
+    """A role, or one member of the many-role, can no longer take part."""
 
     role: str
     reason: str
     at: float
+    lane: str = ""
+    """The member, where it is one."""
 
 
-Input = Say | Tick | Misfire | Cancel | Leave
+class Join(msgspec.Struct, frozen=True, tag="join"):
+    """One more agent wants to play the many-role."""
+
+    member: str
+    at: float
+
+
+Input = Say | Tick | Misfire | Cancel | Leave | Join
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -102,12 +120,13 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     role: str
     act: str
     code: str
-    """unreadable, wrong-party, unexpected-act, invalid-content, unknown-reference, condition-false or incomparable."""
+    """unreadable, wrong-party, too-late, unexpected-act, invalid-content, unknown-reference, condition-false or incomparable."""
     reason: str
     legal: tuple[str, ...]
     """The moves open to the speaker, with their fields."""
     left: int
     """Tries left in this turn."""
+    lane: str = ""
 
 
 class Moved(msgspec.Struct, frozen=True, tag="moved"):
@@ -118,6 +137,7 @@ class Moved(msgspec.Struct, frozen=True, tag="moved"):
     state: str
     next: str
     message: str
+    lane: str = ""
 
 
 class Grounded(msgspec.Struct, frozen=True, tag="grounded"):
@@ -129,6 +149,7 @@ class Grounded(msgspec.Struct, frozen=True, tag="grounded"):
     evidence: tuple[str, ...]
     fields: dict[str, Any] = {}
     """The values read back, as they now stand."""
+    lane: str = ""
 
 
 class TroubleFound(msgspec.Struct, frozen=True, tag="trouble"):
@@ -139,6 +160,7 @@ class TroubleFound(msgspec.Struct, frozen=True, tag="trouble"):
     kind: str
     """readback or repeats."""
     differs: tuple[Difference, ...]
+    lane: str = ""
 
 
 class OverlayOpened(msgspec.Struct, frozen=True, tag="overlay-opened"):
@@ -148,6 +170,7 @@ class OverlayOpened(msgspec.Struct, frozen=True, tag="overlay-opened"):
     about: str
     sender: str
     hearer: str
+    lane: str = ""
 
 
 class OverlayClosed(msgspec.Struct, frozen=True, tag="overlay-closed"):
@@ -158,6 +181,7 @@ class OverlayClosed(msgspec.Struct, frozen=True, tag="overlay-closed"):
     outcome: str
     effect: str
     """resume, again, or an outcome class."""
+    lane: str = ""
 
 
 class RepairOpened(msgspec.Struct, frozen=True, tag="repair-opened"):
@@ -166,6 +190,7 @@ class RepairOpened(msgspec.Struct, frozen=True, tag="repair-opened"):
     about: str
     kind: str
     left: int
+    lane: str = ""
 
 
 class RepairClosed(msgspec.Struct, frozen=True, tag="repair-closed"):
@@ -173,6 +198,7 @@ class RepairClosed(msgspec.Struct, frozen=True, tag="repair-closed"):
 
     about: str
     mended: bool
+    lane: str = ""
 
 
 class CommitmentChanged(msgspec.Struct, frozen=True, tag="commitment"):
@@ -184,6 +210,7 @@ class CommitmentChanged(msgspec.Struct, frozen=True, tag="commitment"):
     creditor: str
     was: str
     now: str
+    lane: str = ""
 
 
 class OwnerChanged(msgspec.Struct, frozen=True, tag="owner"):
@@ -192,6 +219,7 @@ class OwnerChanged(msgspec.Struct, frozen=True, tag="owner"):
     was: str
     now: str
     message: str
+    lane: str = ""
 
 
 class DeadlineSet(msgspec.Struct, frozen=True, tag="deadline"):
@@ -199,6 +227,7 @@ class DeadlineSet(msgspec.Struct, frozen=True, tag="deadline"):
 
     state: str
     at: float
+    lane: str = ""
 
 
 class Expired(msgspec.Struct, frozen=True, tag="expired"):
@@ -206,6 +235,7 @@ class Expired(msgspec.Struct, frozen=True, tag="expired"):
 
     state: str
     next: str
+    lane: str = ""
 
 
 class Duplicate(msgspec.Struct, frozen=True, tag="duplicate"):
@@ -221,6 +251,59 @@ class Late(msgspec.Struct, frozen=True, tag="late"):
     act: str
     role: str
     reason: str
+    lane: str = ""
+
+
+class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
+    """A message lost a race: another role's move was first. It is not held against its speaker."""
+
+    message: str
+    act: str
+    role: str
+    lane: str = ""
+
+
+class Joined(msgspec.Struct, frozen=True, tag="joined"):
+    """One more agent plays the many-role."""
+
+    member: str
+
+
+class Left(msgspec.Struct, frozen=True, tag="left"):
+    """A member left before lanes began."""
+
+    member: str
+    reason: str
+
+
+class LanesBegan(msgspec.Struct, frozen=True, tag="lanes-began"):
+    """From here on each member has its own position."""
+
+    state: str
+    lanes: tuple[str, ...]
+
+
+class GatherOpened(msgspec.Struct, frozen=True, tag="gather-opened"):
+    """Every living lane stands at a gather; its speaker has one turn for all of them."""
+
+    lanes: tuple[str, ...]
+
+
+class Staged(msgspec.Struct, frozen=True, tag="staged"):
+    """At a gather, a lane has its move; all are committed together once each lane has one."""
+
+    message: str
+    act: str
+    lane: str
+
+
+class LaneEnded(msgspec.Struct, frozen=True, tag="lane-ended"):
+    """A lane is over."""
+
+    lane: str
+    outcome: str
+    outcome_class: str
+    cause: str
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
@@ -248,5 +331,12 @@ Event = (
     | Expired
     | Duplicate
     | Late
+    | Superseded
+    | Joined
+    | Left
+    | LanesBegan
+    | GatherOpened
+    | Staged
+    | LaneEnded
     | Ended
 )

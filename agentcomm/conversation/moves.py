@@ -13,17 +13,22 @@ from agentcomm.grounding.compare import Incomparable, holds, is_same
 from agentcomm.protocol.graph import Condition, Move, Protocol, Ref, State
 
 __all__ = (
+    "Joint",
     "Make",
     "Over",
     "Speak",
     "Wants",
     "exits",
+    "floors",
+    "full",
+    "given",
     "in_full",
     "legal",
     "refers",
     "signature",
     "unmet",
     "wants",
+    "wants_all",
 )
 
 
@@ -34,6 +39,8 @@ class Speak(msgspec.Struct, frozen=True):
     moves: tuple[Move, ...]
     exits: tuple[Move, ...]
     """Honest exits: first moves of the overlays that this role may open now."""
+    lane: str = ""
+    """The member in whose lane it is."""
 
 
 class Make(msgspec.Struct, frozen=True):
@@ -41,6 +48,15 @@ class Make(msgspec.Struct, frozen=True):
 
     role: str
     move: Move
+    lane: str = ""
+
+
+class Joint(msgspec.Struct, frozen=True):
+    """A shared role has one turn for several lanes: where they begin, and at a gather."""
+
+    role: str
+    lanes: Mapping[str, Speak]
+    """Lanes that have no move yet; what is said `for: all` is said once."""
 
 
 class Over(msgspec.Struct, frozen=True):
@@ -50,23 +66,69 @@ class Over(msgspec.Struct, frozen=True):
 Wants = Speak | Make | Over
 
 
-def wants(conversation: Conversation) -> Wants:
-    """Return what the conversation waits for."""
+def wants(conversation: Conversation, role: str = "") -> Wants:
+    """Return what a conversation without lanes, or one lane, waits for.
+
+    Args:
+        conversation: A conversation before lanes begin, or the view of a lane.
+        role: In a race, whose floor; without it, the first one's.
+    """
     if conversation.outcome is not None:
         return Over()
-    moves = legal(conversation)
-    role = moves[0].speaker if moves else floor(conversation)
-    if len(moves) == 1 and not moves[0].act.fields and moves[0].act.registered is None and moves[0].when:
-        return Make(role, moves[0])
-    return Speak(role, moves, exits(conversation))
+    role = role or floors(conversation)[0]
+    moves = legal(conversation, role)
+    lane = conversation.lane
+    if len(moves) == 1 and moves[0].when and moves[0].act.registered is None:
+        move = moves[0]
+        if not set(move.act.fields) - set(move.given) and len(floors(conversation)) == 1:
+            return Make(role, move, lane)
+    return Speak(role, moves, exits(conversation, role), lane)
+
+
+def wants_all(conversation: Conversation) -> tuple[Speak | Make | Joint, ...]:
+    """Return everything that a conversation waits for now: several lanes and several racing roles may have the floor."""
+    if conversation.outcome is not None:
+        return ()
+    if not conversation.begun:
+        return tuple(cast("Speak | Make", wants(conversation, role)) for role in floors(conversation))
+    found: list[Speak | Make | Joint] = []
+    joint: dict[str, dict[str, Speak]] = {}
+    for name in conversation.members:
+        lane = conversation.view(name)
+        if lane.outcome is not None:
+            continue
+        state = lane.state
+        if lane.frame is None and (state.gather or is_said_for_all(lane)):
+            turn = conversation.turn
+            if not state.gather or (turn is not None and name in turn.moves and turn.moves[name] is None):
+                role = state.speaker
+                moves, out = legal(lane), exits(lane, role) if state.gather else ()
+                joint.setdefault(role, {})[name] = Speak(role, moves, out, name)
+            continue
+        for role in floors(lane):
+            asked = wants(lane, role)
+            if not isinstance(asked, Over):
+                found.append(asked)
+    found += [Joint(role, lanes) for role, lanes in joint.items()]
+    return tuple(found)
+
+
+def is_said_for_all(lane: Conversation) -> bool:
+    """Say whether something can be said `for: all` in a lane's state."""
+    return any(move.for_all for move in lane.state.moves.values())
+
+
+def floors(conversation: Conversation) -> tuple[str, ...]:
+    """Return the roles that may speak now, by their names in the conversation's protocol."""
+    frame = conversation.frame
+    if frame is None:
+        return conversation.state.speakers
+    return (bind(frame, overlay_state(conversation, frame).speaker),)
 
 
 def floor(conversation: Conversation) -> str:
-    """Return the role that may speak now, by its name in the conversation's protocol."""
-    frame = conversation.frame
-    if frame is None:
-        return conversation.state.speaker
-    return bind(frame, overlay_state(conversation, frame).speaker)
+    """Return the role that may speak now; in a race, the first."""
+    return floors(conversation)[0]
 
 
 def overlay_state(conversation: Conversation, frame: Frame) -> State:
@@ -84,12 +146,19 @@ def bind(frame: Frame, role: str) -> str:
     return frame.sender if role in {"sender", "other"} else frame.hearer
 
 
-def legal(conversation: Conversation) -> tuple[Move, ...]:
-    """Return the moves open to the role that has the floor, in the file's order."""
+def legal(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
+    """Return the moves open to a role that has the floor, in the file's order; without a role, to all that have it."""
     frame = conversation.frame
     if frame is None:
         moves = conversation.state.moves.values()
-        return tuple(move for move in moves if in_full(conversation, move) and not closed(conversation, move))
+        return tuple(
+            move
+            for move in moves
+            if role in ("", move.speaker)
+            and in_full(conversation, move)
+            and not closed(conversation, move)
+            and not full(conversation, move)
+        )
     return tuple(
         replace(move, speaker=bind(frame, move.speaker), to=tuple(bind(frame, role) for role in move.to))
         for move in overlay_state(conversation, frame).moves.values()
@@ -97,15 +166,19 @@ def legal(conversation: Conversation) -> tuple[Move, ...]:
     )
 
 
-def exits(conversation: Conversation) -> tuple[Move, ...]:
-    """Return the first moves of the overlays by which the role that has the floor can say that it did not understand."""
+def exits(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
+    """Return the first moves of the overlays by which a role that has the floor can say that it did not understand."""
     if conversation.frame is not None:
         return ()
+    turn = conversation.turn
+    if turn is not None and turn.left < len(turn.moves):  # a gather is asked about before its turn begins
+        return ()
     state = conversation.state
-    heard = conversation.last.get(state.speaker)
+    role = role or state.speaker
+    heard = conversation.last.get(role)
     if heard is None or conversation.checkpoint is None or not refers(conversation, heard):
         return ()
-    return conversation.rules.exits(state, conversation.seen[heard].sender)
+    return conversation.rules.exits(state, role, conversation.seen[heard].sender)
 
 
 def refers(conversation: Conversation, message: str) -> bool:
@@ -128,8 +201,35 @@ def in_full(conversation: Conversation, move: Move) -> bool:
     """Say whether a move's budget leaves it on offer."""
     if move.max is None or move.then:
         return True
+    if move.for_all:
+        return conversation.tally.get(f"*{move.key}", 0) < move.max
     used = conversation.frame.used if conversation.frame is not None else conversation.used
     return used.get(move.key, 0) < move.max
+
+
+def full(conversation: Conversation, move: Move) -> bool:
+    """Say whether as many lanes as may have made this move, or stand where it leads."""
+    tally, turn = conversation.tally, conversation.turn
+    counts = turn.counts if turn is not None else None
+    if move.at_most is not None:
+        made = tally.get(move.key, 0) + (counts.get(move.key, 0) if counts is not None else 0)
+        if made >= move.at_most:
+            return True
+    cap = conversation.rules.capped.get(move.next)
+    if cap is None:
+        return False
+    place = f"@{move.next}"
+    standing = tally.get(place, 0)
+    if counts is not None:
+        standing += counts.get(place, 0) - counts.get(f"-{move.next}", 0)
+    elif conversation.position == move.next:
+        standing -= 1
+    return standing >= cap
+
+
+def given(conversation: Conversation, move: Move) -> dict[str, Any]:
+    """Return the values on record that the runtime fills a move with."""
+    return {name: on_record(conversation, ref) for name, ref in move.given.items()}
 
 
 def closed(conversation: Conversation, move: Move) -> bool:
@@ -220,5 +320,5 @@ def signature(move: Move) -> str:
     if move.act.registered is not None:
         fields = {name: str(info.annotation) for name, info in move.act.registered.model_fields.items()}
     else:
-        fields = {name: str(kind) for name, kind in move.act.fields.items()}
+        fields = {name: str(kind) for name, kind in move.act.fields.items() if name not in move.given}
     return f"{move.label}({', '.join(f'{name}: {kind}' for name, kind in fields.items())})"

@@ -11,9 +11,14 @@ from agentcomm.conversation.events import (
     Ended,
     Event,
     Expired,
+    GatherOpened,
     Grounded,
     Heard,
+    Joined,
+    LaneEnded,
+    LanesBegan,
     Late,
+    Left,
     Moved,
     Opened,
     OverlayClosed,
@@ -22,6 +27,8 @@ from agentcomm.conversation.events import (
     Refused,
     RepairClosed,
     RepairOpened,
+    Staged,
+    Superseded,
     TroubleFound,
 )
 
@@ -41,7 +48,7 @@ class View:
     """Turns events into lines.
 
     Args:
-        cast: Role -> name of who plays it.
+        cast: Role -> name of who plays it; for a many-role, member -> name.
         style: Puts colour on pieces.
         width: Columns; longer messages go on under their act. 0 keeps one line per message.
     """
@@ -101,6 +108,16 @@ class View:
                         f"{'':8}late: {self._name(event.role)} {printable(event.act)}: {printable(event.reason)}",
                     )
                 ]
+            case Superseded():
+                text = f"{self._name(event.role)} {printable(event.act)}: another was first"
+                return [style("dim", f"{'':8}superseded: {text}")]
+            case Joined():
+                return [style("dim", f"{'':8}{event.member} joined")]
+            case Left():
+                return [style("dim", f"{'':8}{event.member} left: {printable(event.reason)}")]
+            case LaneEnded():
+                kind = "good" if event.outcome_class in {"success", "partial"} else "dim"
+                return [style(kind, f"{'':8}{event.lane}: {event.outcome} ({event.outcome_class})")]
             case Moved(act="again"):
                 return [style("dim", f"{'':8}back to {event.next}: message {self._n(event.message)} is void")]
             case OverlayClosed(effect="resume" | "again"):
@@ -117,6 +134,9 @@ class View:
                 | RepairClosed()
                 | CommitmentChanged()
                 | DeadlineSet()
+                | LanesBegan()
+                | GatherOpened()
+                | Staged()
             ):
                 return []
             case _:
@@ -126,12 +146,12 @@ class View:
         style, message = self._style, event.message
         self._messages += 1
         self._numbers[message.id] = event.n
-        sender = self._name(message.sender)
+        sender = self._party(event, message.sender)
         fields = self._fields(message.content)
         if event.overlay:
             number, between, indent = f"{event.n:>6}", f"{sender} re {self._n(message.about)}", 12
         else:
-            hearers = ", ".join(self._name(role) for role in message.receivers)
+            hearers = ", ".join(self._party(event, role) for role in message.receivers)
             number, between, indent = f"{event.n:>3}", f"{sender} -> {hearers}", 9
         head = f"{style('dim', number)}  {style('name', between)}  {style('act', message.act)}"
         length = len(number) + len(between) + len(message.act) + 4
@@ -142,6 +162,10 @@ class View:
             return ["  ".join([head, *fields])]
         rows = _wrap(fields, length + 2, indent, self._width)
         return [head + rows[0], *rows[1:]]
+
+    def _party(self, event: Heard, role: str) -> str:
+        """Return who plays a role: in a lane, the role that is cast by its members is the lane's."""
+        return self._name(role if role in self._cast else event.message.lane or role)
 
     def _refusal(self, event: Refused) -> str:
         text = f"{self._name(event.role)} {printable(event.act)}".rstrip() + f": {printable(event.reason)}"

@@ -12,7 +12,7 @@ from rpds import HashTrieMap
 
 from agentcomm.acts.content import FieldType, entries_of, to_plain
 from agentcomm.acts.message import Message
-from agentcomm.commitments.ledger import Ledger
+from agentcomm.commitments.ledger import Change, Ledger
 from agentcomm.grounding.compare import Difference
 from agentcomm.protocol.bound import longest
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol, Stakes, State
@@ -21,6 +21,7 @@ __all__ = (
     "CommonGround",
     "Conversation",
     "Frame",
+    "GatherTurn",
     "Held",
     "Item",
     "Outcome",
@@ -47,8 +48,8 @@ class Rules:
     _fitted: dict[tuple[str, str, tuple[str, ...]], Protocol] = field(
         default_factory=dict[tuple[str, str, tuple[str, ...]], Protocol], repr=False, compare=False
     )
-    _exits: dict[tuple[str, str], tuple[Move, ...]] = field(
-        default_factory=dict[tuple[str, str], tuple[Move, ...]], repr=False, compare=False
+    _exits: dict[tuple[str, str, str], tuple[Move, ...]] = field(
+        default_factory=dict[tuple[str, str, str], tuple[Move, ...]], repr=False, compare=False
     )
 
     def overlay(self, name: str, label: str, fields: tuple[str, ...] = ()) -> Protocol:
@@ -59,9 +60,9 @@ class Rules:
             fitted = self._fitted[name, label, fields] = made
         return fitted
 
-    def exits(self, state: State, sender: str) -> tuple[Move, ...]:
-        """Return how a state's speaker can say that it did not understand `sender`: first moves of the repair overlays."""
-        found = self._exits.get((state.name, sender))
+    def exits(self, state: State, role: str, sender: str) -> tuple[Move, ...]:
+        """Return how a role can say in a state that it did not understand `sender`: first moves of the repair overlays."""
+        found = self._exits.get((state.name, role, sender))
         if found is None:
             first = [
                 move
@@ -69,10 +70,36 @@ class Rules:
                 if overlay is not None and overlay.overlay is not None
                 for move in overlay.states[overlay.start].moves.values()
             ]
-            found = self._exits[state.name, sender] = tuple(
-                msgspec.structs.replace(move, speaker=state.speaker, to=(sender,))
+            found = self._exits[state.name, role, sender] = tuple(
+                msgspec.structs.replace(move, speaker=role, to=(sender,))
                 for move in first
                 if move.label not in state.moves and move.label != "give-up"
+            )
+        return found
+
+    @cached_property
+    def capped(self) -> Mapping[str, int]:
+        """State -> how many lanes may stand in it at once, where that is bounded."""
+        found: dict[str, int] = {}
+        for state in self.protocol.states.values():
+            for move in state.moves.values():
+                if move.at_once is not None:
+                    found[move.next] = min(move.at_once, found.get(move.next, move.at_once))
+        return found
+
+    @cached_property
+    def of_run(self) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Run -> the budgets and the acts that belong to it, those of runs within it included."""
+        found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        for name in self.protocol.runs:
+            inside = (name, f"{name}/")
+            states = [
+                s for s in self.protocol.states.values() if s.region == name or s.region.startswith(inside[1])
+            ]
+            moves = [move for state in states for move in state.moves.values()]
+            found[name] = (
+                tuple(move.key for move in moves),
+                tuple(dict.fromkeys(move.label for move in moves)),
             )
         return found
 
@@ -92,10 +119,12 @@ class Rules:
         """
         back = self._length("read-back")
 
-        def cost(move: Move) -> int:
-            return 1 + len(move.to) * back if readback_of(move) else 1
-
         protocol = self.protocol
+
+        def cost(move: Move) -> int:
+            lanes = protocol.members[1] if move.for_all else 1
+            return 1 + lanes * len(move.to) * back if readback_of(move) else 1
+
         dearest = max(cost(move) for state in protocol.states.values() for move in state.moves.values())
         repair = max(self._length("repair"), self._length("not-understood"))
         return protocol.bound_with(cost) + self.repairs_in_all * (dearest + repair)
@@ -213,6 +242,17 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     trouble: tuple[Difference, ...] = ()
 
 
+class GatherTurn(msgspec.Struct, frozen=True):
+    """One turn for all lanes that stand at a gather."""
+
+    moves: "HashTrieMap[str, Message | None]"
+    """Lane -> its move, None while it has none."""
+    left: int
+    """Lanes without a move."""
+    counts: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
+    """Staged moves, keyed as `Conversation.tally`; `-state` for lanes that will leave a state."""
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """One enactment of a protocol.
 
@@ -254,6 +294,28 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     frame: Frame | None = None
     checkpoint: "Conversation | None" = None
     """The conversation before the last message was committed."""
+    undo: tuple[Change, ...] = ()
+    """What the last message did to the ledger."""
+    until: tuple[tuple[str, float], ...] = ()
+    """Runs that have a deadline of their own, and when; outermost first."""
+    raced: str = ""
+    """The race that was decided last, by its state."""
+    lane: str = ""
+    """Of a lane: the member whose position it is."""
+    members: tuple[str, ...] = ()
+    """Who plays the many-role."""
+    lanes: "HashTrieMap[str, Conversation]" = msgspec.field(default_factory=_EMPTY)
+    """Member -> its lane, as far as it is not shared; see `view`."""
+    begun: bool = False
+    """Lanes have begun."""
+    living: int = 0
+    """Lanes that have not ended."""
+    away: int = 0
+    """Living lanes that do not stand at a gather."""
+    turn: "GatherTurn | None" = None
+    """The open gather."""
+    tally: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
+    """What lanes share: moves `at_most` by key, `for: all` said as `*key`, lanes standing as `@state`, lanes ended as `=outcome`."""
     outcome: Outcome | None = None
 
     @property
@@ -272,8 +334,21 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ground(self) -> "CommonGround":
-        """The common ground."""
+        """The common ground; after lanes, also that of the lanes that ended well."""
         return CommonGround(self)
+
+    def view(self, lane: str) -> "Conversation":
+        """Return a lane as a conversation of its own: its position, and what all lanes share.
+
+        Raises:
+            KeyError: If there is no such lane.
+        """
+        return _replace(self.lanes[lane], **{name: getattr(self, name) for name in SHARED})
+
+
+SHARED = ("at", "n", "seen", "spent", "ledger", "tally", "turn")
+"""What lanes have in common: it lives in the conversation, and is lent to a lane for a step."""
+_replace = msgspec.structs.replace
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -293,7 +368,12 @@ class CommonGround(Mapping[str, Any]):
     """
 
     def __init__(self, conversation: Conversation) -> None:
-        self._said = conversation.said
+        self._said: Any = conversation.said
+        well = (OutcomeClass.SUCCESS, OutcomeClass.PARTIAL)
+        ended = [lane for lane in conversation.lanes.values() if lane.outcome and lane.outcome.kind in well]
+        for lane in sorted(ended, key=lambda one: one.lane):
+            for label, said in lane.said.items():
+                self._said = self._said.insert(label, said)
 
     def item(self, name: str) -> Item | None:
         """Return the value with its source, or None."""
@@ -339,16 +419,22 @@ class CommonGround(Mapping[str, Any]):
 
 def state_hash(conversation: Conversation) -> str:
     """Return the `sha256:` of everything that is the case; equal after a replay. Costs as much as the record is long."""
+    view = _as_data(conversation)
+    view["protocol"] = conversation.protocol.hash
+    view["lanes"] = {name: _as_data(lane) for name, lane in sorted(conversation.lanes.items())}
+    data = msgspec.json.encode(view, enc_hook=_encode, order="deterministic")
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _as_data(conversation: Conversation) -> dict[str, Any]:
     view = {
         name: getattr(conversation, name)
         for name in conversation.__struct_fields__
-        if name not in {"rules", "checkpoint", "whole"}
+        if name not in {"rules", "checkpoint", "whole", "lanes"}
     }
-    view["protocol"] = conversation.protocol.hash
     view["whole"] = str(conversation.whole)
     view["checkpoint"] = conversation.checkpoint.n if conversation.checkpoint else -1
-    data = msgspec.json.encode(view, enc_hook=_encode, order="deterministic")
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return view
 
 
 def _encode(value: Any) -> Any:

@@ -1,105 +1,63 @@
 """Advance one conversation by one input: `step(conversation, input) -> (conversation, events)`.
 
-Rules of this file:
-
-1. No I/O, no clock, no dice: times and ids arrive in the inputs. The same inputs give the same conversation.
-2. It does not know which role is ours; local and remote speakers obey one table.
-3. What is refused changes nothing but the count of misfires.
-
-This file is longer than the others, since a message, the overlay about it and its commit call one another.
-
-Order of a message: known party; duplicate; legal move; content; reference; conditions; `repeats`; the grounding gate; commit.
-Source: run-time monitors for multiparty protocols; contributions of Clark & Schaefer 1989; third-position repair of
-Schegloff 1992 (a read-back that differs is answered by the one who spoke, and the correction is read back again).
+Without a many-role a conversation has one position, and `speaking.py` is all there is to it; with one, lanes begin where its
+members take part, and `lanes.py` hands each input to the lane that it is for.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any, Never, assert_never
+from collections.abc import Iterable
+from typing import assert_never
 
 import msgspec
-from rpds import HashTrieMap
 
-from agentcomm.acts.content import Content, entries_of, format_value, to_plain
 from agentcomm.acts.message import Message
-from agentcomm.acts.performative import LedgerOp
-from agentcomm.commitments.ledger import Change, Ledger, audit, hand_over, ids_of, record, undone
+from agentcomm.conversation import lanes, speaking
 from agentcomm.conversation.events import (
     Cancel,
-    CommitmentChanged,
     DeadlineSet,
-    Duplicate,
-    Ended,
     Event,
-    Expired,
-    Grounded,
-    Heard,
     Input,
-    Late,
+    Join,
+    Joined,
     Leave,
+    Left,
     Misfire,
-    Moved,
     Opened,
-    OverlayClosed,
-    OverlayOpened,
-    OwnerChanged,
     Refused,
-    RepairClosed,
-    RepairOpened,
     Say,
     Tick,
-    TroubleFound,
 )
-from agentcomm.conversation.moves import (
-    bind,
-    exits,
-    floor,
-    in_full,
-    legal,
-    on_record,
-    overlay_of,
-    repairs_left,
-    signature,
-    unmet,
-)
-from agentcomm.conversation.reading import UNREADABLE, Unreadable, clean, is_sound, read, sender_of
-from agentcomm.conversation.state import Conversation, Frame, Held, Outcome, Rules, Said, readback_of
+from agentcomm.conversation.reading import clean
+from agentcomm.conversation.speaking import Step
+from agentcomm.conversation.state import Conversation, Rules, readback_of
 from agentcomm.errors import UsageError
-from agentcomm.grounding.compare import Difference, Incomparable, difference, differences, is_same
-from agentcomm.protocol.graph import Act, Criterion, Move, OutcomeClass, Protocol
+from agentcomm.protocol.graph import Criterion, OutcomeClass, Protocol
+from agentcomm.protocol.shape import is_name
 
-__all__ = ("open_conversation", "step")
-
-Step = tuple[Conversation, tuple[Event, ...]]
+__all__ = ("open_conversation", "step", "tie_break")
 
 _replace = msgspec.structs.replace
-_NONE, _RELEVANT, _NO_OP = Criterion.NONE, Criterion.RELEVANT, LedgerOp.NONE
 _DEMONSTRATED = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 
 
-class _RefusedError(Exception):
-    """A message does not count."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-
-
-def open_conversation(rules: Rules, conversation_id: str, *, whole: float | None = None) -> Step:
+def open_conversation(
+    rules: Rules, conversation_id: str, *, whole: float | None = None, members: Iterable[str] = ()
+) -> Step:
     """Return a new conversation at time 0, and its first events.
 
     Args:
         rules: The protocol with its overlays.
         conversation_id: Unique.
         whole: Seconds for the whole conversation; the protocol's own limit holds if it is shorter.
+        members: Names of those who play the many-role; more may join until lanes begin.
 
     Raises:
-        UsageError: If the protocol is an overlay, or one that it needs is missing.
+        UsageError: If the protocol is an overlay, one that it needs is missing, or the members do not fit.
     """
     protocol = rules.protocol
     _check_rules(rules)
-    state = protocol.states[protocol.start]
+    names = tuple(members)
+    _check_members(protocol, names)
     limit = min(
         math.inf if protocol.limits.whole is None else protocol.limits.whole,
         math.inf if whole is None else whole,
@@ -108,14 +66,16 @@ def open_conversation(rules: Rules, conversation_id: str, *, whole: float | None
         rules=rules,
         id=conversation_id,
         position=protocol.start,
-        deadline=state.within,
+        deadline=math.inf,
         whole=limit,
         owner=protocol.owner,
+        members=names,
     )
-    return opened, (
-        Opened(protocol.name, protocol.hash, protocol.start, protocol.owner),
-        DeadlineSet(protocol.start, state.within),
-    )
+    events: list[Event] = [Opened(protocol.name, protocol.hash, protocol.start, protocol.owner)]
+    opened = speaking.entered(opened, protocol.start, 0.0)
+    if not protocol.states[protocol.start].in_lane:
+        events.append(DeadlineSet(protocol.start, opened.deadline))
+    return lanes.advance(opened, 0.0, events)
 
 
 def _check_rules(rules: Rules) -> None:
@@ -137,701 +97,104 @@ def _check_rules(rules: Rules) -> None:
             )
 
 
+def _check_members(protocol: Protocol, names: tuple[str, ...]) -> None:
+    if not protocol.many:
+        if names:
+            raise UsageError(
+                f"{protocol.name!r} has no role that several agents play", fix="leave `members` out"
+            )
+        return
+    least, most = protocol.members
+    for name in names:
+        if not is_name(name) or name in protocol.roles:
+            raise UsageError(
+                f"{name!r} cannot be the name of a {protocol.many}",
+                why="a member has a name of letters, digits, `-` and `_` that is no role",
+                fix=f"call it {protocol.many[0]}1",
+            )
+    if len(set(names)) != len(names):
+        raise UsageError(f"two {protocol.many}s have one name", fix="give each its own")
+    begins_at_once = protocol.states[protocol.start].in_lane
+    if len(names) > most or (begins_at_once and len(names) < least):
+        raise UsageError(
+            f"{len(names)} play {protocol.many!r}",
+            why=f"{protocol.name!r} needs from {least} to {most}",
+            fix=f"members=({protocol.many[0]!r}1, …)",
+        )
+
+
 def step(conversation: Conversation, given: Input) -> Step:
     """Return the conversation after one input, and what happened. Nothing that a speaker says makes it raise.
 
     Args:
         conversation: Where it stands.
-        given: A message, a time, a misfire, a cancellation or a leave; its `at` in seconds since the opening.
+        given: A message, a time, a misfire, a cancellation, a leave or a join; its `at` in seconds since the opening.
     """
     at = given.at
     if not conversation.at <= at < math.inf:  # time does not run backwards
         at = conversation.at
+    if not conversation.rules.protocol.many:
+        return _alone(conversation, given, at)
+    if conversation.outcome is None and conversation.begun:
+        return lanes.step(conversation, given, at)
+    if isinstance(given, Join):
+        return _join(conversation, given.member)
+    if isinstance(given, Leave) and given.lane and conversation.outcome is None:
+        return _left(conversation, given)
+    after, events = _alone(conversation, given, at)
+    return lanes.advance(after, at, list(events))
+
+
+def _alone(conversation: Conversation, given: Input, at: float) -> Step:
     match given:
         case Say():
-            return _say(conversation, given.message, at)
+            return speaking.say(conversation, given.message, at)
         case Tick():
-            return _tick(conversation, at)
+            return speaking.tick(conversation, at)
         case Misfire():
             if conversation.outcome is not None:
                 return conversation, ()
-            return _refuse(conversation, clean(given.role), "", "unreadable", clean(given.reason), at)
+            return speaking.refuse(conversation, clean(given.role), "", "unreadable", clean(given.reason), at)
         case Cancel():
             cause = f"cancelled by {clean(given.by)}: {clean(given.reason)}"
-            return _stop(conversation, OutcomeClass.CANCELLED, cause, at)
+            return speaking.stop(conversation, OutcomeClass.CANCELLED, cause, at)
         case Leave():
             cause = f"{clean(given.role)} left: {clean(given.reason)}"
-            return _stop(conversation, OutcomeClass.ABORTED, cause, at)
+            return speaking.stop(conversation, OutcomeClass.ABORTED, cause, at)
+        case Join():
+            reason = "nobody joins a conversation whose roles are all cast"
+            return conversation, (Refused(clean(given.member), "", "too-late", reason, (), 0),)
         case _:
             assert_never(given)
 
 
-# --- a message ---
-
-
-def _say(conversation: Conversation, message: Message, at: float) -> Step:
-    if not is_sound(message):
-        sender = sender_of(message)
-        if conversation.outcome is not None:
-            return conversation, (Late("", "", sender, _is_over(conversation.outcome)),)
-        return _refuse(conversation, sender, "", "unreadable", UNREADABLE, at)
-    if conversation.seen.get(message.id) is not None:
-        return conversation, (Duplicate(message.id),)
+def _join(conversation: Conversation, member: str) -> Step:
+    protocol = conversation.protocol
+    reason = ""
     if conversation.outcome is not None:
-        return conversation, (Late(message.id, message.act, message.sender, _is_over(conversation.outcome)),)
-    try:
-        _check_party(conversation, message)
-        if conversation.frame is not None:
-            return _say_in_overlay(conversation, conversation.frame, message, at)
-        move = conversation.rules.protocol.states[conversation.position].moves.get(message.act)
-        if move is None or move.speaker != message.sender or not in_full(conversation, move):
-            return _say_otherwise(conversation, message, at)
-        message = _complete(conversation, move, message)
-        if move.when:
-            _check_conditions(conversation, move, message.content)
-    except _RefusedError as refused:
-        return _refuse(conversation, message.sender, message.act, refused.code, refused.reason, at)
-    act = move.act
-    if act.repeats and (trouble := _mismatch(conversation, act, message.content)):
-        return _open_repair(conversation, message, trouble, at)
-    if fields := readback_of(move):
-        return _open_readback(conversation, fields, message, at)
-    return _commit(conversation, move, message, at, [])
+        reason = f"the conversation ended as {conversation.outcome.name}"
+    elif not is_name(member) or member in (*protocol.roles, *conversation.members):
+        reason = "a member has a name of its own"
+    elif len(conversation.members) >= protocol.members[1]:
+        reason = f"there are {protocol.members[1]} already, which is all there may be"
+    if reason:
+        return conversation, (Refused(clean(str(member)), "", "too-late", reason, (), 0),)
+    return _replace(conversation, members=(*conversation.members, member)), (Joined(member),)
 
 
-def _is_over(outcome: Outcome) -> str:
-    return f"the conversation ended as {outcome.name}"
-
-
-def _check_party(conversation: Conversation, message: Message) -> None:
-    if message.sender not in conversation.rules.protocol.roles:
-        raise _RefusedError("wrong-party", f"{message.sender!r} is no role in this conversation")
-
-
-def _complete(conversation: Conversation, move: Move, message: Message) -> Message:
-    """Return the message with typed content, receivers and reference; raise if one of them is wrong."""
-    content = _content(move.act, message.content)
-    reply = _reply(conversation, message, conversation.last.get(message.sender) or "")
-    return _replace(message, content=content, receivers=move.to, in_reply_to=reply, about="")
-
-
-def _reply(conversation: Conversation, message: Message, heard: str) -> str:
-    """Return what the message replies to: what was heard last, unless it names another message that was heard."""
-    reply = message.in_reply_to
-    if not reply or reply == heard:
-        return heard
-    source = conversation.seen.get(reply)
-    if source is None or message.sender not in source.receivers:
-        raise _RefusedError("unknown-reference", f"{message.sender} has not heard a message {reply!r}")
-    return reply
-
-
-def _content(act: Act, content: Any) -> Content:
-    try:
-        return read(act, content)
-    except Unreadable as error:
-        raise _RefusedError("invalid-content", str(error)) from None
-
-
-def _check_conditions(conversation: Conversation, move: Move, content: Content) -> None:
-    values = entries_of(content) or {}
-    for condition in move.when:
-        try:
-            reason = unmet(conversation, move, condition, values)
-        except Incomparable as error:
-            raise _RefusedError("incomparable", str(error)) from None
-        if reason:
-            raise _RefusedError("condition-false", reason)
-
-
-def _mismatch(conversation: Conversation, act: Act, content: Content) -> tuple[Difference, ...]:
-    found: list[Difference] = []
-    for name, ref in act.repeats.items():
-        recorded, given = on_record(conversation, ref), getattr(content, name)
-        if not is_same(act.fields.get(name), recorded, given):
-            found.append(difference(name, recorded, given))
-    return tuple(found)
-
-
-def _say_otherwise(conversation: Conversation, message: Message, at: float) -> Step:
-    """Handle what is no legal move of the state: an honest exit, a late message, or a misfire."""
-    state = conversation.state
-    if message.sender == state.speaker:
-        for move in exits(conversation):
-            if move.label == message.act:
-                return _open_by_hearer(conversation, message, at)
-    move = state.moves.get(message.act)
-    if message.sender != state.speaker:
-        expired = conversation.protocol.states.get(conversation.expired)
-        if expired is not None and expired.speaker == message.sender and message.act in expired.moves:
-            reason = f"the time in {conversation.expired!r} is up"
-            return conversation, (Late(message.id, message.act, message.sender, reason),)
-        raise _RefusedError(
-            "unexpected-act", f"in {state.name!r} {state.speaker} speaks, not {message.sender}"
-        )
-    if move is not None:
-        raise _RefusedError(
-            "unexpected-act", f"{message.act!r} has been said {move.max} times, which is all it may be"
-        )
-    raise _RefusedError("unexpected-act", f"{message.sender} may not say {message.act!r} in {state.name!r}")
-
-
-def _refuse(conversation: Conversation, role: str, act: str, code: str, reason: str, at: float) -> Step:
-    if role != floor(conversation):
-        return conversation, (Refused(role, act, code, reason, (), 0),)
-    moves = tuple(signature(move) for move in (*legal(conversation), *exits(conversation)))
-    misfires = conversation.misfires + 1
-    left = conversation.protocol.limits.misfires - misfires
-    after = _replace(conversation, misfires=misfires)
-    refused = Refused(role, act, code, reason, moves, max(0, left))
-    if left < 0:
-        cause = f"{role} could not say anything that counts: {reason}"
-        ended, events = _stop(after, OutcomeClass.ABORTED, cause, at)
-        return ended, (refused, *events)
-    return after, (refused,)
-
-
-# --- commit ---
-
-
-def _put_on_record(conversation: Conversation, message: Message, at: float) -> Conversation:
-    seen = conversation.seen.insert(message.id, message)
-    return _replace(conversation, n=conversation.n + 1, at=at, misfires=0, seen=seen)
-
-
-def _commit(
-    conversation: Conversation,
-    move: Move,
-    message: Message,
-    at: float,
-    events: list[Event],
-    readback: Mapping[str, Any] | None = None,
-) -> Step:
-    """Let a message take effect: evidence for what it answers, position, common ground, ledger, deadline.
-
-    Args:
-        conversation: Before it; with the message on record if it was read back.
-        move: What is done by it.
-        message: As it is meant.
-        at: Now.
-        events: What happened before; it is added to.
-        readback: The fields that every hearer has read back, if it was read back.
-    """
-    act = move.act
-    before = _replace(conversation, checkpoint=None, frame=None)
-    n, seen = conversation.n, conversation.seen
-    if readback is None:
-        n, seen = n + 1, seen.insert(message.id, message)
-        events.append(Heard(n, message))
-    after = _take_as_evidence(conversation, message, events) if conversation.held else conversation
-    ledger, held, owner = after.ledger, after.held, after.owner
-    waits = False
-    evidence: tuple[str, ...] = ("delivered",)
-    if readback is not None:
-        evidence = ("readback: copied",)
-        events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback)))
-    elif act.criterion is _RELEVANT:
-        waits = True
-        held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
-    elif act.criterion is not _NONE:
-        events.append(Grounded(message.id, act.label, "delivered", evidence))
-    prior = None
-    if waits:
-        earlier = after.said.get(act.label)
-        prior = earlier.ground if earlier is not None else None
-    else:
-        ledger = _on_ledger(ledger, act, message, events)
-    used, target = after.used, move.next
-    if move.max is not None:
-        key = move.key
-        times = used.get(key) or 0
-        if times >= move.max:
-            target = move.then
-        else:
-            used = used.insert(key, times + 1)
-    events.append(Moved(act.label, message.sender, move.state, target, message.id))
-    last = after.last
-    for hearer in message.receivers:
-        last = last.insert(hearer, message.id)
-    if move.owner and not waits:
-        ledger, owner = _hand_over(ledger, owner, move.owner, message, events)
-    state = conversation.rules.protocol.states.get(target)
-    deadline = at + state.within if state is not None else after.deadline
-    after = _replace(
-        after,
-        position=target,
-        deadline=deadline,
-        at=at,
-        n=n,
-        misfires=0,
-        seen=seen,
-        said=after.said.insert(act.label, Said(message, not waits, evidence, n, prior)),
-        used=used,
-        last=last,
-        ledger=ledger,
-        held=held,
-        owner=owner,
-        latest=message.id,
-        frame=None,
-        troubles=(),
-        checkpoint=before,
-        repairs=_kept(after.repairs, move.key) if after.repairs else after.repairs,
-    )
-    if state is None:
-        kind = after.protocol.outcomes[target]
-        return _end(after, target, kind, f"{message.sender} said {act.label}", at, events)
-    events.append(DeadlineSet(target, deadline))
-    return after, tuple(events)
-
-
-def _is_other(entry: Held, message: Message) -> bool:
-    """Say whether something held is not replaced by `message`, which says it anew."""
-    return entry.message.act != message.act or entry.message.sender != message.sender
-
-
-def _kept(repairs: "HashTrieMap[str, int]", key: str) -> "HashTrieMap[str, int]":
-    """Return the count of this contribution only: an answered one is closed, one said again stays charged."""
-    times = repairs.get(key)
-    return HashTrieMap({key: times}) if times else HashTrieMap()
-
-
-def _take_as_evidence(conversation: Conversation, message: Message, events: list[Event]) -> Conversation:
-    """A reply grounds what it answers (Clark & Schaefer's relevant next contribution), and what waited for that happens."""
-    ledger, said, owner = conversation.ledger, conversation.said, conversation.owner
-    still: list[Held] = []
-    for entry in conversation.held:
-        it = entry.message
-        if message.in_reply_to != it.id or message.sender not in it.receivers:
-            still.append(entry)
-            continue
-        act = conversation.protocol.acts[it.act]
-        events.append(Grounded(it.id, it.act, "relevant", (f"answered by {message.id}",)))
-        ledger = _on_ledger(ledger, act, it, events)
-        if entry.owner:
-            ledger, owner = _hand_over(ledger, owner, entry.owner, it, events)
-        latest = said.get(it.act)
-        if latest is not None and latest.message.id == it.id:
-            said = said.insert(it.act, Said(it, True, ("relevant",), latest.n))
-    return _replace(conversation, ledger=ledger, said=said, owner=owner, held=tuple(still))
-
-
-def _on_ledger(ledger: Ledger, act: Act, message: Message, events: list[Event]) -> Ledger:
-    if act.info.op is _NO_OP and not act.discharges:
-        return ledger
-    ledger, changes = record(ledger, act, message.sender, message.receivers, message.id)
-    events.extend(map(_told, changes))
-    return ledger
-
-
-def _hand_over(
-    ledger: Ledger, was: str, now: str, message: Message, events: list[Event]
-) -> tuple[Ledger, str]:
-    """Let the matter have a new owner, with what the old one still owes for it."""
-    if was == now:
-        return ledger, now
-    events.append(OwnerChanged(was, now, message.id))
-    ledger, changes = hand_over(ledger, was, now)
-    events.extend(map(_told, changes))
-    return ledger, now
-
-
-def _told(change: Change) -> CommitmentChanged:
-    now = change.now
-    return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, change.was or "", now.status.value)
-
-
-def _end(
-    conversation: Conversation, name: str, kind: OutcomeClass, cause: str, at: float, events: list[Event]
-) -> Step:
-    ledger, changes = audit(conversation.ledger, kind)
-    events.extend(map(_told, changes))
-    events.append(Ended(name, kind.value, cause))
-    ended = _replace(
-        conversation,
-        position=name,
-        ledger=ledger,
-        outcome=Outcome(name, kind, cause),
-        frame=None,
-        checkpoint=None,
-        at=at,
-    )
-    return ended, tuple(events)
-
-
-def _stop(conversation: Conversation, kind: OutcomeClass, cause: str, at: float) -> Step:
-    if conversation.outcome is not None:
+def _left(conversation: Conversation, given: Leave) -> Step:
+    rest = tuple(name for name in conversation.members if name != given.lane)
+    if len(rest) == len(conversation.members):
         return conversation, ()
-    return _end(conversation, kind.value, kind, cause, at, _abandoned(conversation, kind))
+    return _replace(conversation, members=rest), (Left(given.lane, clean(given.reason)),)
 
 
-def _abandoned(conversation: Conversation, kind: OutcomeClass) -> list[Event]:
-    """Return the events that close a running overlay where the conversation ends from outside."""
-    frame = conversation.frame
-    if frame is None:
-        return []
-    events: list[Event] = [RepairClosed(frame.it.id, mended=False)] if frame.repairing else []
-    events.append(OverlayClosed(frame.overlay, frame.it.id, kind.value, kind.value))
-    return events
+def tie_break(conversation: Conversation, messages: Iterable[Message]) -> list[Message]:
+    """Return messages made from the same place in the log in the order in which they count: in a race, `first` first."""
 
+    def rank(message: Message) -> bool:
+        lane = conversation.lanes.get(message.lane) if conversation.begun else conversation
+        state = lane and conversation.protocol.states.get(lane.position)
+        return not (state and state.first == message.sender)
 
-# --- time ---
-
-
-def _tick(conversation: Conversation, at: float) -> Step:
-    if conversation.outcome is not None:
-        return conversation, ()
-    if at >= conversation.whole:
-        limit = conversation.protocol.limits
-        kind = conversation.protocol.outcomes.get(limit.otherwise, OutcomeClass.EXPIRED)
-        name = limit.otherwise if limit.otherwise in conversation.protocol.outcomes else "expired"
-        events: list[Event] = [Expired("", name), *_abandoned(conversation, kind)]
-        cause = f"the whole conversation had {conversation.whole:g} s"
-        return _end(conversation, name, kind, cause, at, events)
-    frame = conversation.frame
-    if frame is not None:
-        if at < frame.deadline:
-            return conversation, ()
-        state = overlay_of(conversation, frame).states[frame.position]
-        events = [Expired(f"{frame.overlay}/{state.name}", state.otherwise)]
-        after = _replace(conversation, at=at, misfires=0)
-        return _enter_overlay(after, frame, state.otherwise, at, events)
-    if at < conversation.deadline:
-        return conversation, ()
-    state = conversation.state
-    after = _replace(conversation, at=at, expired=state.name, misfires=0, troubles=())
-    place = state.otherwise
-    events = [Expired(state.name, place)]
-    following = conversation.protocol.states.get(place)
-    if following is None:
-        cause = f"{state.speaker} did not speak in {state.name!r} in time"
-        return _end(after, place, conversation.protocol.outcomes[place], cause, at, events)
-    deadline = at + following.within
-    events.append(DeadlineSet(place, deadline))
-    return _replace(after, position=place, deadline=deadline), tuple(events)
-
-
-# --- overlays ---
-
-
-def _push(
-    conversation: Conversation,
-    overlay: str,
-    it: Message,
-    hearer: str,
-    at: float,
-    *,
-    pending: bool,
-    fields: Mapping[str, Any],
-    rest: tuple[str, ...] = (),
-    done: tuple[str, ...] = (),
-    trouble: tuple[Difference, ...] = (),
-    left: float | None = None,
-) -> Frame:
-    protocol = conversation.rules.overlay(overlay, it.act, tuple(fields))
-    start = protocol.states[protocol.start]
-    return Frame(
-        overlay=overlay,
-        position=protocol.start,
-        sender=it.sender,
-        hearer=hearer,
-        it=it,
-        pending=pending,
-        fields=fields,
-        said={},
-        used={},
-        deadline=at + start.within,
-        left=max(0.0, conversation.deadline - at) if left is None else left,
-        heard=it.id,
-        rest=rest,
-        done=done,
-        trouble=trouble,
-    )
-
-
-def _open_readback(conversation: Conversation, names: tuple[str, ...], message: Message, at: float) -> Step:
-    conversation = _put_on_record(conversation, message, at)
-    hearer, *rest = message.receivers
-    fields = {name: getattr(message.content, name) for name in names}
-    frame = _push(
-        conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
-    )
-    opened = OverlayOpened("read-back", message.id, message.sender, hearer)
-    return _replace(conversation, frame=frame), (Heard(conversation.n, message), opened)
-
-
-def _open_repair(
-    conversation: Conversation, message: Message, trouble: tuple[Difference, ...], at: float
-) -> Step:
-    """A message that does not repeat what is on record stays out of it; its first hearer asks."""
-    state = conversation.position
-    found = TroubleFound(message.id, message.act, "repeats", trouble)
-    left = repairs_left(conversation, state, message.act)
-    if not left or "repair" not in conversation.rules.overlays:
-        cause = f"{message.act} differs from the record: {'; '.join(map(str, trouble))}; no repair is left"
-        ended, events = _stop(conversation, OutcomeClass.ABORTED, cause, at)
-        return ended, (found, *events)
-    conversation = _charge(_put_on_record(conversation, message, at), state, message.act)
-    hearer = message.receivers[0]
-    frame = _push(conversation, "repair", message, hearer, at, pending=True, fields={}, trouble=trouble)
-    return _replace(conversation, frame=_replace(frame, repairing=True)), (
-        Heard(conversation.n, message),
-        found,
-        OverlayOpened("repair", message.id, message.sender, hearer),
-        RepairOpened(message.id, "repeats", left - 1),
-    )
-
-
-def _open_by_hearer(conversation: Conversation, message: Message, at: float) -> Step:
-    """The hearer of the last message says that it did not understand."""
-    it = conversation.seen[conversation.last[message.sender]]
-    name = next(name for name in ("repair", "not-understood") if _begins(conversation, name, message.act))
-    before = conversation.checkpoint
-    if before is None:  # pragma: no cover  (exits() offers nothing then)
-        raise _RefusedError("unexpected-act", "there is nothing to go back to")
-    state, left = before.position, repairs_left(conversation, before.position, it.act)
-    conversation = _charge(conversation, state, it.act)
-    frame = _push(conversation, name, it, message.sender, at, pending=False, fields={})
-    opened = _replace(conversation, frame=_replace(frame, repairing=True))
-    after, events = _say_in_overlay(opened, _frame(opened), message, at)
-    heads: tuple[Event, ...] = (
-        OverlayOpened(name, it.id, it.sender, message.sender),
-        RepairOpened(it.id, message.act, left - 1),
-    )
-    return after, (*heads, *events)
-
-
-def _begins(conversation: Conversation, name: str, label: str) -> bool:
-    overlay = conversation.rules.overlays.get(name)
-    return overlay is not None and label in overlay.states[overlay.start].moves
-
-
-def _frame(conversation: Conversation) -> Frame:
-    if conversation.frame is None:  # pragma: no cover
-        _unreachable("an overlay was expected")
-    return conversation.frame
-
-
-def _unreachable(text: str) -> Never:
-    raise AssertionError(text)
-
-
-def _charge(conversation: Conversation, state: str, act: str) -> Conversation:
-    key = f"{state}/{act}"
-    return _replace(
-        conversation,
-        repairs=conversation.repairs.insert(key, conversation.repairs.get(key, 0) + 1),
-        spent=conversation.spent + 1,
-    )
-
-
-def _say_in_overlay(conversation: Conversation, frame: Frame, message: Message, at: float) -> Step:
-    overlay = overlay_of(conversation, frame)
-    state = overlay.states[frame.position]
-    move = state.moves.get(message.act)
-    if bind(frame, state.speaker) != message.sender:
-        speaker = bind(frame, state.speaker)
-        raise _RefusedError("unexpected-act", f"{speaker} speaks now, about {frame.it.act} ({frame.overlay})")
-    if move is None or not in_full(conversation, move):
-        raise _RefusedError(
-            "unexpected-act", f"{message.sender} may not say {message.act!r} in {frame.overlay}"
-        )
-    content = _content(move.act, message.content)
-    heard = frame.heard if message.sender in conversation.seen[frame.heard].receivers else ""
-    reply = _reply(conversation, message, heard)
-    _check_conditions(conversation, move, content)
-    corrected = _corrections(conversation, frame, move, content)
-    message = _replace(
-        message,
-        content=content,
-        receivers=tuple(bind(frame, role) for role in move.to),
-        in_reply_to=reply,
-        about=frame.it.id,
-    )
-    conversation = _put_on_record(conversation, message, at)
-    events: list[Event] = [Heard(conversation.n, message, frame.overlay)]
-    used, target = frame.used, move.next
-    if move.max is not None:
-        times = used.get(move.key, 0)
-        if times >= move.max:
-            target = move.then
-        else:
-            used = {**used, move.key: times + 1}
-    frame = _replace(frame, said={**frame.said, move.label: content}, used=used, heard=message.id)
-    if corrected:
-        frame = _correct(conversation, frame, corrected)
-    understood = entries_of(getattr(content, "fields", None))
-    if frame.fields and understood is not None and _is_first(overlay, move):
-        differs = differences(conversation.protocol.acts[frame.it.act].fields, frame.fields, understood)
-        frame = _replace(frame, repeated=not differs)
-        if differs:
-            return _mishearing(conversation, frame, differs, target, at, events)
-        if frame.repairing:
-            events.append(RepairClosed(frame.it.id, mended=True))
-            frame = _replace(frame, repairing=False, trouble=())
-    return _enter_overlay(conversation, frame, target, at, events)
-
-
-def _correct(conversation: Conversation, frame: Frame, corrected: Mapping[str, Any]) -> Frame:
-    """Take in a correction: it is to be read back, too, also by those who have read back what it changes."""
-    kinds = conversation.protocol.acts[frame.it.act].fields
-    again = not all(is_same(kinds.get(name), frame.fields[name], value) for name, value in corrected.items())
-    return _replace(
-        frame,
-        fields={**frame.fields, **corrected},
-        repeated=False,
-        rest=(*frame.rest, *frame.done) if again else frame.rest,
-        done=() if again else frame.done,
-    )
-
-
-def _is_first(overlay: Protocol, move: Move) -> bool:
-    return move.state == overlay.start
-
-
-def _mishearing(
-    conversation: Conversation,
-    frame: Frame,
-    differs: tuple[Difference, ...],
-    target: str,
-    at: float,
-    events: list[Event],
-) -> Step:
-    """A read-back differs: that is a repair, paid for; with none left the overlay gives up."""
-    it = frame.it
-    events.append(TroubleFound(it.id, it.act, "readback", differs))
-    left = repairs_left(conversation, conversation.position, it.act)
-    if frame.repairing:
-        events.append(RepairClosed(it.id, mended=False))
-    if not left:
-        cause = f"{it.act} was not understood: {'; '.join(map(str, differs))}; no repair is left"
-        events.append(OverlayClosed(frame.overlay, it.id, "given-up", OutcomeClass.ABORTED.value))
-        return _end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
-    events.append(RepairOpened(it.id, "readback", left - 1))
-    conversation = _charge(conversation, conversation.position, it.act)
-    frame = _replace(frame, repairing=True, trouble=differs)
-    return _enter_overlay(conversation, frame, target, at, events)
-
-
-def _corrections(conversation: Conversation, frame: Frame, move: Move, content: Content) -> dict[str, Any]:
-    """Return the values that a correction gives; they must pass what the corrected message itself had to pass."""
-    given = entries_of(getattr(content, "fields", None))
-    overlay = overlay_of(conversation, frame)
-    if given is None or not frame.fields or _is_first(overlay, move):
-        return {}
-    values = {name: value for name, value in given.items() if value is not None}
-    if not values and not any(found.meant is None for found in frame.trouble):  # nothing was meant there
-        raise _RefusedError("invalid-content", "a correction names at least one field and what it should be")
-    it = frame.it
-    beneath = _replace(conversation, frame=None)
-    main = beneath.state.moves[it.act]
-    corrected = _content(main.act, {**to_plain(it.content), **to_plain({**frame.fields, **values})})
-    _check_conditions(beneath, main, corrected)
-    if trouble := _mismatch(beneath, main.act, corrected):
-        raise _RefusedError("condition-false", f"differs from the record: {'; '.join(map(str, trouble))}")
-    return {name: getattr(corrected, name) for name in values}
-
-
-def _enter_overlay(
-    conversation: Conversation, frame: Frame, place: str, at: float, events: list[Event]
-) -> Step:
-    overlay = overlay_of(conversation, frame)
-    state = overlay.states.get(place)
-    if state is not None:
-        after = _replace(frame, position=place, deadline=at + state.within)
-        return _replace(conversation, frame=after), tuple(events)
-    kind = overlay.outcomes[place]
-    then = overlay.overlay.then if overlay.overlay is not None else dict[str, str]()
-    effect = then.get(kind.value) or then.get("otherwise") or OutcomeClass.ABORTED.value
-    it = frame.it
-    events.append(OverlayClosed(frame.overlay, it.id, place, effect))
-    if frame.repairing and effect != "resume":
-        events.append(RepairClosed(it.id, mended=effect == "again"))
-    match effect:
-        case "resume":
-            return _resume(conversation, frame, kind, at, events)
-        case "again":
-            return _again(conversation, frame, at, events)
-        case _:
-            cause = f"{frame.overlay} about {it.act} ended as {place}"
-            return _end(conversation, effect, OutcomeClass(effect), cause, at, events)
-
-
-def _resume(
-    conversation: Conversation, frame: Frame, kind: OutcomeClass, at: float, events: list[Event]
-) -> Step:
-    if not frame.pending or kind is not OutcomeClass.SUCCESS:
-        return _replace(conversation, frame=None, deadline=at + frame.left), tuple(events)
-    it = frame.it
-    if not frame.repeated:  # the gate: whatever an overlay's file says, nothing counts that was not read back
-        if frame.repairing:
-            events.append(RepairClosed(it.id, mended=False))
-        cause = f"{it.act} was not read back"
-        return _end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
-    if frame.rest:
-        hearer, *rest = frame.rest
-        following = _push(
-            conversation,
-            frame.overlay,
-            it,
-            hearer,
-            at,
-            pending=True,
-            fields=frame.fields,
-            rest=tuple(rest),
-            done=(*frame.done, frame.hearer),
-            left=frame.left,
-        )
-        events.append(OverlayOpened(frame.overlay, it.id, it.sender, hearer))
-        return _replace(conversation, frame=following), tuple(events)
-    move = conversation.state.moves[it.act]
-    meant = _content(move.act, {**to_plain(it.content), **to_plain(frame.fields)})
-    if meant != it.content:
-        it = _replace(it, content=meant)
-        conversation = _replace(conversation, seen=conversation.seen.insert(it.id, it))
-    return _commit(conversation, move, it, at, events, frame.fields)
-
-
-def _again(conversation: Conversation, frame: Frame, at: float, events: list[Event]) -> Step:
-    """Go back to where `it` was about to be said; what was derived from it is void, what was spent stays spent."""
-    troubles = frame.trouble or _asked(frame)
-    if frame.pending or conversation.checkpoint is None:
-        after = _replace(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
-        return after, tuple(events)
-    before = conversation.checkpoint
-    waiting = [name for held in before.held for name in ids_of(held.message.id, held.message.receivers)]
-    for was, now in undone(conversation.ledger, before.ledger, waiting):
-        it = now or was
-        status = now.status.value if now else ""
-        events.append(CommitmentChanged(it.id, it.act, it.debtor, it.creditor, was.status.value, status))
-    if conversation.owner != before.owner:
-        events.append(OwnerChanged(conversation.owner, before.owner, frame.it.id))
-    state = before.state
-    after = _replace(
-        before,
-        at=at,
-        n=conversation.n,
-        seen=conversation.seen,
-        spent=conversation.spent,
-        repairs=conversation.repairs,
-        troubles=troubles,
-        misfires=0,
-        deadline=at + state.within,
-    )
-    events.append(Moved("again", frame.sender, conversation.position, before.position, frame.it.id))
-    events.append(DeadlineSet(before.position, after.deadline))
-    return after, tuple(events)
-
-
-def _asked(frame: Frame) -> tuple[Difference, ...]:
-    """Return what the hearer asked about and what the sender answered, for the one who must speak again."""
-    found: list[Difference] = []
-    meant = entries_of(frame.it.content) or {}
-    for content in frame.said.values():
-        path = getattr(content, "path", None)
-        if path is not None:
-            answer = getattr(frame.said.get("value"), "value", getattr(content, "candidate", None))
-            found.append(difference(str(path), answer, meant.get(str(path))))
-    reason = getattr(frame.said.get("not-understood"), "reason", None)
-    if reason is not None:
-        found.append(Difference("message", "something clearer", format_value(reason)))
-    return tuple(found)
+    return sorted(messages, key=rank)

@@ -268,7 +268,7 @@ class Settle:
     def fits(self, ends: Mapping[str, int], outcomes: Mapping[str, OutcomeClass]) -> bool:
         """Say whether it holds of so many lanes that ended in each outcome; its base is every lane that began."""
         lanes = sum(ends.values())
-        here = sum(count for name, count in ends.items() if self.of in (name, outcomes[name]))
+        here = sum(count for name, count in ends.items() if self.of in (name, outcomes.get(name, name)))
         match self.quantifier:
             case "any":
                 return here > 0
