@@ -1,5 +1,6 @@
 """Judge a recorded exchange, ours or anybody's, by a protocol: fold it through the core, and stop at the first step it refuses."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_dataclass
@@ -149,6 +150,7 @@ def conforms_file(protocol: Protocol, path: str | Path, *, grounding: bool = Tru
         StoreError: If the file cannot be read.
     """
     lines = list(read_lines(Path(path)))
+    lines[:1] = [line.removeprefix(BOM_UTF8) for line in lines[:1]]
     if not is_transcript(lines):
         return _Judge(protocol, grounding).judge(entries_of_lines(lines))
     return _judge_transcript(protocol, Transcript.from_lines(lines, where=str(path)), lines, grounding)

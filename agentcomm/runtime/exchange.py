@@ -117,13 +117,11 @@ def entries_of_messages(messages: Iterable[Message | Mapping[str, Any]]) -> Iter
     clock = _Clock()
     for number, given in enumerate(messages, start=1):
         if isinstance(given, Message):
-            yield Entry(
-                line=number, given=Say(given, 0.0), receivers=given.receivers or None
-            )  # without a time
+            yield Entry(line=number, given=Say(given, 0.0), receivers=given.receivers or None)
             continue
         try:
             yield _entry(number, msgspec.convert(dict(given), type=_Line), clock)
-        except (ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             yield Entry(line=number, fault=f"not a message: {error}")
 
 
