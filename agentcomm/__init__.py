@@ -1,6 +1,6 @@
 """Conversations between agents that work in production.
 
-Twelve names, loaded on first use. No module of ours imports this face; each imports the module that defines the thing.
+The names that programs need, loaded on first use. No module of ours imports this face; each imports the module that defines the thing.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentcomm.conversation.transcript import Transcript
     from agentcomm.protocol.graph import Protocol
     from agentcomm.protocol.library import check, load
+    from agentcomm.runtime.conforms import conforms
     from agentcomm.runtime.enact import enact, enact_sync
     from agentcomm.runtime.replay import replay
     from agentcomm.runtime.result import Result
@@ -32,6 +33,7 @@ __all__ = (
     "Transcript",
     "Turn",
     "check",
+    "conforms",
     "enact",
     "enact_sync",
     "load",
@@ -48,6 +50,7 @@ _HOMES = {
     "Transcript": "agentcomm.conversation.transcript",
     "Turn": "agentcomm.agents.turn",
     "check": "agentcomm.protocol.library",
+    "conforms": "agentcomm.runtime.conforms",
     "enact": "agentcomm.runtime.enact",
     "enact_sync": "agentcomm.runtime.enact",
     "load": "agentcomm.protocol.library",

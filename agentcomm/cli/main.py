@@ -22,7 +22,20 @@ exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation 
 
 
 def _parser() -> argparse.ArgumentParser:
-    from agentcomm.cli import check, differ, doctor, new, protocols, replay, run, schema, show, trace, types
+    from agentcomm.cli import (
+        check,
+        conforms,
+        differ,
+        doctor,
+        new,
+        protocols,
+        replay,
+        run,
+        schema,
+        show,
+        trace,
+        types,
+    )
 
     parser = argparse.ArgumentParser(
         prog="agentcomm",
@@ -32,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (run, check, show, protocols, new, differ, types, schema, trace, replay, doctor):
+    for module in (run, check, show, protocols, new, differ, types, schema, trace, replay, conforms, doctor):
         module.add_to(commands)
     return parser
 

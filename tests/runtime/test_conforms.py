@@ -1,0 +1,390 @@
+"""A recorded exchange is judged by a protocol: the library's own sequences, and records made for one case each."""
+
+import asyncio
+import json
+
+import pytest
+from hypothesis import given as fuzz
+from hypothesis import strategies as st
+
+from agentcomm import Agent, Message, conforms, enact_sync, load
+from agentcomm.acts.content import parse_duration
+from agentcomm.errors import UsageError
+from agentcomm.protocol.library import loads
+from agentcomm.runtime.conforms import Verdict, conforms_file
+from tests.protocol.library.test_sequences import pending, sequences, tables
+
+ASK = {"sender": "initiator", "act": "request", "content": {"action": "restart"}}
+AGREE = {"sender": "participant", "act": "agree"}
+DONE = {"sender": "participant", "act": "inform-done"}
+
+
+@pytest.fixture(scope="module")
+def request_protocol():
+    return load("request")
+
+
+def protocol_of(name):
+    if why := pending(name):
+        pytest.skip(why)
+    protocol = load(tables()[name].get("protocol", name))
+    if protocol.many or protocol.runs:
+        pytest.skip("it cannot be judged yet")
+    return protocol
+
+
+def record(steps):
+    """Return the steps of a sequence as a record that begins at 0 s."""
+    at, lines = 0.0, [{"at": 0}]
+    for given in steps:
+        ((who, what),) = given.items()
+        if who == "wait":
+            at += parse_duration(what).total_seconds()
+            lines.append({"at": at})
+        else:
+            ((act, content),) = what.items()
+            lines.append({"sender": who, "act": act, "content": content, "at": at})
+    return lines
+
+
+@pytest.mark.parametrize(("name", "row"), tuple(sequences("accept")))
+def test_an_accepted_sequence_conforms(name, row):
+    verdict = conforms(protocol_of(name), record(row["steps"]))
+    assert verdict.ok, verdict
+    assert verdict.outcome == row["ends"]
+    assert (verdict.state, verdict.legal, verdict.after_end) == ("", (), ())
+
+
+@pytest.mark.parametrize(("name", "row"), tuple(sequences("refuse")))
+def test_a_refused_step_is_found_at_its_place(name, row):
+    lines = record([*row["steps"], row["then"]])
+    verdict = conforms(protocol_of(name), lines)
+    assert (verdict.ok, verdict.code, verdict.line) == (False, row["code"], len(lines)), verdict
+    assert verdict.reason
+    assert verdict.legal
+    assert verdict.outcome == ""
+
+
+@pytest.mark.parametrize(("name", "row"), tuple(sequences("accept")))
+def test_without_grounding_the_protocols_own_turns_are_enough(name, row):
+    protocol = protocol_of(name)
+    said = {line["act"] for line in record(row["steps"]) if "act" in line}
+    if said - set(protocol.acts) or row["ends"] not in protocol.outcomes:
+        pytest.skip("a repair is part of it")
+    verdict = conforms(protocol, record(row["steps"]), grounding=False)
+    assert (verdict.ok, verdict.outcome) == (True, row["ends"]), verdict
+
+
+def test_an_open_exchange_is_accepted_so_far(request_protocol):
+    verdict = conforms(request_protocol, [ASK, AGREE])
+    assert verdict.ok
+    assert (verdict.state, verdict.outcome, verdict.speaker) == ("agreed", "", "participant")
+    assert "failure(reason: text)" in verdict.legal
+    [owed] = verdict.open_commitments
+    assert (owed.debtor, owed.creditor, owed.act, owed.line, owed.status) == (
+        "participant",
+        "initiator",
+        "request",
+        1,
+        "detached",
+    )
+
+
+def test_the_same_as_messages(request_protocol):
+    said = [
+        Message(act="request", sender="initiator", content={"action": "restart"}, receivers=("participant",)),
+        Message(act="inform-done", sender="participant"),
+    ]
+    assert conforms(request_protocol, said).outcome == "done"
+
+
+def test_nothing_said_is_open_at_the_start(request_protocol):
+    verdict = conforms(request_protocol, [])
+    assert (verdict.ok, verdict.state, verdict.messages) == (True, request_protocol.start, 0)
+
+
+def test_after_the_end(request_protocol):
+    verdict = conforms(request_protocol, [ASK, DONE, AGREE, DONE])
+    assert (verdict.ok, verdict.line, verdict.code) == (False, 3, "after-end")
+    assert verdict.after_end == (3, 4)
+    assert (verdict.outcome, verdict.messages) == ("done", 2)
+
+
+@pytest.mark.parametrize(
+    ("receivers", "ok"), [(["participant"], True), ("participant", True), (["initiator"], False), ([], False)]
+)
+def test_receivers_are_those_of_the_move(request_protocol, receivers, ok):
+    verdict = conforms(request_protocol, [ASK | {"receivers": receivers}])
+    assert verdict.ok is ok
+    if not ok:
+        assert verdict.code == "wrong-receivers"
+        assert (verdict.state, verdict.messages) == (request_protocol.start, 0)
+
+
+def test_a_message_twice_has_no_second_effect(request_protocol):
+    verdict = conforms(request_protocol, [ASK | {"id": "a"}, ASK | {"id": "a"}, AGREE])
+    assert (verdict.ok, verdict.repeated, verdict.messages) == (True, (2,), 2)
+
+
+def test_an_id_for_two_messages(request_protocol):
+    verdict = conforms(request_protocol, [ASK | {"id": "a"}, AGREE | {"id": "a"}])
+    assert (verdict.ok, verdict.line, verdict.code) == (False, 2, "reused-id")
+
+
+def test_a_reply_to_what_was_never_said(request_protocol):
+    verdict = conforms(request_protocol, [ASK, AGREE | {"in_reply_to": "x"}])
+    assert verdict.code == "unknown-reference"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "outcome"),
+    [
+        (0, 59, "done"),
+        (0, 60, "expired"),
+        (1000.5, 1059, "done"),
+        ("2026-11-24T10:00:00Z", "2026-11-24T10:00:59Z", "done"),
+        ("2026-11-24T10:00:00Z", "2026-11-24T11:00:59+01:00", "done"),
+        ("2026-11-24T10:00:00Z", "2026-11-24T10:02:00Z", "expired"),
+        (0, None, "done"),
+    ],
+)
+def test_deadlines_run_by_the_times_of_the_record(request_protocol, first, then, outcome):
+    verdict = conforms(request_protocol, [ASK | {"at": first}, DONE | {"at": then}])
+    assert verdict.outcome == outcome
+    assert verdict.ok is (outcome == "done")
+
+
+def test_a_time_alone_says_how_far_the_record_reaches(request_protocol):
+    verdict = conforms(request_protocol, [ASK | {"at": 0}, {"at": 61}])
+    assert (verdict.ok, verdict.outcome) == (True, "expired")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({"act": "agree"}, "'sender'"),
+        ({"sender": "participant"}, "'act'"),
+        (AGREE | {"at": "noon"}, "RFC 3339"),
+        (AGREE | {"at": "2026-11-24T10:00:00"}, "offset"),
+        (AGREE | {"at": "2026-11-24T10:00:00Z"}, "in one record"),
+        (AGREE | {"receivers": 4}, "receivers"),
+    ],
+)
+def test_a_line_that_cannot_be_read(request_protocol, line, reason):
+    verdict = conforms(request_protocol, [ASK | {"at": 0}, line, DONE])
+    assert (verdict.ok, verdict.line, verdict.code, verdict.messages) == (False, 2, "broken-line", 1)
+    assert reason in verdict.reason
+    assert verdict.state == "requested"
+
+
+def test_a_lane_where_there_are_none(request_protocol):
+    assert conforms(request_protocol, [ASK | {"lane": "b1"}]).code == "wrong-party"
+
+
+@pytest.mark.parametrize("name", ["contract-net", "plan-execute-verify"])
+def test_what_cannot_be_judged_yet_is_said(name):
+    with pytest.raises(UsageError, match="has") as caught:
+        conforms(load(name), [])
+    assert caught.value.code == "U410"
+
+
+SALE = """
+agentcomm: 1
+protocol: sale
+version: 1
+roles: [buyer, seller]
+acts:
+  cfp: {item: text}
+  propose: {content: {price: money}, critical: [price], stakes: high}
+  accept-proposal: {price: money}
+  reject-proposal: {reason: text}
+  refuse: {reason: text}
+grounding:
+  accept-proposal: {repeats: {price: propose.price}}
+states:
+  calling: {buyer: {cfp: asked}}
+  asked: {seller: {propose: weighing, refuse: refused}}
+  weighing: {buyer: {accept-proposal: sold, reject-proposal: refused}}
+outcomes: {sold: success, refused: refused}
+"""
+CALL = {"sender": "buyer", "act": "cfp", "content": {"item": "bolt"}}
+OFFER = {"sender": "seller", "act": "propose", "content": {"price": "10 EUR"}}
+READ = {"sender": "buyer", "act": "readback", "content": {"fields": {"price": "10 EUR"}}}
+RIGHT = {"sender": "seller", "act": "right"}
+
+
+def accept(price):
+    return {"sender": "buyer", "act": "accept-proposal", "content": {"price": price}}
+
+
+@pytest.fixture(scope="module")
+def sale():
+    return loads(SALE)
+
+
+def test_a_readback_that_is_missing(sale):
+    verdict = conforms(sale, [CALL, OFFER, accept("10 EUR")])
+    assert (verdict.ok, verdict.line, verdict.code) == (False, 3, "unexpected-act")
+    [open_] = verdict.open_repairs
+    assert (open_.overlay, open_.act, open_.line, open_.speaker) == ("read-back", "propose", 2, "buyer")
+
+
+@pytest.mark.parametrize("made", [[], [RIGHT]])
+def test_a_move_that_code_makes_may_be_missing(sale, made):
+    verdict = conforms(sale, [CALL, OFFER, READ, *made, accept("10 EUR")])
+    assert (verdict.ok, verdict.outcome, verdict.open_repairs) == (True, "sold", ())
+
+
+def test_a_foreign_record_without_readbacks(sale):
+    assert conforms(sale, [CALL, OFFER, accept("10 EUR")], grounding=False).outcome == "sold"
+
+
+def test_without_grounding_what_differs_is_a_bad_step(sale):
+    verdict = conforms(sale, [CALL, OFFER, accept("9 EUR")], grounding=False)
+    assert (verdict.ok, verdict.line, verdict.code) == (False, 3, "differs")
+    assert "price" in verdict.reason
+    assert (verdict.state, verdict.outcome) == ("weighing", "")
+
+
+def test_with_grounding_what_differs_opens_a_repair(sale):
+    verdict = conforms(sale, [CALL, OFFER, READ, accept("9 EUR")])
+    assert verdict.ok
+    assert [found.overlay for found in verdict.open_repairs] == ["repair"]
+
+
+def test_what_is_to_be_demonstrated_is_judged_without_grounding_only():
+    text = SALE.replace("grounding:\n", "grounding:\n  cfp: demonstrated\n")
+    with pytest.raises(UsageError):
+        conforms(loads(text), [CALL])
+    assert conforms(loads(text), [CALL], grounding=False).ok
+
+
+def test_a_verdict_is_data_and_cannot_be_changed(request_protocol):
+    verdict = conforms(request_protocol, [ASK, AGREE, AGREE])
+    assert json.loads(json.dumps(verdict.as_dict()))["line"] == 3
+    assert set(verdict.as_dict()) == set(Verdict.__dataclass_fields__)
+    with pytest.raises(AttributeError):
+        verdict.ok = True
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+LINES = st.fixed_dictionaries(
+    {},
+    optional={
+        "sender": st.sampled_from(["initiator", "participant", "x"]) | JSON,
+        "act": st.sampled_from(["request", "agree", "inform-done", "not-understood"]) | JSON,
+        "content": st.just({"action": "sing"}) | st.just({"reason": "why"}) | JSON,
+        "receivers": JSON,
+        "at": st.floats() | st.integers() | JSON,
+        "id": st.sampled_from(["a", "line 2"]) | JSON,
+        "in_reply_to": JSON,
+        "lane": JSON,
+    },
+)
+
+
+@fuzz(st.lists(LINES | JSON, max_size=6), st.booleans())
+def test_no_record_makes_it_raise(lines, grounding):
+    verdict = conforms(load("request"), lines, grounding=grounding)
+    assert verdict.ok == (verdict.line == 0) == (verdict.code == "")
+    json.dumps(verdict.as_dict())
+
+
+# --- transcripts of ours ---
+
+
+@pytest.fixture
+def talk(request_protocol, tmp_path):
+    """Return a transcript in which the participant was refused once before it answered."""
+    ask, do = Agent("ask"), Agent("do")
+    tries = []
+
+    @ask.opens
+    def say(turn):
+        return turn.say("request", action="sing")
+
+    @do.on("request")
+    def answer(turn):
+        tries.append(turn.refusal)
+        return Message(act="inform-done" if len(tries) > 1 else "sing")
+
+    path = tmp_path / "talk.jsonl"
+    enact_sync(request_protocol, cast={"initiator": ask, "participant": do}, transcript=path)
+    return path
+
+
+def test_a_transcript_of_ours_is_recognised(request_protocol, talk):
+    verdict = conforms_file(request_protocol, talk)
+    assert (verdict.ok, verdict.outcome, verdict.messages) == (True, "done", 2), verdict
+    assert conforms(request_protocol, enacted(request_protocol)).ok
+
+
+def enacted(protocol):
+    ask, do = Agent("ask"), Agent("do")
+    ask.opens(lambda turn: turn.say("request", action="sing"))
+    do.on("request")(lambda turn: turn.say("refuse", reason="hoarse"))
+    return enact_sync(protocol, cast={"initiator": ask, "participant": do}).transcript
+
+
+def test_a_transcript_by_another_protocol_names_the_line(talk):
+    verdict = conforms_file(load("query"), talk)
+    assert not verdict.ok
+    line = talk.read_text(encoding="utf-8").splitlines()[verdict.line - 1]
+    assert '"kind":"input"' in line
+
+
+def test_a_damaged_transcript_is_judged_up_to_the_damage(request_protocol, talk):
+    lines = talk.read_text(encoding="utf-8").splitlines()
+    last = max(number for number, line in enumerate(lines) if '"type":"say"' in line)
+    lines[last] = lines[last].replace("say", "sax")
+    talk.write_text("\n".join(lines), encoding="utf-8")
+    verdict = conforms_file(request_protocol, talk)
+    assert (verdict.ok, verdict.line, verdict.code) == (False, last + 1, "broken-line")
+    assert (verdict.messages, verdict.state) == (1, "requested")
+
+
+def test_an_erased_message_is_where_judging_stops(request_protocol, talk):
+    lines = talk.read_text(encoding="utf-8").splitlines()
+    kept = [
+        line
+        for line in lines
+        if not (line.startswith('{"blob"') and "sing" in line and "agentcomm" not in line)
+    ]
+    talk.write_text("\n".join(kept), encoding="utf-8")
+    verdict = conforms_file(request_protocol, talk)
+    assert (verdict.code, verdict.messages) == ("broken-line", 0)
+    assert "erased" in verdict.reason
+
+
+def test_a_conversation_that_was_left_is_at_its_end(request_protocol, tmp_path):
+    ask, do = Agent("ask"), Agent("do")
+    ask.opens(lambda turn: turn.say("request", action="sing"))
+
+    @do.on("request")
+    def fail(turn):
+        raise RuntimeError("hoarse")
+
+    path = tmp_path / "left.jsonl"
+    with pytest.raises(RuntimeError):
+        enact_sync(request_protocol, cast={"initiator": ask, "participant": do}, transcript=path)
+    verdict = conforms_file(request_protocol, path)
+    assert (verdict.ok, verdict.outcome) == (True, "aborted")
+
+
+def test_a_conversation_whose_time_was_up_is_at_its_end(request_protocol, tmp_path):
+    ask, do = Agent("ask"), Agent("do")
+    ask.opens(lambda turn: turn.say("request", action="sing"))
+
+    @do.on("request")
+    async def sleep(turn):
+        await asyncio.sleep(5)
+
+    path = tmp_path / "slow.jsonl"
+    cast = {"initiator": ask, "participant": do}
+    enact_sync(request_protocol, cast=cast, transcript=path, deadline=0.1)
+    verdict = conforms_file(request_protocol, path)
+    assert (verdict.ok, verdict.outcome, verdict.messages) == (True, "expired", 1)
