@@ -8,11 +8,14 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from agentcomm.acts.message import Message
-from agentcomm.agents.turn import Handler, Turn, Unspoken
+from agentcomm.agents.turn import Handler, Said, Turn, Unspoken
 from agentcomm.errors import UsageError
 from agentcomm.models.base import Model, Progress
 
 __all__ = ("Agent",)
+
+GATHER = "(gather)"
+"""Key of the handler for turns that are for several lanes; no overlay has such a name."""
 
 Example = tuple[Mapping[str, Any], Mapping[str, Any]]
 """What is known, and the content that a good speaker made of it."""
@@ -120,6 +123,10 @@ class Agent:
         """Register the handler for opening a conversation."""
         return self._register(("", "", ""), handler)
 
+    def gathers(self, handler: Handler) -> Handler:
+        """Register the handler for turns that are for several lanes; it returns one message for each, or one for all."""
+        return self._register((GATHER, "", ""), handler)
+
     def _register(self, key: tuple[str, str, str], handler: Handler) -> Handler:
         if not callable(cast("object", handler)):
             raise UsageError(
@@ -133,19 +140,42 @@ class Agent:
         self._handlers[key] = handler
         return handler
 
-    async def __call__(self, turn: Turn) -> Message | Unspoken:
-        """Take a turn: a handler if there is one for what was heard, else the model, else what code can do alone."""
+    async def __call__(self, turn: Turn) -> Said:
+        """Take a turn: a handler if there is one for what was heard, else the model, else what code can do alone.
+
+        A turn for several lanes goes to the handler registered with `gathers`; without one, it is taken lane by lane.
+        """
+        gathers = self._handlers.get((GATHER, "", ""))
+        if not turn.lanes or all(move.for_all for one in turn.lanes.values() for move in one.moves):
+            return await self._take(turn)
+        if gathers is not None:
+            answer = gathers(turn)
+            said = await answer if inspect.isawaitable(answer) else answer
+            several = (said,) if isinstance(said, Message | Unspoken) else said
+            return [_made(one, "handler") for one in several]
+        found: list[Message | Unspoken] = []
+        done: set[str] = set()
+        for name, one in turn.lanes.items():
+            if one.state in done:
+                continue
+            said = await self._take(one)
+            found.append(replace(said, lane=name) if isinstance(said, Unspoken) else said)
+            if isinstance(said, Message) and not said.lane:  # it was said for all that stand there
+                done.add(one.state)
+        return found
+
+    async def _take(self, turn: Turn) -> Message | Unspoken:
         handler = self._find(turn)
         if handler is not None:
             answer = handler(turn)
             said = await answer if inspect.isawaitable(answer) else answer
             if not isinstance(cast("object", said), Message | Unspoken):
                 raise UsageError(
-                    f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {type(said).__name__}",
+                    f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {type(cast('object', said)).__name__}",
                     why="a handler returns a message",
                     fix='return turn.say("…", …)',
                 )
-            return _made(said, "handler")
+            return _made(cast("Message | Unspoken", said), "handler")
         if turn.overlay is not None:
             said = by_code(turn, has_model=self._model is not None)
             if said is not None:
@@ -164,9 +194,11 @@ class Agent:
     def _find(self, turn: Turn) -> Handler | None:
         overlay = turn.overlay.name if turn.overlay else ""
         act = turn.heard.act if turn.heard else ""
-        for state in (turn.state, ""):
-            if found := self._handlers.get((overlay, state, act)):
-                return found
+        short = act.rpartition(".")[2]
+        for state in (turn.state, turn.state.rpartition("/")[2], ""):
+            for name in (act, short):
+                if found := self._handlers.get((overlay, state, name)):
+                    return found
         return None
 
 

@@ -14,7 +14,7 @@ from agentcomm.acts.content import FieldType, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.agents.prompt import build
 from agentcomm.agents.turn import Turn, Unspoken
-from agentcomm.conversation.moves import on_record
+from agentcomm.conversation.moves import given, on_record
 from agentcomm.errors import EdgeError, ModelBroken, UsageError
 from agentcomm.grounding.sourced import unsourced
 from agentcomm.models.base import ModelRequest
@@ -38,7 +38,14 @@ async def choose(
         raise UsageError(
             f"{turn.agent} has no model", fix=f'Agent("{turn.agent}", model="ollama:…")', code="U330"
         )
-    offered = tuple(m for m in (*turn.moves, *turn.exits) if m.label == act) if act else _offered(turn)
+    offered = (
+        tuple(m for m in (*turn.moves, *turn.exits) if act in (m.label, m.act.name))
+        if act
+        else _offered(turn)
+    )
+    if act:
+        act = offered[0].label
+        known = {**known, **given(turn.conversation, offered[0])}
     asks = tuple(name for name in offered[0].act.fields if name not in known) if act else None
     if asks == ():
         return turn.say(act, **known)
@@ -131,13 +138,17 @@ def _read(
         ):
             shown = ", ".join(repr(word[:40]) for word in invented[:3])
             return Unspoken(f"{shown} stands in none of the facts; use only what was given")
-        return Message(
-            act=act, content={**to_plain(dict(known)), **written}, sender=turn.role, made_by="model"
-        )
+        return _message(turn, act, {**to_plain(dict(known)), **written})
     label, content = data.get("act"), data.get("content", {})
     if not isinstance(label, str) or not isinstance(content, dict):
         return Unspoken('the answer must be {"act": …, "content": {…}}')
-    return Message(act=label, content=content, sender=turn.role, made_by="model")
+    return _message(turn, label, content)
+
+
+def _message(turn: Turn, label: str, content: Any) -> Message:
+    move = next((move for move in turn.moves if label in (move.label, move.act.name)), None)
+    lane = "" if move is not None and move.for_all else turn.lane
+    return Message(act=label, content=content, sender=turn.role, made_by="model", lane=lane)
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
@@ -177,9 +188,12 @@ def move_schema(move: Move, fixed: Mapping[str, Any] | None = None) -> dict[str,
     content = fields_schema(move.act, None)
     for name, value in (fixed or {}).items():
         content["properties"][name] = {"const": value}
+    for name in move.given:
+        content["properties"].pop(name, None)
+        content["required"] = [other for other in content.get("required", []) if other != name]
     return {
         "type": "object",
-        "properties": {"act": {"const": move.label}, "content": content},
+        "properties": {"act": {"const": move.act.name}, "content": content},
         "required": ["act", "content"],
         "additionalProperties": False,
     }

@@ -10,7 +10,7 @@ import msgspec
 from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Refused
-from agentcomm.conversation.moves import Speak, signature
+from agentcomm.conversation.moves import Speak, given, signature
 from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import CommonGround, Conversation
 from agentcomm.errors import IllegalMove, UsageError
@@ -18,7 +18,7 @@ from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import Model
 from agentcomm.protocol.graph import Move
 
-__all__ = ("Journal", "Overlaid", "Turn", "Unspoken")
+__all__ = ("Handler", "Journal", "Overlaid", "Said", "Turn", "Unspoken")
 
 
 class Journal(Protocol):
@@ -37,6 +37,8 @@ class Unspoken(msgspec.Struct, frozen=True):
     """An agent's answer that is no message at all; it counts as a misfire."""
 
     reason: str
+    lane: str = ""
+    """The lane in which nothing was said, at a turn for several."""
 
 
 class Overlaid(msgspec.Struct, frozen=True):
@@ -63,6 +65,8 @@ class Turn:
         refusal: Why the last try in this turn did not count, or None.
         troubles: What the last repair was about, for the one who speaks again.
         ground: The common ground.
+        lane: The member in whose lane it is; empty outside lanes.
+        lanes: Where one turn is for several lanes: each of them as a turn of its own, by member; else empty.
     """
 
     def __init__(
@@ -80,9 +84,12 @@ class Turn:
         refusal: Refused | None = None,
         tools: Sequence[Callable[..., Any]] = (),
         examples: Mapping[str, Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]] | None = None,
+        lanes: "Mapping[str, Turn] | None" = None,
     ) -> None:
         frame = conversation.frame
         self.conversation = conversation
+        self.lane = conversation.lane
+        self.lanes: Mapping[str, Turn] = lanes or {}
         self.agent = agent
         self.goal = goal
         self.role = floor.role
@@ -127,7 +134,7 @@ class Turn:
 
     def can(self, act: str) -> bool:
         """Say whether an act is legal now."""
-        return any(move.label == act for move in (*self.moves, *self.exits))
+        return any(act in (move.label, move.act.name) for move in (*self.moves, *self.exits))
 
     @overload
     def say(self, act: str, /, **content: Any) -> Message: ...
@@ -145,9 +152,10 @@ class Turn:
                     return self._message(move, act)
             raise self._illegal(type(act).__name__)
         for move in (*self.moves, *self.exits):
-            if move.label == act:
+            if act in (move.label, move.act.name):
                 try:
-                    return self._message(move, read(move.act, content))
+                    filled = {name: to_plain(value) for name, value in given(self.conversation, move).items()}
+                    return self._message(move, read(move.act, {**content, **filled}))
                 except Unreadable as error:
                     raise IllegalMove(
                         f"{self.role} may say {act!r} in {self.state!r}, but not like this",
@@ -160,7 +168,7 @@ class Turn:
         legal = ", ".join(signature(move) for move in self.moves) or "nothing"
         after = f"after {self.heard}" if self.heard else "this is the first turn"
         states = self.conversation.protocol.states.values()
-        elsewhere = [s.name for s in states if s.speaker == self.role and act in s.moves]
+        elsewhere = [s.name for s in states if act in s.moves and s.moves[act].speaker == self.role]
         if elsewhere and self.heard and not self.overlay:
             after += (
                 f"; {act!r} is for {' and '.join(map(repr, elsewhere))}, so if a handler said it: it answers"
@@ -171,7 +179,8 @@ class Turn:
         )
 
     def _message(self, move: Move, content: Content) -> Message:
-        return Message(act=move.label, content=content, sender=self.role)
+        lane = "" if move.for_all else self.lane
+        return Message(act=move.label, content=content, sender=self.role, lane=lane)
 
     def note(self, text: str) -> None:
         """Tell whoever watches, and keep it on record: for what was done for an agent rather than by it."""
@@ -232,4 +241,7 @@ class Turn:
 Filler = Callable[[Turn, str, Mapping[str, Any], Mapping[str, Any]], Awaitable[Message | Unspoken]]
 """Asks a model: turn, act, fields set by code, further facts."""
 
-Handler = Callable[[Turn], Awaitable[Message | Unspoken] | Message | Unspoken]
+Said = Message | Unspoken | Sequence[Message | Unspoken]
+"""What an agent answers with; several at once only where its turn is for several lanes."""
+
+Handler = Callable[[Turn], Awaitable[Said] | Said]

@@ -321,4 +321,4 @@ def signature(move: Move) -> str:
         fields = {name: str(info.annotation) for name, info in move.act.registered.model_fields.items()}
     else:
         fields = {name: str(kind) for name, kind in move.act.fields.items() if name not in move.given}
-    return f"{move.label}({', '.join(f'{name}: {kind}' for name, kind in fields.items())})"
+    return f"{move.act.name}({', '.join(f'{name}: {kind}' for name, kind in fields.items())})"

@@ -1,5 +1,6 @@
 """What a conversation came to."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ class Result:
         return tuple(sorted(self.conversation.ledger, key=lambda entry: entry.id))
 
     @property
+    def lanes(self) -> Mapping[str, Conversation]:
+        """Member -> its lane, with its `outcome` and `ground`; empty without a many-role."""
+        return {name: self.conversation.view(name) for name in self.conversation.lanes}
+
+    @property
     def owner(self) -> str:
         """The role that owns the matter at the end; empty if the protocol knows no owner."""
         return self.conversation.owner
@@ -105,6 +111,7 @@ class Result:
                 {"act": c.act, "debtor": c.debtor, "creditor": c.creditor, "status": c.status.value}
                 for c in self.commitments
             ],
+            "lanes": {name: lane.outcome.name for name, lane in self.lanes.items() if lane.outcome},
             "transcript": str(self.path) if self.path else None,
             "state": to_plain(self.transcript.seal.data["state"]) if self.transcript.seal else None,
         }
