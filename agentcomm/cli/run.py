@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from typing import cast as typed
 
 from agentcomm.acts.content import printable
 from agentcomm.cli.codes import EXIT_ENDED, EXIT_STOPPED
@@ -95,11 +96,37 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError("--input is for examples", fix="tell a role with --brief role=…")
         from agentcomm.agents.agent import Agent
 
-        cast = {role: Agent(role, model=models(role)) for role in protocol.roles}
+        cast = {
+            role: [
+                Agent(f"{role}-{number}", model=models(role)) for number in range(1, _several(protocol) + 1)
+            ]
+            if role == protocol.many
+            else Agent(role, model=models(role))
+            for role in protocol.roles
+        }
         brief = given
     path = _transcript(options.transcript, example.name if example else protocol.name)
     head = [] if options.json else _head(options.name, protocol, models, is_example=example is not None)
     return asyncio.run(_enact(options, protocol, cast, brief, path, head))
+
+
+def _several(protocol: Any) -> int:
+    """Return how many play the many-role: two, where that is allowed."""
+    least, most = protocol.members
+    return max(least, min(2, most))
+
+
+def _names(cast: Mapping[str, Any]) -> dict[str, str]:
+    """Return who plays each role, and who the members of a many-role are."""
+    found: dict[str, str] = {}
+    for role, given in cast.items():
+        if isinstance(given, list | tuple):
+            found |= {agent.name: agent.name for agent in typed("Sequence[Any]", given)}
+        elif isinstance(given, Mapping):
+            found |= {member: agent.name for member, agent in typed("Mapping[str, Any]", given).items()}
+        else:
+            found[role] = given.name
+    return found
 
 
 async def _enact(
@@ -114,7 +141,7 @@ async def _enact(
     from agentcomm.errors import StoreError
     from agentcomm.runtime.enact import enact
 
-    view = View({role: agent.name for role, agent in cast.items()}, style=style(), width=width())
+    view = View(_names(cast), style=style(), width=width())
     pulse = Pulse()
     tracing = None
     if options.trace:

@@ -1,0 +1,174 @@
+"""Conversations in which several agents play one role, and such in which two may speak at once."""
+
+import asyncio
+
+import pytest
+
+from agentcomm import Agent, enact_sync, load
+from agentcomm.conversation.events import Refused, Superseded
+from agentcomm.errors import UsageError
+from agentcomm.protocol.library import loads
+from agentcomm.runtime.replay import replay
+
+TASK = {"goal": "paint the fence", "due": "2026-12-01T18:00:00Z"}
+
+
+def manager(choose=min):
+    mona = Agent("mona")
+
+    @mona.opens
+    def opening(turn):
+        return turn.say("cfp", **TASK)
+
+    @mona.gathers
+    def weigh(turn):
+        price = {name: one.heard.content.price for name, one in turn.lanes.items()}
+        best = choose(price, key=lambda name: price[name].amount)
+        return [
+            one.say("accept-proposal", price=price[name])
+            if name == best
+            else one.say("reject-proposal", reason="dearer")
+            for name, one in turn.lanes.items()
+        ]
+
+    return mona
+
+
+def bidder(name, price, *, wait=0.0):
+    agent = Agent(name)
+
+    @agent.on("cfp")
+    async def bid(turn):
+        await asyncio.sleep(wait)
+        if not price:
+            return turn.say("refuse", reason="busy")
+        return turn.say("propose", price=f"{price} EUR", plan="two days")
+
+    @agent.on("accept-proposal")
+    def work(turn):
+        return turn.say("result", summary=f"painted by {name}")
+
+    return agent
+
+
+def test_a_contract_net_from_call_to_result(tmp_path):
+    path = tmp_path / "talk.jsonl"
+    bidders = [bidder("bea", 900, wait=0.05), bidder("bob", 800), bidder("bo", 0)]
+    result = enact_sync(load("contract-net"), cast={"manager": manager(), "bidder": bidders}, transcript=path)
+    assert result.outcome == "success"
+    assert {name: lane.outcome.name for name, lane in result.lanes.items()} == {
+        "bea": "rejected",
+        "bob": "done",
+        "bo": "declined",
+    }
+    assert str(result.ground["propose.price"]) == "800 EUR"
+    assert {(entry.lane, entry.status.value) for entry in result.commitments} == {
+        ("bea", "released"),
+        ("bob", "satisfied"),
+    }
+    assert "bob -> mona  propose" in str(result)
+    again = replay(path)
+    assert again.same, again.first_difference
+    assert again.conversation.outcome == result.conversation.outcome
+
+
+def test_bidders_think_at_the_same_time():
+    inside = most = 0
+
+    def slow(name):
+        agent = bidder(name, 0)
+        del agent._handlers["", "", "cfp"]
+
+        @agent.on("cfp")
+        async def bid(turn):
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.05)
+            inside -= 1
+            return turn.say("refuse", reason="busy")
+
+        return agent
+
+    result = enact_sync(
+        load("contract-net"), cast={"manager": manager(), "bidder": [slow(f"b{n}") for n in range(5)]}
+    )
+    assert result.outcome_class == "refused"
+    assert most == 5
+
+
+def test_a_gather_without_a_handler_is_taken_lane_by_lane_and_one_refusal_is_asked_again_alone():
+    mona, asked, seen = Agent("mona"), [], []
+
+    @mona.opens
+    def opening(turn):
+        return turn.say("cfp", **TASK)
+
+    @mona.on("propose")
+    def weigh(turn):
+        asked.append(turn.lane)
+        if turn.refusal is None:
+            return turn.say("accept-proposal", price=turn.heard.content.price)
+        return turn.say("reject-proposal", reason=turn.refusal.reason)
+
+    result = enact_sync(
+        load("contract-net"),
+        cast={"manager": mona, "bidder": {"b1": bidder("b1", 9), "b2": bidder("b2", 8)}},
+        watch=seen.append,
+    )
+    assert result.outcome == "success"
+    assert asked == ["b1", "b2", "b2"]
+    assert [event.lane for event in seen if isinstance(event, Refused)] == ["b2"]
+
+
+RACE = """
+agentcomm: 1
+protocol: race
+roles: [left, right]
+acts: {mine: {act: inform, content: {}}, ours: {act: inform, content: {}}}
+states:
+  open:
+    left: {mine: taken}
+    right: {ours: taken}
+    first: right
+outcomes: {taken: success}
+"""
+
+
+@pytest.mark.parametrize("faster", ["left", "right"])
+def test_in_a_race_the_first_one_counts_and_the_other_is_left_alone(faster):
+    seen = []
+
+    def runner(name, act):
+        agent = Agent(name)
+
+        @agent.opens
+        async def say(turn):
+            await asyncio.sleep(0.0 if name == faster else 0.2)
+            return turn.say(act)
+
+        return agent
+
+    result = enact_sync(
+        loads(RACE),
+        cast={"left": runner("left", "mine"), "right": runner("right", "ours")},
+        watch=seen.append,
+    )
+    assert result.outcome == "taken"
+    assert result.messages == 1
+    assert f"{faster} said" in result.cause
+    assert not [event for event in seen if isinstance(event, Refused | Superseded)]
+
+
+@pytest.mark.parametrize(
+    ("cast", "words"),
+    [
+        ({"manager": Agent("m")}, "nobody plays bidder"),
+        ({"manager": Agent("m"), "bidder": []}, "0 play 'bidder'"),
+        ({"manager": Agent("m"), "bidder": [Agent("b"), Agent("b")]}, "one name"),
+        ({"manager": Agent("m"), "bidder": {"manager": Agent("b")}}, "cannot be the name"),
+    ],
+)
+def test_a_cast_that_does_not_fit_is_told(cast, words):
+    with pytest.raises(UsageError, match=words):
+        enact_sync(load("contract-net"), cast=cast)
