@@ -15,6 +15,13 @@ ASKS = {
 }  # fmt: skip
 QUESTIONS = {"query-if", "query-ref"}
 ANSWERS = {"inform", "confirm", "disconfirm"}
+ANSWERED = {
+    "accept-proposal": {"propose"},
+    "reject-proposal": {"propose"},
+    "agree": ASKS,
+    "refuse": ASKS | {"cfp", "propose"},
+}
+"""By answer: what it may answer."""
 KNOWN_ACTS = ASKS | ANSWERS | {
     "accept-proposal", "agree", "cancel", "cfp", "failure", "not-understood", "propose", "refuse", "reject-proposal",
 }  # fmt: skip
@@ -164,7 +171,7 @@ class Talk:
         """Return the kinds of what is surely wrong."""
         if wrong := set(self.misnamed()):
             return wrong
-        found = {*self.unused(), *self.lost(), *self.stuck(), *self.heard()}
+        found = {*self.unused(), *self.lost(), *self.stuck(), *self.heard(), *self.orphans()}
         found |= {"unknown value"} if self.is_value_unknown() else set()
         found |= {"owners"} if self.has_two_owners() else set()
         return found | ({"open commitment"} if self.is_commitment_open() else set())
@@ -201,15 +208,7 @@ class Talk:
 
     def lost(self):
         """Yield kinds of what cannot be reached or never ends."""
-        plain, queue = {self.start}, [self.start]
-        for name in queue:
-            place = self.places.get(name)
-            if place is None:
-                continue
-            ahead = {target for step in place.steps for target in (step.next, step.then) if target}
-            ahead |= set() if place.run else {place.otherwise}
-            queue += sorted(ahead - plain)
-            plain |= ahead
+        plain = self.ahead(self.start)
         if set(self.places) - plain:
             yield "unreachable"
         reached = {name for name, _, _ in self.graph}
@@ -275,6 +274,32 @@ class Talk:
             ground = self.document.get("grounding", {}).get(step.label)
             if ground == "relevant" and {step.next, step.then} & set(self.outcomes):
                 yield "last word to be answered"
+
+    def orphans(self):
+        """Yield a kind where somebody answers what no hearer of the answer can have asked or proposed on any way there."""
+        ahead = {name: self.ahead(name) for name in self.places}
+        for name, step in self.moves():
+            wanted = ANSWERED.get(self.kind(step.label), set()) if step.speaker else set()
+            asked = [
+                target
+                for _, by in self.moves()
+                if self.kind(by.label) in wanted and step.speaker in by.to and by.speaker in step.to
+                for target in (by.next, by.then)
+            ]
+            if wanted and not any(name in ahead.get(target, ()) for target in asked):
+                yield "answers nothing"
+                return
+
+    def ahead(self, start):
+        """Return what can be reached from a place, whatever the budgets."""
+        reached, queue = {start}, [start]
+        for name in queue:
+            if place := self.places.get(name):
+                targets = {target for step in place.steps for target in (step.next, step.then) if target}
+                targets |= set() if place.run else {place.otherwise}
+                queue += sorted(targets - reached)
+                reached |= targets
+        return reached
 
     def has_two_owners(self):
         """Whether a state is reached with different owners."""
