@@ -9,11 +9,12 @@ one finding.
 import gc
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentcomm.acts.content import Content, format_duration
 from agentcomm.protocol.arcs import Arcs
 from agentcomm.protocol.choice import check_free_moves, check_lane_deadlines, check_races
+from agentcomm.protocol.codes import CODES
 from agentcomm.protocol.compile import Draft, draft
 from agentcomm.protocol.debts import check_discharges, check_open
 from agentcomm.protocol.embed import tell_broken
@@ -72,7 +73,17 @@ def examine(
                 from agentcomm.protocol.deep import check_deep
 
                 check_deep(made.protocol, report)
-    return Checked(made.protocol if made and not report.has_errors else None, tuple(report.sorted()))
+    return Checked(
+        made.protocol if made and not report.has_errors else None, tuple(map(_whole, report.sorted()))
+    )
+
+
+def _whole(finding: Finding) -> Finding:
+    """Return a finding with the reason and the remedy of its code where it has none of its own."""
+    if finding.why and finding.fix:
+        return finding
+    row = CODES[finding.code]
+    return replace(finding, why=finding.why or row.why, fix=finding.fix or row.fix)
 
 
 def _check(made: Draft, *, distributed: bool) -> None:

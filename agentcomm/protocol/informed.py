@@ -27,9 +27,9 @@ _CODES: dict[DoubtKind, tuple[str, str, Kind]] = {
 def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distributed: bool) -> None:
     """Add W304, W305 and W306, or, where each role runs alone, E304, E305 and E306."""
     if distributed:
-        for role in protocol.roles:
-            for doubt in project(protocol, role).doubts:
-                _tell_doubt(protocol, report, doubt, distributed=True)
+        doubts = [doubt for role in protocol.roles for doubt in project(protocol, role).doubts]
+        for doubt in {doubt.what: doubt for doubt in doubts}.values():  # each who races has the same doubt
+            _tell_doubt(protocol, report, doubt, distributed=True)
         return
     if len(protocol.roles) > 2:  # noqa: PLR2004
         _check_turns(protocol, arcs, report)

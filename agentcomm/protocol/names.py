@@ -135,6 +135,8 @@ class Names:
             self.marks["limits.turns"] = given.turns_at
         if given.repairs is not None:
             self.marks["limits.repairs"] = given.repairs_at
+        if escalate:
+            self.marks["limits.escalate_to"] = escalate.at
         return Limits(
             reply_within=given.reply_within or default.reply_within,
             otherwise=otherwise,

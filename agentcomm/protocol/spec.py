@@ -338,5 +338,6 @@ def _overlay(reader: Reader, top: Mapping[str, Entry]) -> OverlaySpec | None:
             "an overlay says what follows from its outcome",
             fix="add `then: {success: resume, otherwise: aborted}`",
         )
-    pairs = reader.pairs(then.node, "`then`", "what follows") if then else ()
-    return OverlaySpec(on, pairs, then.at if then else entry.at) if on else None
+        return None
+    pairs = reader.pairs(then.node, "`then`", "what follows")
+    return OverlaySpec(on, pairs, then.at) if on else None
