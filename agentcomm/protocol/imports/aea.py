@@ -70,7 +70,7 @@ class _Made:
         self.labels = {act.text: labels.fresh(act.text) for act in given.acts}
         for act in given.acts:
             if self.labels[act.text] != act.text:
-                parts.lose("labels have hyphens here, no underscores, and small letters", act.at.line)
+                parts.lose("labels are small here, with hyphens")
         self._roles()
         self._states()
         said = {label for state in parts.states.values() for moves in state.moves.values() for label in moves}
@@ -88,7 +88,8 @@ class _Made:
         if len(given) == 1:
             self.parts.roles.append(names.fresh(f"other-{given[0]}"))
             self.parts.lose(
-                f"both sides play '{given[0]}'; here the other one is '{self.parts.roles[1]}'", given[0].at.line
+                f"both sides play '{given[0]}'; here the other one is '{self.parts.roles[1]}'",
+                given[0].at.line,
             )
         else:
             self.parts.lose(f"who begins is not said: '{self.parts.roles[0]}' does", given[0].at.line)
@@ -129,7 +130,7 @@ class _Made:
         """Make a state of each act that may be answered, with who is next, as far as it is reached."""
         start: _Place = ("", 0)
         self.states[start] = ""
-        waiting = [start]
+        waiting: list[_Place] = [start]
         for place in waiting:  # grows
             for word in self._replies(place):
                 after = (word.text, 1 - place[1])
@@ -201,7 +202,8 @@ class _Made:
         """Return the outcome of an act that is not answered."""
         if word.text not in {end.text for end in self.given.termination}:
             self.parts.lose(
-                f"nothing answers '{word}', and it is not in `termination`: it ends the dialogue", word.at.line
+                f"nothing answers '{word}', and it is not in `termination`: it ends the dialogue",
+                word.at.line,
             )
         chosen = self._end_state(word.text, before)
         key = chosen.text if chosen else word.text
@@ -226,7 +228,10 @@ class _Made:
         given, parts = self.given, self.parts
         ended = " and ".join(f"'{name}' is {kind}" for name, kind in parts.outcomes.items())
         line = given.end_states[0].at.line if given.end_states else 1
-        parts.lose(f"which act leads to which end state, and whether it is a good one, is read off the words: {ended}", line)
+        parts.lose(
+            f"which act leads to which end state, and whether it is a good one, is read off the words: {ended}",
+            line,
+        )
         for end in given.end_states:
             if end.text not in self.ends:
                 parts.lose(f"no act leads to the end state '{end}': it is left out", end.at.line)
@@ -235,4 +240,7 @@ class _Made:
         parts.lose("the roles take turns, and each act answers the one before, not any earlier one")
         parts.lose(f"deadlines are not said: every reply is due within {DEADLINE}")
         if given.keeps:
-            parts.lose("`keep_terminal_state_dialogues` is about memory: transcripts are kept by the runtime", given.keeps.line)
+            parts.lose(
+                "`keep_terminal_state_dialogues` is about memory: transcripts are kept by the runtime",
+                given.keeps.line,
+            )

@@ -42,7 +42,9 @@ def read_aea(data: bytes | str, path: str) -> AeaSpecification:
     """
     source = read_all(data, path)
     refuse(source.report)
-    documents = [node for node in (source.root.items or () if source.root else ()) if node.entries is not None]
+    documents = [
+        node for node in (source.root.items or () if source.root else ()) if node.entries is not None
+    ]
     report = source.report
     head = _with(documents, "speech_acts", report)
     talk = _with(documents, "reply", report)

@@ -124,7 +124,10 @@ class _Parser:
             found.append(self.protocol())
         if not found:
             raise _stop(
-                self.report, Mark(1, 1), "there is no protocol", fix="write `Name { roles ... parameters ... }`"
+                self.report,
+                Mark(1, 1),
+                "there is no protocol",
+                fix="write `Name { roles ... parameters ... }`",
             )
         return found
 
@@ -160,7 +163,9 @@ class _Parser:
         """Return the next token, which is a name."""
         word = self.take()
         if not word.text or word.text in _SIGNS or word.text in _ARROWS:
-            raise _stop(self.report, word.at, f"{self.said(word)} where {what} should stand", fix=f"name {what}")
+            raise _stop(
+                self.report, word.at, f"{self.said(word)} where {what} should stand", fix=f"name {what}"
+            )
         self.read += 1
         if self.read > _MOST:
             raise _stop(self.report, word.at, f"more than {_MOST} words", fix="bring in a smaller protocol")

@@ -115,9 +115,15 @@ def _lines(parts: Parts) -> list[str]:
     """Return the document, line by line."""
     lines = [f"# From {' '.join(parts.source.split())}. Not carried over, or not said there:"]
     lines += [f"# * {lost.what}" for lost in parts.lost]
-    lines += ["agentcomm: 1", f"protocol: {_word(parts.name)}", f"version: {_text(parts.version)}"]
+    lines += ["agentcomm: 1", f"protocol: {_word(parts.name)}", f"version: {_word(parts.version)}"]
     lines += [f"about: {_text(parts.about)}"] if parts.about else []
-    lines += [f"source: {_text(parts.source)}", "", f"roles: [{', '.join(map(_word, parts.roles))}]", "", "acts:"]
+    lines += [
+        f"source: {_text(parts.source)}",
+        "",
+        f"roles: [{', '.join(map(_word, parts.roles))}]",
+        "",
+        "acts:",
+    ]
     lines += [f"  {_word(label)}: {_act(label, act)}" for label, act in parts.acts.items()]
     repeated = {label: act.repeats for label, act in parts.acts.items() if act.repeats}
     lines += ["", "grounding:"] if repeated else []
@@ -125,7 +131,12 @@ def _lines(parts: Parts) -> list[str]:
     lines += ["", "states:"]
     for name, state in parts.states.items():
         lines += [f"  {_word(name)}:", *_state(state)]
-    lines += ["", f"outcomes: {_map(parts.outcomes)}", "", f"limits: {{reply_within: {DEADLINE}, else: expired}}"]
+    lines += [
+        "",
+        f"outcomes: {_map(parts.outcomes)}",
+        "",
+        f"limits: {{reply_within: {DEADLINE}, else: expired}}",
+    ]
     return lines
 
 

@@ -83,7 +83,8 @@ class Names:
 
     def fresh(self, text: str) -> str:
         """Return a name like `text` that is not given yet."""
-        base = re.sub(r"[^\w]+|_+", "-", text).strip("-").lower()[:_LONGEST].strip("-")
+        spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text)
+        base = re.sub(r"\W+|_+", "-", spaced).strip("-").lower()[:_LONGEST].strip("-")
         base = base if is_name(base) else f"x-{base}".strip("-")
         name, number = base, 1
         while name in self.given or name in self.barred:
