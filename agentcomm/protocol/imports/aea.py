@@ -99,8 +99,6 @@ class _Made:
         label = self.labels[act.text]
         opens = any(act.text == first.text for first in self.given.initiation)
         performative = act_of(label, Performative.REQUEST if opens else Performative.INFORM)
-        if label != performative:
-            self.parts.lose(f"what '{label}' does is not said: it is taken for {performative}", act.at.line)
         names: dict[str, str] = {}
         for name, kind in fields:
             here = as_field(name.text, names)
@@ -226,7 +224,8 @@ class _Made:
     def _open_questions(self) -> None:
         """Note what every specification leaves open, or says and is not carried over."""
         given, parts = self.given, self.parts
-        ended = " and ".join(f"'{name}' is {kind}" for name, kind in parts.outcomes.items())
+        parts.tell_acts()
+        ended = ", ".join(f"'{name}' is {kind}" for name, kind in parts.outcomes.items())
         line = given.end_states[0].at.line if given.end_states else 1
         parts.lose(
             f"which act leads to which end state, and whether it is a good one, is read off the words: {ended}",

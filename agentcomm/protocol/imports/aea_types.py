@@ -30,9 +30,9 @@ def aea_type(text: str) -> AeaType | None:
     try:
         tokens = _Tokens(text)
         made.name = _read(tokens, made.lost, 0)
+        return made if tokens.next() is None else None
     except _Unreadable:
         return None
-    return made if tokens.next() is None else None
 
 
 class _Tokens:

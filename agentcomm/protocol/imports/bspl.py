@@ -193,12 +193,26 @@ class _Made:
                 moves[self.labels[number]] = MovePart(target, to)
             if len(state.moves) > 1:
                 races.append(f"{quoted(state.moves)} in '{places[said]}'")
+                self._tell_unsafe(enabled)
             self.parts.states[places[said]] = state
         if races:
             more = f", and in {len(races) - 1} more states" if len(races) > 1 else ""
             self.parts.lose(
                 f"roles that may speak at the same time race here, and the log gives the order: {races[0]}{more}"
             )
+
+    def _tell_unsafe(self, enabled: list[int]) -> None:
+        """Note parameters that two roles may bind at once."""
+        messages = [self.given.messages[number] for number in enabled]
+        for at, one in enumerate(messages):
+            for other in messages[at + 1 :]:
+                both = one.having("out") & other.having("out")
+                if both and one.sender != other.sender:
+                    self.parts.lose(
+                        f"'{one.name}' and '{other.name}' may both bind {_names(both)} at once, which is not safe in BSPL; "
+                        "here the first one in the log does",
+                        other.name.at.line,
+                    )
 
     def _is_complete(self, said: _Said) -> bool:
         bound = self.given.known.union(*(self.given.messages[number].shown for number in said))
@@ -224,9 +238,6 @@ class _Made:
                 continue
             first = number in self.offered[frozenset()]
             performative = act_of(label, Performative.REQUEST if first else Performative.INFORM)
-            if label != performative:
-                what = f"what '{label}' does is not said: it is taken for {performative}"
-                self.parts.lose(what, message.name.at.line)
             shown = {name: adornment for name, adornment in message.parameters.items() if adornment != "nil"}
             fields = {self.fields[name]: self._type(name, adornment) for name, adornment in shown.items()}
             self.parts.acts[label] = ActPart(performative, fields, self._repeats(number))
@@ -246,6 +257,7 @@ class _Made:
             if message.sender in (self.given.messages[earlier].sender, self.given.messages[earlier].recipient)
         ]
         found: dict[str, str] = {}
+        several: list[str] = []
         for name in message.parameters:
             if message.parameters[name] != "in" or name in self.given.known:
                 continue
@@ -255,15 +267,18 @@ class _Made:
             if having:
                 found[self.fields[name]] = f"{self.labels[having[0]]}.{self.fields[name]}"
             else:
-                self.parts.lose(
-                    f"'{name}' in '{message.name}' may come on several ways: that it is the same is not checked",
-                    message.name.at.line,
-                )
+                several.append(name)
+        if several:
+            self.parts.lose(
+                f"{_names(several)} in '{message.name}' may come on several ways: that it is the same is not checked",
+                message.name.at.line,
+            )
         return found
 
     def _open_questions(self) -> None:
         """Note what every BSPL protocol leaves open, or says and is not carried over."""
         parts, given = self.parts, self.given
+        parts.tell_acts()
         if given.keys:
             parts.lose(
                 f"one conversation is one enactment: keys are fields here and tell none apart: {_names(given.keys)}"
@@ -272,6 +287,10 @@ class _Made:
             carriers = [item for item in given.messages if item.having(adornment)]
             if carriers:
                 parts.lose(f"`{adornment}` in '{carriers[0].name}' {words}", carriers[0].name.at.line)
+        if any(state.otherwise for state in parts.states.values()):
+            parts.lose(
+                "where everything is bound and more may be said, silence ends the conversation as complete"
+            )
         ended = ", ".join(f"'{name}' is {kind}" for name, kind in parts.outcomes.items())
         parts.lose(
             f"whether an end is a good one is not said, and read off the names of the messages: {ended}"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from dataclasses import dataclass, field
 
 from agentcomm.acts.performative import Performative
@@ -83,6 +84,16 @@ class Parts:
         if (lost := Lost(" ".join(what.split()), line)) not in self.lost:
             self.lost.append(lost)
 
+    def tell_acts(self) -> None:
+        """Note which acts of the library the labels are taken for."""
+        taken = [
+            f"'{label}' is {act.performative}"
+            for label, act in self.acts.items()
+            if label != act.performative
+        ]
+        if taken:
+            self.lose(f"what an act does is not said, and read off its label: {', '.join(taken)}")
+
     def finished(self) -> Imported:
         """Return the protocol, checked.
 
@@ -114,7 +125,7 @@ def refuse(report: Report) -> None:
 def _lines(parts: Parts) -> list[str]:
     """Return the document, line by line."""
     lines = [f"# From {' '.join(parts.source.split())}. Not carried over, or not said there:"]
-    lines += [f"# * {lost.what}" for lost in parts.lost]
+    lines += [line for lost in parts.lost for line in _comment(lost.what)]
     lines += ["agentcomm: 1", f"protocol: {_word(parts.name)}", f"version: {_word(parts.version)}"]
     lines += [f"about: {_text(parts.about)}"] if parts.about else []
     lines += [
@@ -138,6 +149,10 @@ def _lines(parts: Parts) -> list[str]:
         f"limits: {{reply_within: {DEADLINE}, else: expired}}",
     ]
     return lines
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 110, initial_indent="# * ", subsequent_indent="#   ", break_long_words=False)
 
 
 def _act(label: str, act: ActPart) -> str:

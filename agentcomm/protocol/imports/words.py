@@ -20,7 +20,7 @@ _ACTS: tuple[tuple[Performative, tuple[str, ...]], ...] = (
     (Performative.FAILURE, ("fail", "error")),
     (Performative.REFUSE, ("refus", "deny")),
     (Performative.REJECT_PROPOSAL, ("reject", "declin")),
-    (Performative.CANCEL, ("cancel", "abort", "withdraw")),
+    (Performative.CANCEL, ("cancel", "abort", "withdraw", "rescind", "revok")),
     (Performative.ACCEPT_PROPOSAL, ("accept",)),
     (Performative.AGREE, ("agree",)),
     (Performative.CONFIRM, ("confirm",)),
@@ -39,7 +39,7 @@ _CLASSES = (
     ("failed", ("fail", "error", "invalid", "unsuccess", "wrong")),
     ("refused", ("refus", "deny", "denied")),
     ("rejected", ("reject", "declin")),
-    ("cancelled", ("cancel", "abort", "withdraw")),
+    ("cancelled", ("cancel", "abort", "withdraw", "rescind", "revok")),
     ("expired", ("expir", "timeout", "timed")),
 )
 
