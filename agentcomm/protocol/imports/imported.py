@@ -152,7 +152,14 @@ def _lines(parts: Parts) -> list[str]:
 
 
 def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, 110, initial_indent="# * ", subsequent_indent="#   ", break_long_words=False)
+    return textwrap.wrap(
+        text,
+        110,
+        initial_indent="# * ",
+        subsequent_indent="#   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _act(label: str, act: ActPart) -> str:
