@@ -43,6 +43,13 @@ def import_file(options: argparse.Namespace) -> int:
             fix="write --from aea or --from bspl",
             code="U442",
         )
+    if (
+        options.output
+        and Path(options.output).expanduser().resolve() == Path(options.file).expanduser().resolve()
+    ):
+        raise UsageError(
+            f"{options.output} is the file that is read", fix="write elsewhere with -o", code="U440"
+        )
     made = _imported(language, Path(options.file).expanduser())
     if options.output:
         put(made.text.rstrip("\n"), options.output)

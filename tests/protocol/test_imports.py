@@ -507,3 +507,6 @@ def test_the_command_writes_the_protocol_and_tells_the_rest(tmp_path, capsys, mo
     assert main(["import", "bad.bspl"]) == 1
     assert "bad.bspl:1:4: E100" in capsys.readouterr().err
     assert main(["import", "none.bspl"]) == 4
+    capsys.readouterr()
+    assert main(["import", "loan.bspl", "-o", str(tmp_path / "loan.bspl")]) == 2
+    assert (tmp_path / "loan.bspl").read_text() == LOAN

@@ -69,8 +69,7 @@ class _Made:
         labels = Names()
         self.labels = {act.text: labels.fresh(act.text) for act in given.acts}
         for act in given.acts:
-            if self.labels[act.text] != act.text:
-                parts.lose("labels are small here, with hyphens")
+            parts.tell_renamed(act.text, self.labels[act.text])
         self._roles()
         self._states()
         said = {label for state in parts.states.values() for moves in state.moves.values() for label in moves}
@@ -85,6 +84,8 @@ class _Made:
     def _roles(self) -> None:
         given, names = self.given.roles, Names(BARRED)
         self.parts.roles = [names.fresh(role.text) for role in given]
+        for role, name in zip(given, self.parts.roles, strict=True):
+            self.parts.tell_renamed(role.text, name)
         if len(given) == 1:
             self.parts.roles.append(names.fresh(f"other-{given[0]}"))
             self.parts.lose(

@@ -153,6 +153,7 @@ class _Made:
         for role in self.given.roles:
             if role.text in present:
                 self.roles[role.text] = names.fresh(role.text)
+                self.parts.tell_renamed(role.text, self.roles[role.text])
             else:
                 self.parts.lose(
                     f"the role '{role}' is left out: no message comes to or from it", role.at.line
@@ -161,17 +162,17 @@ class _Made:
         for message in self.given.messages:
             label = labels.fresh(message.name.text)
             self.labels.append(label)
-            if label != message.name.text:
-                self._renamed(message, label)
+            self._tell_label(message, label)
             for name in message.parameters:
                 if name not in self.fields:
                     self.fields[name] = as_field(name, dict.fromkeys(self.fields.values(), ""))
 
-    def _renamed(self, message: FlatMessage, label: str) -> None:
-        what = "labels are small here, with hyphens"
+    def _tell_label(self, message: FlatMessage, label: str) -> None:
         if label[-1].isdigit() and not message.name.text[-1].isdigit():
             what = f"there are several messages '{message.name}': this one is '{label}'"
-        self.parts.lose(what, message.name.at.line if "several" in what else 1)
+            self.parts.lose(what, message.name.at.line)
+        else:
+            self.parts.tell_renamed(message.name.text, label)
 
     def _states(self) -> None:
         names = Names(("expired",))

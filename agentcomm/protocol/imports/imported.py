@@ -84,6 +84,11 @@ class Parts:
         if (lost := Lost(" ".join(what.split()), line)) not in self.lost:
             self.lost.append(lost)
 
+    def tell_renamed(self, theirs: str, ours: str) -> None:
+        """Note that a role or an act has another name here."""
+        if theirs != ours:
+            self.lose("names of roles and acts are small here, with hyphens")
+
     def tell_acts(self) -> None:
         """Note which acts of the library the labels are taken for."""
         taken = [
