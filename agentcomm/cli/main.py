@@ -27,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         conforms,
         differ,
         doctor,
+        import_,
         new,
         protocols,
         replay,
@@ -45,7 +46,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (run, check, show, protocols, new, differ, types, schema, trace, replay, conforms, doctor):
+    for module in (
+        run,
+        check,
+        show,
+        protocols,
+        new,
+        import_,
+        differ,
+        types,
+        schema,
+        trace,
+        replay,
+        conforms,
+        doctor,
+    ):
         module.add_to(commands)
     return parser
 

@@ -17,7 +17,7 @@ from agentcomm.protocol.findings import NOWHERE, Report, TooMany
 from agentcomm.protocol.graph import Mark
 from agentcomm.protocol.syntax import tell_syntax
 
-__all__ = ("BYTES", "Entry", "Node", "ReadLimits", "Scalar", "Source", "read")
+__all__ = ("BYTES", "Entry", "Node", "ReadLimits", "Scalar", "Source", "decoded", "read", "read_all")
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -108,9 +108,23 @@ def read(data: bytes | str, path: str = "", *, limits: ReadLimits | None = None)
         path: Its name, for findings.
         limits: How big it may be.
     """
-    limits = limits or ReadLimits()
+    return _read(data, path, limits or ReadLimits(), many=False)
+
+
+def read_all(data: bytes | str, path: str = "", *, limits: ReadLimits | None = None) -> Source:
+    """Return the trees of a text with several documents, for other languages than ours: the root is a list of them.
+
+    Args:
+        data: The text; bytes are UTF-8.
+        path: Its name, for findings.
+        limits: How big it may be.
+    """
+    return _read(data, path, limits or ReadLimits(), many=True)
+
+
+def _read(data: bytes | str, path: str, limits: ReadLimits, *, many: bool) -> Source:
     report = Report(path)
-    text = _decoded(data, report, limits)
+    text = decoded(data, report, limits)
     if text is None:
         return Source("", None, report)
     report.lines = text.splitlines()
@@ -118,7 +132,7 @@ def read(data: bytes | str, path: str = "", *, limits: ReadLimits | None = None)
     for loader in parsers:
         report.found.clear()
         try:
-            return Source(text, _Builder(report, limits).build(text, loader), report)
+            return Source(text, _Builder(report, limits, many=many).build(text, loader), report)
         except yaml.YAMLError as error:
             if loader is parsers[-1]:
                 tell_syntax(error, report)
@@ -131,7 +145,8 @@ class _Stop(Exception):
     """The finding is made, reading goes no further."""
 
 
-def _decoded(data: bytes | str, report: Report, limits: ReadLimits) -> str | None:
+def decoded(data: bytes | str, report: Report, limits: ReadLimits) -> str | None:
+    """Return the text of a document; None, with a finding, if it is none or too big."""
     try:
         raw = data.encode() if isinstance(data, str) else data
         if len(raw) > limits.size:
@@ -211,6 +226,9 @@ class _Builder:
 
     report: Report
     limits: ReadLimits
+    many: bool = False
+    """Several documents are read, and the root is a list of them."""
+    roots: list[Node] = field(default_factory=list[Node])
     anchors: dict[str, Node | None] = field(default_factory=dict[str, Node | None])
     """None while the anchored collection is still open."""
     aliases: int = 0
@@ -232,10 +250,14 @@ class _Builder:
                     self._scalar(event)
                 case yaml.DocumentStartEvent():
                     documents += 1
-                    if documents > 1:
+                    if documents > 1 and not self.many:
                         self._stop(
                             _mark(event), "a second document begins", fix="one protocol a file: split it"
                         )
+                case yaml.DocumentEndEvent() if self.many:
+                    self.roots += [self.root] if self.root else []
+                    self.root = None
+                    self.anchors.clear()
                 case yaml.AliasEvent():
                     self._alias(event)
                 case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
@@ -247,6 +269,8 @@ class _Builder:
                     self._place(done.node)
                 case _:
                     pass
+        if self.many and self.roots:
+            self.root = Node(NOWHERE, items=self.roots, height=1)
         if self.root is None:
             self.report.add(
                 "E100", "syntax", NOWHERE, "the document is empty", fix="begin with `agentcomm: 1`"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from agentcomm.protocol import source
 from agentcomm.protocol.library import find, names
-from agentcomm.protocol.source import ReadLimits, read
+from agentcomm.protocol.source import ReadLimits, read, read_all
 
 SCALARS = {
     "true": True,
@@ -230,3 +230,17 @@ def test_both_parsers_read_a_damaged_protocol_alike(text, edits):
     assert plain(fast.root) == plain(slow.root)
     if fast.root is not None:
         assert places(fast.root) == places(slow.root)
+
+
+def test_several_documents_are_read_where_they_are_asked_for():
+    source = read_all("--- &a\nx: 1\n...\n---\n- two\n---\n")
+    assert source.root is not None
+    first, second, third = source.root.items
+    assert first.entries["x"].node.value == 1
+    assert (second.items[0].value, second.items[0].at.line) == ("two", 5)
+    assert third.value is None
+    leaked = read_all("--- &a\nx: 1\n---\ny: *a\n")
+    assert [(finding.code, finding.line) for finding in leaked.report.found] == [("E100", 4)]
+    assert [finding.what for finding in read("a: 1\n---\nb: 2\n").report.found] == [
+        "a second document begins"
+    ]
