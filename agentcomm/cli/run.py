@@ -139,7 +139,7 @@ async def _enact(
 ) -> int:
     from agentcomm.conversation.render import View
     from agentcomm.errors import StoreError
-    from agentcomm.runtime.enact import enact
+    from agentcomm.runtime.enact import enact, players_of
 
     view = View(_names(cast), style=style(), width=width())
     pulse = Pulse()
@@ -185,7 +185,7 @@ async def _enact(
         raise
     finally:
         if not was_stopped:  # a model in the middle of a prompt would hold up the end
-            for agent in cast.values():
+            for agent in players_of(cast):
                 await agent.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.shutdown)

@@ -235,7 +235,9 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
         role = sender_of(message)
         return _refuse(conversation, "", role, "", "unreadable", UNREADABLE, at)
     turn = conversation.turn
-    if conversation.seen.get(message.id) is not None or (turn is not None and _is_staged(turn, message)):
+    if conversation.seen.get(message.id) is not None or (
+        turn is not None and f"!{message.id}" in turn.counts
+    ):
         return conversation, (Duplicate(message.id),)
     sender, act = message.sender, message.act
     if sender not in conversation.protocol.roles:
@@ -259,10 +261,6 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
             return _refuse(conversation, message.lane, sender, act, "unexpected-act", reason, at)
         return _stage(conversation, [(message.lane, move)], message, at)
     return _within(conversation, message.lane, lambda lane: speaking.say(lane, message, at))
-
-
-def _is_staged(turn: GatherTurn, message: Message) -> bool:
-    return any(move is not None and move.id == message.id for move in turn.moves.values())
 
 
 def _refuse(
@@ -324,6 +322,7 @@ def _stage(conversation: Conversation, targets: list[tuple[str, Move]], message:
         for key in (move.key, f"@{move.next}"):
             counts = counts.insert(key, counts.get(key, 0) + 1)
         told_staged.append(Staged(complete.id, move.label, name))
+    counts = counts.insert(f"!{message.id}", 1)
     turn = GatherTurn(moves, turn.left - len(made), counts)
     return _replace(conversation, turn=turn, at=at), tuple(told_staged)
 

@@ -250,7 +250,7 @@ class GatherTurn(msgspec.Struct, frozen=True):
     left: int
     """Lanes without a move."""
     counts: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
-    """Staged moves, keyed as `Conversation.tally`; `-state` for lanes that will leave a state."""
+    """Staged moves, keyed as `Conversation.tally`; `-state` for lanes that will leave a state, `!id` for what was staged."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,7 +81,7 @@ def enact_sync(protocol: Protocol, **options: Any) -> Result:
         try:
             return await enact(protocol, **options)
         finally:
-            for player in _players(options.get("cast", {})):
+            for player in players_of(options.get("cast", {})):
                 if isinstance(player, Agent):
                     await player.close()
 
@@ -164,7 +164,7 @@ def _split(protocol: Protocol, cast: Cast) -> tuple[dict[str, Player], dict[str,
     return roles, members
 
 
-def _players(cast: Cast) -> list[Any]:
+def players_of(cast: Cast) -> list[Any]:
     """Return everybody who is cast."""
     found: list[Any] = []
     for given in cast.values():
@@ -208,7 +208,7 @@ def _check_cast(protocol: Protocol, cast: Cast, brief: Mapping[str, Any]) -> Non
         )
     acts = {*protocol.acts, *(act for overlay in _overlays().values() for act in overlay.acts)}
     acts |= {act.name for act in protocol.acts.values()}
-    for player in _players(cast):
+    for player in players_of(cast):
         if isinstance(player, Agent):
             player.check(acts)
 
