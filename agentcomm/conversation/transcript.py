@@ -153,7 +153,7 @@ def content_of(value: Input | Event) -> tuple[dict[str, Any], dict[str, Any]]:
             data["message"] = entry["id"]
             data["act"], data["sender"], data["receivers"] = entry["act"], entry["sender"], entry["receivers"]
             data["in_reply_to"], data["about"] = entry["in_reply_to"], entry["about"]
-            data["made_by"] = entry["made_by"]
+            data["made_by"], data["lane"] = entry["made_by"], entry["lane"]
         body["content"] = entry.pop("content")
     return data, body
 
@@ -260,7 +260,8 @@ class Transcript:
                 elif body == ERASED:
                     data |= _blank(record.type)
                 if record.type == "heard":
-                    names = ("act", "sender", "receivers", "in_reply_to", "about", "made_by")
+                    names = ("act", "sender", "receivers", "in_reply_to", "about", "made_by", "lane")
+                    data.setdefault("lane", "")
                     data["message"] = {
                         "id": data["message"],
                         "content": data.pop("content"),
@@ -325,7 +326,10 @@ def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:
             "the transcript has no opening record", fix="take an intact copy"
         )
     conversation, events = open_conversation(
-        rules, str(opening.data["conversation"]), whole=opening.data.get("whole")
+        rules,
+        str(opening.data["conversation"]),
+        whole=opening.data.get("whole"),
+        members=tuple(map(str, opening.data.get("members", ()))),
     )
     made = list(events)
     for given in transcript.inputs():
