@@ -451,8 +451,9 @@ def take_turn(
     given: Any = move.act.content.model_validate(content) if typed else content
     events = talk.say(asked.role, short_of(now, move, dice), given, lane_=lane)
     assert not only(events, Refused), (move.label, content, events)
-    assert talk.now.n == before + 1 or talk.ended, events
-    assert only(events, Heard) or talk.ended
+    over = talk.ended or only(events, LaneEnded)
+    assert talk.now.n == before + 1 or over, events
+    assert only(events, Heard) or over
     assert not only(events, Late)
 
 

@@ -12,6 +12,7 @@ from talks import LANED, Talk, content_for, dice_of, kinds, only, shipped, turn_
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Ended, Heard, LaneEnded, RepairClosed, RepairOpened, Say
 from agentcomm.conversation.moves import Joint, Speak, wants_all
+from agentcomm.conversation.speaking import move_for
 from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.conversation.transcript import replay_inputs
@@ -99,9 +100,7 @@ def deviations(now: Conversation, dice: random.Random) -> list[Message]:
         if view.frame is not None:
             continue
         found += [
-            change(whole, act=label)
-            for label in now.protocol.acts
-            if label not in view.state.moves and (view.lane or label not in now.state.moves)
+            change(whole, act=label) for label in now.protocol.acts if move_for(view.state, label) is None
         ]
         for move in speak.moves:
             content = content_for(view, move, dice)
