@@ -181,11 +181,15 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
         end = f"={lane.outcome.name}"
         tally = tally.insert(end, tally.get(end, 0) + 1)
     away += _is_away(lane) - _is_away(before)
-    turn = conversation.turn
+    turn, lanes = conversation.turn, conversation.lanes
+    if turn is None and lane.outcome is None and not _is_away(lane):
+        lane = _unhurried(lane)
     if turn is not None and name in turn.moves and (lane.outcome is not None or _is_away(lane)):
         # where no lane has a move yet, the gather opens again once this one is back
-        none_yet = turn.left == len(turn.moves) and lane.outcome is None
-        turn = None if none_yet else _without(turn, name)
+        if turn.left == len(turn.moves) and lane.outcome is None:
+            lanes, turn = _unopened(lanes, turn), None
+        else:
+            turn = _without(turn, name, before)
     return _replace(
         conversation,
         at=lane.at,
@@ -197,8 +201,19 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
         living=living,
         away=away,
         turn=turn,
-        lanes=conversation.lanes.insert(name, _replace(lane, ledger=before.ledger, **_BARE)),
+        lanes=lanes.insert(name, _replace(lane, ledger=before.ledger, **_BARE)),
     )
+
+
+def _unhurried(lane: Conversation) -> Conversation:
+    """Return a lane that waits for its gather to open: until then only the deadlines of runs hold."""
+    return _replace(lane, deadline=min((limit for _, limit in lane.until), default=math.inf))
+
+
+def _unopened(lanes: "HashTrieMap[str, Conversation]", turn: GatherTurn) -> "HashTrieMap[str, Conversation]":
+    for name in turn.moves:
+        lanes = lanes.insert(name, _unhurried(lanes[name]))
+    return lanes
 
 
 def _is_away(lane: Conversation) -> bool:
@@ -219,12 +234,16 @@ def _claims(lane: Conversation) -> list[str]:
     return found
 
 
-def _without(turn: GatherTurn, name: str) -> GatherTurn:
-    moves, left = turn.moves, turn.left
-    if name in moves:
-        left -= moves[name] is None
-        moves = moves.remove(name)
-    return GatherTurn(moves, left, turn.counts)
+def _without(turn: GatherTurn, name: str, lane: Conversation) -> GatherTurn:
+    """Return a turn without a lane, and without what its move had claimed."""
+    message, counts = turn.moves[name], turn.counts
+    gone = [f"-{lane.position}"]
+    if message is not None:
+        move = lane.state.moves[message.act]
+        gone += [move.key, f"@{move.next}"]
+    for key in gone:
+        counts = counts.insert(key, counts.get(key, 1) - 1)
+    return GatherTurn(turn.moves.remove(name), turn.left - (message is None), counts)
 
 
 # --- messages ---
@@ -295,6 +314,9 @@ def _say_for_all(conversation: Conversation, message: Message, at: float) -> Ste
         act = message.act
         reason = f"{act!r} cannot be said for all now"
         return _refuse(conversation, "", message.sender, act, "unexpected-act", reason, at)
+    turn = conversation.turn
+    if turn is not None:  # a lane that has its move already is not asked again
+        targets = [entry for entry in targets if turn.moves.get(entry[0]) is None] or targets
     return _stage(conversation, targets, message, at)
 
 
@@ -413,10 +435,12 @@ def _tick(conversation: Conversation, at: float) -> Step:
         and not (turn is not None and turn.moves.get(name) is not None)
     )
     for _, name in due:
+        turn = conversation.turn
+        if turn is not None and name in turn.moves:
+            turn = _without(turn, name, conversation.lanes[name])
+            conversation = _replace(conversation, turn=turn)
         conversation, told = _within(conversation, name, lambda lane: speaking.tick(lane, at))
         events.extend(told)
-        if conversation.turn is not None and name in conversation.turn.moves:
-            conversation = _replace(conversation, turn=_without(conversation.turn, name))
     return conversation, tuple(events)
 
 

@@ -261,6 +261,7 @@ class Transcript:
                     data |= _blank(record.type)
                 if record.type == "heard":
                     names = ("act", "sender", "receivers", "in_reply_to", "about", "made_by", "lane")
+                    data.setdefault("lane", "")
                     data["message"] = {
                         "id": data["message"],
                         "content": data.pop("content"),

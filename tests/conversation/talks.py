@@ -21,6 +21,8 @@ from agentcomm.conversation.events import (
     Expired,
     Heard,
     Input,
+    LaneEnded,
+    LanesBegan,
     Late,
     Moved,
     Opened,
@@ -31,9 +33,11 @@ from agentcomm.conversation.events import (
     RepairClosed,
     RepairOpened,
     Say,
+    Staged,
     Tick,
 )
-from agentcomm.conversation.moves import Make, Over, Speak, unmet, wants
+from agentcomm.conversation.moves import Joint, Make, Over, Speak, unmet, wants, wants_all
+from agentcomm.conversation.moves import given as filled
 from agentcomm.conversation.state import Conversation, Rules, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, Transcript
@@ -42,11 +46,10 @@ from agentcomm.protocol.graph import Move, Protocol, Ref
 from agentcomm.protocol.library import load, loads
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = tuple(
-    str(path.relative_to(ROOT))
-    for path in (*sorted(ROOT.glob("protocols/*.yaml")), *sorted(ROOT.glob("examples/*/protocol.yaml")))
-    if not load(path).many and not load(path).runs  # the core does not carry these yet
-)
+_FILES = (*sorted(ROOT.glob("protocols/*.yaml")), *sorted(ROOT.glob("examples/*/protocol.yaml")))
+SHIPPED = tuple(str(path.relative_to(ROOT)) for path in _FILES if not load(path).many)
+LANED = tuple(str(path.relative_to(ROOT)) for path in _FILES if load(path).many)
+"""With a many-role: they are walked over `wants_all`."""
 HEAD = "agentcomm: 1\nprotocol: p\nversion: 1\n"
 ENDS = "\noutcomes: {done: success, off: refused, expired: expired}\n"
 
@@ -70,7 +73,7 @@ def rules(text: str, *, repairs: bool = True) -> Rules:
 
 @dataclass
 class Told:
-    """What can be known of a conversation from its events alone; it must be what is the case."""
+    """What can be known of a conversation, or of a lane, from events alone; it must be what is the case."""
 
     position: str = ""
     owner: str = ""
@@ -79,16 +82,23 @@ class Told:
     commitments: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     ended: str = ""
     deadline: float = 0.0
+    lanes: "dict[str, Told]" = field(default_factory=dict)
 
     def hear(self, events: Iterable[Event]) -> None:
         for event in events:
+            lane = self.lanes.get(getattr(event, "lane", ""))
+            if lane is not None and not isinstance(event, CommitmentChanged):
+                lane.hear([event])
+                continue
             match event:
+                case LanesBegan():
+                    self.lanes = {name: Told(event.state, self.owner) for name in event.lanes}
                 case Opened():
                     self.position, self.owner = event.state, event.owner
                 case Moved():
                     assert event.state == self.position
                     self.position = event.next
-                case Expired() if "/" not in event.state:
+                case Expired() if not self.overlay:
                     self.position = event.next
                 case DeadlineSet():
                     assert event.state == self.position
@@ -112,20 +122,26 @@ class Told:
                     self.commitments[event.id] = (event.debtor, event.creditor, event.now)
                     if not event.now:
                         del self.commitments[event.id]
-                case Ended():
+                case Ended() | LaneEnded():
                     self.position = self.ended = event.outcome
                 case _:
                     pass
 
     def check(self, now: Conversation) -> None:
+        self.check_place(now)
+        assert set(self.lanes) == set(now.lanes)
+        for name, told in self.lanes.items():
+            told.check_place(now.view(name))
+        assert self.commitments == {
+            entry.id: (entry.debtor, entry.creditor, entry.status.value) for entry in now.ledger
+        }
+
+    def check_place(self, now: Conversation) -> None:
         frame = now.frame
         assert self.position == now.position
         assert self.owner == now.owner
         assert self.overlay == (frame.overlay if frame else "")
         assert self.repairing == (frame.it.id if frame and frame.repairing else "")
-        assert self.commitments == {
-            entry.id: (entry.debtor, entry.creditor, entry.status.value) for entry in now.ledger
-        }
         assert self.ended == (now.outcome.name if now.outcome else "")
 
 
@@ -135,6 +151,7 @@ class Talk:
 
     rules: Rules
     whole: float | None = None
+    members: tuple[str, ...] = ()
     at: float = 0.0
     inputs: list[Input] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -145,7 +162,7 @@ class Talk:
     opening: tuple[Event, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.now, self.opening = open_conversation(self.rules, "c", whole=self.whole)
+        self.now, self.opening = open_conversation(self.rules, "c", whole=self.whole, members=self.members)
         self.events.extend(self.opening)
         self.told.hear(self.opening)
         self.told.check(self.now)
@@ -160,7 +177,16 @@ class Talk:
         return events
 
     def say(
-        self, sender: str, act: str, content: Any = None, /, *, id_: str = "", reply: str = "", **fields: Any
+        self,
+        sender: str,
+        act: str,
+        content: Any = None,
+        /,
+        *,
+        id_: str = "",
+        reply: str = "",
+        lane_: str = "",
+        **fields: Any,
     ):
         self.sent += 1
         message = Message(
@@ -169,6 +195,7 @@ class Talk:
             id=id_ or f"m{self.sent}",
             sender=sender,
             in_reply_to=reply,
+            lane=lane_,
         )
         return self.give(Say(message, self.at))
 
@@ -221,7 +248,12 @@ def written(talk: Talk, *, seal: bool = True) -> list[bytes]:
     salts = iter(range(10**9))
     chain = Chain(now=lambda: "2026-01-01T00:00:00.000+00:00", salt=lambda: f"{next(salts):016x}")
     protocol = talk.rules.protocol
-    data = {"conversation": "c", "protocol": {"hash": protocol.hash}, "whole": talk.whole}
+    data = {
+        "conversation": "c",
+        "protocol": {"hash": protocol.hash},
+        "whole": talk.whole,
+        "members": talk.members,
+    }
     blob = chain.record("open", "conversation", data, {"protocol": protocol.text})
     blob += b"".join(chain.event(event) for event in talk.opening)
     for given, events in talk.steps:
@@ -292,7 +324,7 @@ WRONG: dict[str, Any] = {
 def meets(now: Conversation, move: Move, content: Mapping[str, Any]) -> bool:
     """Say whether content passes the conditions of a move."""
     try:
-        typed = move.act.content.model_validate(content)
+        typed = move.act.content.model_validate({**content, **to_plain(filled(now, move))})
         values = {name: getattr(typed, name) for name in type(typed).model_fields}
         return all(unmet(now, move, condition, values) is None for condition in move.when)
     except Incomparable:
@@ -322,7 +354,7 @@ def content_for(now: Conversation, move: Move, dice: random.Random) -> dict[str,
                 if near is not None:
                     made[condition.left] = near
         if meets(now, move, made):
-            return made
+            return {name: value for name, value in made.items() if name not in move.given}
     return None
 
 
@@ -388,9 +420,11 @@ def take_turn(
     talk: Talk, asked: Speak | Make, dice: random.Random, *, honest=0.8, asks=0.1, slow=0.05
 ) -> None:
     before = talk.now.n
+    lane = asked.lane
+    now = talk.now.view(lane) if lane else talk.now
     talk.at += dice.random()
     if isinstance(asked, Make):
-        events = talk.say(asked.role, asked.move.label)
+        events = talk.say(asked.role, asked.move.label, lane_=lane)
         assert not only(events, Refused), events
         return
     moves = asked.exits if asked.exits and dice.random() < asks else asked.moves
@@ -400,25 +434,77 @@ def take_turn(
             move for move in moves if move.label not in {"unable", "give-up"}
         ]  # else talks would be short
         move = dice.choice(staying if staying and dice.random() < 0.95 else moves)
-        in_overlay = talk.now.frame is not None or move in asked.exits
-        if talk.now.frame is not None:
-            content = overlay_content(talk.now, move, dice, honest=honest)
+        in_overlay = now.frame is not None or move in asked.exits
+        if now.frame is not None:
+            content = overlay_content(now, move, dice, honest=honest)
         elif in_overlay:
             content = content_of(move.act.fields, dice)
         else:
-            content = content_for(talk.now, move, dice)
-            content = slipped(talk.now, move, content, dice, often=1.1 - honest)
+            content = content_for(now, move, dice)
+            content = slipped(now, move, content, dice, often=1.1 - honest)
     if move is None or content is None:
-        frame = talk.now.frame
-        events = talk.tick(frame.deadline if frame else talk.now.deadline)
+        frame = now.frame
+        events = talk.tick(frame.deadline if frame else now.deadline)
         assert only(events, Expired), events
         return
-    given: Any = content if dice.random() < 0.5 else move.act.content.model_validate(content)
-    events = talk.say(asked.role, move.label, given)
+    typed = dice.random() < 0.5 and not move.given
+    given: Any = move.act.content.model_validate(content) if typed else content
+    events = talk.say(asked.role, short_of(now, move, dice), given, lane_=lane)
     assert not only(events, Refused), (move.label, content, events)
-    assert talk.now.n == before + 1 or talk.ended, events
-    assert only(events, Heard) or talk.ended
+    over = talk.ended or only(events, LaneEnded)
+    assert talk.now.n == before + 1 or over, events
+    assert only(events, Heard) or over
     assert not only(events, Late)
+
+
+def short_of(now: Conversation, move: Move, dice: random.Random) -> str:
+    """Return the label of a move; of one in a run, sometimes its name there."""
+    region = now.state.region if now.frame is None else ""
+    inside = move.label.removeprefix(f"{region}.") if region else move.label
+    return inside if dice.random() < 0.5 else move.label
+
+
+def walk_lanes(
+    talk: Talk, dice: random.Random, *, honest: float = 0.8, asks: float = 0.1, slow: float = 0.05
+) -> None:
+    """Let random legal moves be made in random lanes until the end; every one must be accepted."""
+    for _ in range(8 * talk.rules.bound + 40):
+        if talk.ended:
+            return
+        turn_of_any(talk, dice, honest=honest, asks=asks, slow=slow)
+    raise AssertionError(f"no end after {talk.now.n} messages; the bound is {talk.rules.bound}")
+
+
+def turn_of_any(talk: Talk, dice: random.Random, *, honest=0.8, asks=0.1, slow=0.05) -> None:
+    """Let one of those who may speak do so."""
+    asked = dice.choice(wants_all(talk.now))
+    if isinstance(asked, Joint):
+        joint_turn(talk, asked, dice, asks=asks, slow=slow)
+    else:
+        take_turn(talk, asked, dice, honest=honest, asks=asks, slow=slow)
+
+
+def joint_turn(talk: Talk, asked: Joint, dice: random.Random, *, asks=0.1, slow=0.05) -> None:
+    """Let a shared role make one move of its turn, or be silent."""
+    talk.at += dice.random()
+    speak = asked.lanes[dice.choice(sorted(asked.lanes))]
+    now = talk.now.view(speak.lane)
+    moves = speak.exits if speak.exits and dice.random() < asks else speak.moves
+    move = dice.choice(moves) if moves and dice.random() >= slow else None
+    content = content_for(now, move, dice) if move and move not in speak.exits else None
+    if move in speak.exits:
+        content = content_of(move.act.fields, dice)
+    if move and content and move.for_all:  # what is said once must fit every lane that hears it
+        views = [talk.now.view(name) for name in asked.lanes]
+        heard = [(view, view.state.moves[move.label]) for view in views if move.label in view.state.moves]
+        content = content if all(meets(view, one, content) for view, one in heard) else None
+    if move is None or content is None:
+        assert only(talk.tick(now.deadline), Expired)
+        return
+    lane = "" if move.for_all else speak.lane
+    events = talk.say(asked.role, short_of(now, move, dice), content, lane_=lane)
+    assert not only(events, Refused), (move.label, content, events)
+    assert only(events, Staged) or only(events, Heard), events
 
 
 def eur(amount: str) -> Money:
