@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "trace",
         metavar="TRACE",
-        help="a transcript, or JSON lines: {sender, act, content, receivers, at, id, …}",
+        help="a transcript, or JSON lines: {sender, act, content, receivers, at, lane, id, …}",
     )
     parser.add_argument(
         "--no-grounding",
@@ -32,8 +32,19 @@ def add_to(commands: Any) -> None:
         action="store_false",
         help="judge order, acts and content only: the record has no read-backs and repairs",
     )
+    parser.add_argument(
+        "--members",
+        type=_names,
+        default=(),
+        metavar="NAMES",
+        help="who plays the many-role, such as b1,b2; else those named in a `lane`",
+    )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(call=judge)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def judge(options: argparse.Namespace) -> int:
@@ -43,7 +54,7 @@ def judge(options: argparse.Namespace) -> int:
     from agentcomm.runtime.conforms import conforms_file
 
     protocol = load(find_protocol(options.protocol))
-    verdict = conforms_file(protocol, options.trace, grounding=options.grounding)
+    verdict = conforms_file(protocol, options.trace, grounding=options.grounding, members=options.members)
     if options.json:
         print_json(
             {
@@ -69,25 +80,44 @@ def _print(verdict: "Verdict") -> None:
         print(f"{colour('good', 'accepted')}: {count}, {_place(verdict)}")
     else:
         print(f"{colour('good', 'accepted so far')}: {count}, {_place(verdict)}")
-    for number, move in enumerate(verdict.legal):
-        print(f"  {'legal' if number == 0 else '     '}  {verdict.speaker}: {printable(move)}")
+    _print_floors(verdict)
     for repair in verdict.open_repairs:
-        about = f"{repair.act}{_by(repair.line)}"
+        about = f"{repair.act}{_of(repair.lane, repair.line)}"
         print(f"  open   {repair.overlay} about {about}: {repair.speaker} is to speak")
+    if verdict.open_gather:
+        print(f"  open   one turn for all lanes: {', '.join(verdict.open_gather)} without a move yet")
     for owed in verdict.open_commitments:
-        print(f"  owed   {owed.act} ({owed.status}), by {owed.debtor} to {owed.creditor}{_by(owed.line)}")
-    for word, lines in (("late", verdict.after_end), ("again", verdict.repeated)):
+        by = f"by {owed.debtor} to {owed.creditor}{_of(owed.lane, owed.line)}"
+        print(f"  owed   {owed.act} ({owed.status}), {by}")
+    for word, text, lines in (
+        ("late", "said after the end", verdict.after_end),
+        ("lost", "another was first, so without effect", verdict.superseded),
+        ("again", "there already, so without effect", verdict.repeated),
+    ):
         if lines:
-            text = "said after the end" if word == "late" else "there already, so without effect"
             print(f"  {word:<5}  {text}: line{'' if len(lines) == 1 else 's'} {', '.join(map(str, lines))}")
 
 
-def _by(line: int) -> str:
-    return f", line {line}" if line else ""
+def _print_floors(verdict: "Verdict") -> None:
+    """Print what may be said: at a bad step in a lane, there; else everywhere."""
+    word = "legal"
+    for floor in verdict.floors:
+        if verdict.lane in ("", floor.lane):
+            lane = f" ({floor.lane})" if floor.lane else ""
+            for move in floor.legal:
+                print(f"  {word:<5}  {floor.speaker}{lane}: {printable(move)}")
+                word = ""
+
+
+def _of(lane: str, line: int) -> str:
+    """Return where something was said."""
+    return (f", lane {lane}" if lane else "") + (f", line {line}" if line else "")
 
 
 def _place(verdict: "Verdict") -> str:
     """Return where the exchange stands."""
     if verdict.outcome:
         return f"{verdict.outcome} ({verdict.outcome_class}): {printable(verdict.cause)}"
+    if verdict.lanes:
+        return f"lanes {', '.join(f'{name} in {place!r}' for name, place in verdict.lanes.items())}"
     return f"in {verdict.state!r}"

@@ -1,5 +1,6 @@
 """What each role may say now."""
 
+import math
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, cast
@@ -18,6 +19,7 @@ __all__ = (
     "Over",
     "Speak",
     "Wants",
+    "due",
     "exits",
     "floors",
     "full",
@@ -111,6 +113,26 @@ def wants_all(conversation: Conversation) -> tuple[Speak | Make | Joint, ...]:
                 found.append(asked)
     found += [Joint(role, lanes) for role, lanes in joint.items()]
     return tuple(found)
+
+
+def due(conversation: Conversation) -> float:
+    """Return when the next deadline runs out, of all lanes; infinite if there is none."""
+    if conversation.outcome is not None:
+        return math.inf
+    if not conversation.begun:
+        return min(_limit(conversation), conversation.whole)
+    turn = conversation.turn
+    waiting = (
+        _limit(lane)
+        for name, lane in conversation.lanes.items()
+        if lane.outcome is None and (turn is None or turn.moves.get(name) is None)
+    )
+    return min(conversation.whole, *waiting, math.inf)
+
+
+def _limit(conversation: Conversation) -> float:
+    frame = conversation.frame
+    return conversation.deadline if frame is None else frame.deadline
 
 
 def is_said_for_all(lane: Conversation) -> bool:

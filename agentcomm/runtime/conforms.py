@@ -4,14 +4,14 @@ from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from agentcomm.acts.content import to_plain
-from agentcomm.acts.message import Message, format_content
-from agentcomm.commitments.ledger import Commitment
+from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
     Duplicate,
     Event,
@@ -19,15 +19,19 @@ from agentcomm.conversation.events import (
     Late,
     Refused,
     Say,
+    Staged,
+    Superseded,
     Tick,
     TroubleFound,
 )
-from agentcomm.conversation.moves import Make, Over, bind, overlay_state, signature, wants
+from agentcomm.conversation.moves import Make, due, wants_all
+from agentcomm.conversation.speaking import move_for
 from agentcomm.conversation.state import Conversation, Rules
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import UsageError
 from agentcomm.protocol.graph import Act, Criterion, Protocol, State
+from agentcomm.protocol.shape import is_name
 from agentcomm.runtime.enact import rules_for
 from agentcomm.runtime.exchange import (
     Entry,
@@ -36,79 +40,26 @@ from agentcomm.runtime.exchange import (
     entries_of_transcript,
     hash_of,
     is_transcript,
+    members_of,
     whole_of,
+)
+from agentcomm.runtime.verdict import (
+    Floor,
+    OpenCommitment,
+    OpenRepair,
+    Verdict,
+    floors_of,
+    gather_of,
+    lanes_of,
+    owed,
+    repairs_of,
+    words_of,
 )
 from agentcomm.store.jsonl import read_lines
 
-__all__ = ("OpenCommitment", "OpenRepair", "Verdict", "conforms", "conforms_file")
+__all__ = ("Floor", "OpenCommitment", "OpenRepair", "Verdict", "conforms", "conforms_file")
 
-_WIDEST = 200
-"""Characters of what was said."""
 _PLAIN = (Criterion.NONE, Criterion.DELIVERED)
-
-
-@dataclass(frozen=True)
-class OpenRepair:
-    """A read-back or a repair that the record leaves open."""
-
-    overlay: str
-    """`read-back`, `repair` or `not-understood`."""
-    act: str
-    """What it is about."""
-    line: int
-    sender: str
-    hearer: str
-    speaker: str
-    """Who is to speak in it."""
-
-
-@dataclass(frozen=True)
-class OpenCommitment:
-    """Something that is owed where the record ends."""
-
-    debtor: str
-    creditor: str
-    act: str
-    """What made it."""
-    line: int
-    status: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether an exchange follows a protocol, and where it ends or stops to."""
-
-    ok: bool
-    """Every message was legal where it was said."""
-    messages: int
-    """Those that were read and accepted."""
-    state: str
-    """Where it stands: at the end of the record, or at the first bad step; empty at an outcome."""
-    speaker: str
-    """Who may speak there."""
-    legal: tuple[str, ...]
-    """What may be said there, each with its fields."""
-    outcome: str = ""
-    """Name of the outcome, if one was reached."""
-    outcome_class: str = ""
-    cause: str = ""
-    line: int = 0
-    """Of the first bad step, from 1; 0 if there is none."""
-    said: str = ""
-    """What was said there."""
-    code: str = ""
-    """Why it is refused: a code of `Refused`, or broken-line, wrong-receivers, differs, late, after-end or reused-id."""
-    reason: str = ""
-    open_commitments: tuple[OpenCommitment, ...] = ()
-    open_repairs: tuple[OpenRepair, ...] = ()
-    after_end: tuple[int, ...] = ()
-    """Lines of the messages that were said after the end."""
-    repeated: tuple[int, ...] = ()
-    """Lines of messages that are there already; they have no second effect."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON data."""
-        return cast("dict[str, Any]", msgspec.to_builtins(self))
 
 
 def conforms(
@@ -116,6 +67,7 @@ def conforms(
     messages: Iterable[Message | Mapping[str, Any]] | Transcript,
     *,
     grounding: bool = True,
+    members: Iterable[str] = (),
 ) -> Verdict:
     """Return whether an exchange follows a protocol. What stands in the record is judged and raises nothing.
 
@@ -125,25 +77,30 @@ def conforms(
     Args:
         protocol: What `load` returned.
         messages: Messages, or maps with `sender` and `act`, and if they are known `content`, `receivers`, `at` (seconds, or a
-            time in RFC 3339), `lane`, `id` and `in_reply_to`; or a transcript of ours.
+            time in RFC 3339), `lane`, `id` and `in_reply_to`; or a transcript of ours. `lane` is the member in whose lane
+            something is said, and absent before lanes begin and for what is said for all.
         grounding: Whether read-backs and repairs belong to the exchange; False judges order, acts and content only.
+        members: Who plays the many-role; without them, those named in a `lane`, and silent ones up to as many as there must be.
 
     Raises:
-        UsageError: If the protocol is an overlay, or has what cannot be judged yet: a many-role, a race, or another protocol
-            that it runs.
+        UsageError: If the protocol is an overlay, or the members do not fit it.
     """
     if isinstance(messages, Transcript):
-        return _judge_transcript(protocol, messages, None, grounding)
-    return _Judge(protocol, grounding).judge(entries_of_messages(messages))
+        return _judge_transcript(protocol, messages, None, grounding, tuple(members))
+    entries = list(entries_of_messages(messages))
+    return _Judge(protocol, grounding, _members(protocol, entries, tuple(members))).judge(entries)
 
 
-def conforms_file(protocol: Protocol, path: str | Path, *, grounding: bool = True) -> Verdict:
+def conforms_file(
+    protocol: Protocol, path: str | Path, *, grounding: bool = True, members: Iterable[str] = ()
+) -> Verdict:
     """Return whether the exchange in a file follows a protocol: JSON lines, or a transcript of ours.
 
     Args:
         protocol: What `load` returned.
         path: The file.
         grounding: As for `conforms`.
+        members: As for `conforms`.
 
     Raises:
         UsageError: As for `conforms`.
@@ -152,37 +109,61 @@ def conforms_file(protocol: Protocol, path: str | Path, *, grounding: bool = Tru
     lines = list(read_lines(Path(path)))
     lines[:1] = [line.removeprefix(BOM_UTF8) for line in lines[:1]]
     if not is_transcript(lines):
-        return _Judge(protocol, grounding).judge(entries_of_lines(lines))
-    return _judge_transcript(protocol, Transcript.from_lines(lines, where=str(path)), lines, grounding)
+        entries = list(entries_of_lines(lines))
+        return _Judge(protocol, grounding, _members(protocol, entries, tuple(members))).judge(entries)
+    transcript = Transcript.from_lines(lines, where=str(path))
+    return _judge_transcript(protocol, transcript, lines, grounding, tuple(members))
 
 
 def _judge_transcript(
-    protocol: Protocol, transcript: Transcript, lines: Sequence[bytes] | None, grounding: bool
+    protocol: Protocol,
+    transcript: Transcript,
+    lines: Sequence[bytes] | None,
+    grounding: bool,
+    members: tuple[str, ...],
 ) -> Verdict:
     """Judge a transcript; one of this very protocol has all its times and all of code's moves on record."""
-    is_whole = grounding and hash_of(transcript) == protocol.hash
-    judge = _Judge(protocol, grounding, is_whole=is_whole, whole=whole_of(transcript))
-    return judge.judge(entries_of_transcript(transcript, lines))
+    is_own = hash_of(transcript) == protocol.hash
+    entries = list(entries_of_transcript(transcript, lines))
+    opened = members_of(transcript) if is_own and not members else None
+    names = _members(protocol, entries, members) if opened is None else opened
+    judge = _Judge(protocol, grounding, names, is_whole=grounding and is_own, whole=whole_of(transcript))
+    return judge.judge(entries)
+
+
+def _members(protocol: Protocol, entries: Iterable[Entry], given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return who plays the many-role.
+
+    Raises:
+        UsageError: If fewer are given than there must be.
+    """
+    if not protocol.many:
+        return given
+    least, most = protocol.members
+    if given:
+        if len(given) < least:
+            raise UsageError(
+                f"{len(given)} play {protocol.many!r}",
+                why=f"{protocol.name!r} needs from {least} to {most}",
+                fix="name all of them, also those who said nothing",
+                code="U410",
+            )
+        return given
+    named = dict.fromkeys(
+        entry.given.message.lane
+        for entry in entries
+        if isinstance(entry.given, Say) and entry.given.message.lane
+    )
+    found = [name for name in named if is_name(name) and name not in protocol.roles][:most]
+    numbers = count(1)
+    while len(found) < least:
+        silent = f"{protocol.many}{next(numbers)}"
+        if silent not in found and silent not in protocol.roles:
+            found.append(silent)
+    return tuple(found)
 
 
 def _rules(protocol: Protocol, grounding: bool) -> Rules:
-    """Return the rules to judge by.
-
-    Raises:
-        UsageError: If the core cannot hold such a conversation yet.
-    """
-    for what, has in (
-        (f"the many-role {protocol.many!r}", bool(protocol.many)),
-        (f"a protocol that it runs, {next(iter(protocol.runs), '')!r}", bool(protocol.runs)),
-        ("a race", any(len(state.speakers) > 1 for state in protocol.states.values())),
-    ):
-        if has:
-            raise UsageError(
-                f"{protocol.name!r} has {what}",
-                why="exchanges of such protocols cannot be judged yet",
-                fix="judge by a protocol of single roles that take turns",
-                code="U410",
-            )
     return rules_for(protocol) if grounding else Rules(_without_grounding(protocol))
 
 
@@ -208,21 +189,29 @@ def _as_said(act: Act) -> Act:
 class _Bad:
     code: str
     reason: str
+    lane: str = ""
 
 
 class _Judge:
     """Folds a record through the core."""
 
     def __init__(
-        self, protocol: Protocol, grounding: bool, *, is_whole: bool = False, whole: float | None = None
+        self,
+        protocol: Protocol,
+        grounding: bool,
+        members: tuple[str, ...],
+        *,
+        is_whole: bool = False,
+        whole: float | None = None,
     ) -> None:
-        self.now, _ = open_conversation(_rules(protocol, grounding), "record", whole=whole)
+        self.now, _ = open_conversation(_rules(protocol, grounding), "record", whole=whole, members=members)
         self.grounding = grounding
         self.is_whole = is_whole
         """The record has every time and every move of code: none is added."""
         self.said: dict[str, Message] = {}
         self.lines: dict[str, int] = {}
         self.repeated: list[int] = []
+        self.superseded: list[int] = []
         self.messages = 0
 
     def judge(self, entries: Iterable[Entry]) -> Verdict:
@@ -261,13 +250,9 @@ class _Judge:
         return None
 
     def _hear(self, entry: Entry, given: Say) -> _Bad | None:
-        message = given.message
+        message = self._by_role(given.message)
         if (earlier := self.said.get(message.id)) is not None:
-            if (earlier.sender, earlier.act, to_plain(earlier.content)) == (
-                message.sender,
-                message.act,
-                to_plain(message.content),
-            ):
+            if _content_of(earlier) == _content_of(message):
                 self.repeated.append(entry.line)
                 return None
             return _Bad(
@@ -278,21 +263,45 @@ class _Judge:
             self._pass_time(given.at, message)
         else:
             self._let_code_speak(message)
-        if entry.lane:
+        message = self._in_lane(message, entry.receivers)
+        if message.lane and not self.now.protocol.many:
             return _Bad(
-                "wrong-party", f"{self.now.protocol.name!r} has no lanes, so nobody speaks in {entry.lane!r}"
+                "wrong-party",
+                f"{self.now.protocol.name!r} has no lanes, so nobody speaks in {message.lane!r}",
             )
         name = message.id or f"line {entry.line}"
         stamped = msgspec.structs.replace(message, id=name, receivers=())
         after, events = step(self.now, Say(stamped, given.at if entry.has_time else self.now.at))
-        bad = self._fault(events) or _misdirected(entry, events)
-        if bad is None:
-            self.now = after
-            self.said[name], self.lines[name] = message, entry.line
+        bad = self._fault(events, name) or self._misdirected(entry, after, stamped, events)
+        if bad is not None:
+            return replace_dataclass(bad, lane=message.lane if self.now.begun else "")
+        self.now = after
+        self.said[name], self.lines[name] = message, entry.line
+        if any(isinstance(event, Superseded) for event in events):
+            self.superseded.append(entry.line)
+        else:
             self.messages += 1
-        return bad
+        return None
 
-    def _fault(self, events: tuple[Event, ...]) -> _Bad | None:
+    def _by_role(self, message: Message) -> Message:
+        """Return what a member says by its own name as said by the many-role in that member's lane."""
+        many = self.now.protocol.many
+        if message.sender not in self.now.members or message.lane not in ("", message.sender):
+            return message
+        return msgspec.structs.replace(message, sender=many, lane=message.sender)
+
+    def _in_lane(self, message: Message, receivers: tuple[str, ...] | None) -> Message:
+        """Return a message to one member, by its own name, as said in that member's lane."""
+        named = [name for name in receivers or () if name in self.now.lanes]
+        if message.lane or len(named) != 1 or message.sender == self.now.protocol.many:
+            return message
+        lane = self.now.view(named[0])
+        move = move_for(lane.state, message.act) if lane.outcome is None and lane.frame is None else None
+        if move is not None and move.for_all:
+            return message
+        return msgspec.structs.replace(message, lane=named[0])
+
+    def _fault(self, events: tuple[Event, ...], name: str) -> _Bad | None:
         """Return what is wrong with a message, from what came of it."""
         for event in events:
             match event:
@@ -301,94 +310,108 @@ class _Judge:
                 case Late():
                     return _Bad("late" if self.now.outcome is None else "after-end", event.reason)
                 case TroubleFound() if not self.grounding:
-                    return _Bad("differs", f"differs from the record: {'; '.join(map(str, event.differs))}")
+                    # what was said at a gather is compared once every lane has its move
+                    where = "" if event.message == name else f"line {self.lines.get(event.message, 0)} "
+                    return _Bad(
+                        "differs", f"{where}differs from the record: {'; '.join(map(str, event.differs))}"
+                    )
                 case Duplicate():  # of a move that code made
                     return _Bad("reused-id", f"there is a message {event.message!r} already")
                 case _:
                     pass
         return None
 
+    def _misdirected(
+        self, entry: Entry, after: Conversation, message: Message, events: tuple[Event, ...]
+    ) -> _Bad | None:
+        """Say whom a message should have reached, if the record names others."""
+        right = _receivers(after, message, events)
+        if entry.receivers is None or right is None:
+            return None
+        own = (message.lane,) if message.lane else after.members
+        heard = {after.protocol.many if name in own else name for name in entry.receivers}
+        if heard == set(right):
+            return None
+        given = ", ".join(entry.receivers) or "nobody"
+        lane = f" in the lane of {message.lane}" if message.lane and after.protocol.many in right else ""
+        return _Bad("wrong-receivers", f"it goes to {', '.join(right)}{lane}, not to {given}")
+
     def _pass_time(self, at: float, heard: Message | None) -> None:
         """Let what was due by `at` happen, each thing at its time, and what code says of itself."""
         self._let_code_speak(heard)
-        while not self.is_whole and self.now.outcome is None and (due := self._due()) <= at:
-            self.now, _ = step(self.now, Tick(due))
+        while not self.is_whole and self.now.outcome is None and (limit := due(self.now)) <= at:
+            self.now, _ = step(self.now, Tick(limit))
             self._let_code_speak(heard)
-
-    def _due(self) -> float:
-        frame = self.now.frame
-        return min(self.now.deadline if frame is None else frame.deadline, self.now.whole)
 
     def _let_code_speak(self, heard: Message | None) -> None:
         """Make the moves that a runtime makes by itself, unless the message that comes next is that move."""
-        while not self.is_whole and isinstance(asked := wants(self.now), Make):
-            if heard is not None and (heard.sender, heard.act) == (asked.role, asked.move.label):
-                return
-            message = Message(act=asked.move.label, sender=asked.role, id=f"after message {self.now.n}")
+        refused: set[tuple[str, str]] = set()
+        while not self.is_whole and (asked := self._made_by_code(heard, refused)):
+            name = f"after message {self.now.n}"
+            message = Message(act=asked.move.label, sender=asked.role, id=name, lane=asked.lane)
             after, _ = step(self.now, Say(message, self.now.at))
-            if after.n == self.now.n:  # it is refused, so whoever speaks next is told
-                return
-            self.now = after
+            if after.n == self.now.n:  # whoever speaks next is told why
+                refused.add((asked.lane, asked.move.key))
+            else:
+                self.now = after
+
+    def _made_by_code(self, heard: Message | None, refused: set[tuple[str, str]]) -> Make | None:
+        for asked in wants_all(self.now):
+            if (
+                isinstance(asked, Make)
+                and (asked.lane, asked.move.key) not in refused
+                and not (heard is not None and _is_made(asked, heard))
+            ):
+                return asked
+        return None
 
     def _verdict(self, entry: Entry | None = None, bad: _Bad | None = None) -> Verdict:
         now = self.now
         outcome = now.outcome
-        speaker, legal = _open_now(now)
+        lane = bad.lane if bad and bad.lane in now.lanes else ""
+        floors, lanes = floors_of(now), lanes_of(now)
+        here = next((floor for floor in floors if lane in ("", floor.lane)), None)
+        state = lanes.get(lane, "") if now.begun else now.position
         return Verdict(
             ok=bad is None,
             messages=self.messages,
-            state="" if outcome else now.position,
-            speaker=speaker,
-            legal=legal,
+            state="" if outcome else state,
+            speaker=here.speaker if here else "",
+            legal=here.legal if here else (),
+            floors=floors,
+            lanes=lanes,
             outcome=outcome.name if outcome else "",
             outcome_class=outcome.kind.value if outcome else "",
             cause=outcome.cause if outcome else "",
             line=entry.line if entry else 0,
-            said=_words(entry) if entry else "",
+            lane=bad.lane if bad else "",
+            said=words_of(entry.given) if entry else "",
             code=bad.code if bad else "",
             reason=bad.reason if bad else "",
-            open_commitments=tuple(map(self._owed, now.ledger.open())),
-            open_repairs=self._open_repairs(),
+            open_commitments=owed(now, self.lines),
+            open_repairs=repairs_of(now, self.lines),
+            open_gather=gather_of(now),
+            superseded=tuple(self.superseded),
             repeated=tuple(self.repeated),
         )
 
-    def _owed(self, entry: Commitment) -> OpenCommitment:
-        line = self.lines.get(entry.message, 0)
-        return OpenCommitment(entry.debtor, entry.creditor, entry.act, line, entry.status.value)
 
-    def _open_repairs(self) -> tuple[OpenRepair, ...]:
-        frame = self.now.frame
-        if frame is None:
-            return ()
-        speaker = bind(frame, overlay_state(self.now, frame).speaker)
-        line = self.lines.get(frame.it.id, 0)
-        return (OpenRepair(frame.overlay, frame.it.act, line, frame.sender, frame.hearer, speaker),)
+def _content_of(message: Message) -> tuple[Any, ...]:
+    return message.sender, message.act, message.lane, to_plain(message.content)
 
 
-def _misdirected(entry: Entry, events: tuple[Event, ...]) -> _Bad | None:
-    """Say whom a message should have reached, if the record names others."""
+def _is_made(asked: Make, heard: Message) -> bool:
+    """Say whether a message is the move that code would make."""
+    names = (asked.move.label, asked.move.label.rpartition(".")[2])
+    return heard.sender == asked.role and heard.act in names and asked.lane in ("", heard.lane)
+
+
+def _receivers(after: Conversation, message: Message, events: tuple[Event, ...]) -> tuple[str, ...] | None:
+    """Return whom a message was for; None if it had no effect."""
     for event in events:
-        if isinstance(event, Heard) and entry.receivers is not None:
-            right = event.message.receivers
-            if set(entry.receivers) != set(right):
-                given = ", ".join(entry.receivers) or "nobody"
-                return _Bad("wrong-receivers", f"it goes to {', '.join(right)}, not to {given}")
+        if isinstance(event, Heard) and event.message.id == message.id:
+            return event.message.receivers
+        if isinstance(event, Staged) and after.turn is not None:
+            staged = after.turn.moves.get(event.lane)
+            return None if staged is None else staged.receivers
     return None
-
-
-def _open_now(now: Conversation) -> tuple[str, tuple[str, ...]]:
-    """Return who may speak, and the moves with their fields."""
-    asked = wants(now)
-    if isinstance(asked, Over):
-        return "", ()
-    moves = (asked.move,) if isinstance(asked, Make) else (*asked.moves, *asked.exits)
-    return asked.role, tuple(map(signature, moves))
-
-
-def _words(entry: Entry) -> str:
-    """Return what was said, in one line."""
-    given = entry.given
-    if not isinstance(given, Say):
-        return ""
-    words = f"{given.message.sender}: {given.message.act} {format_content(given.message.content)}".rstrip()
-    return words if len(words) <= _WIDEST else f"{words[: _WIDEST - 1]}…"

@@ -23,6 +23,7 @@ __all__ = (
     "entries_of_transcript",
     "hash_of",
     "is_transcript",
+    "members_of",
     "whole_of",
 )
 
@@ -35,7 +36,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """None for a line that cannot be read."""
     receivers: tuple[str, ...] | None = None
     """Who heard it, if the record says so."""
-    lane: str = ""
     has_time: bool = False
     fault: str = ""
     """Why it cannot be read."""
@@ -100,6 +100,10 @@ def _is_map(value: Any) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping)
 
 
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
 def entries_of_lines(lines: Iterable[bytes]) -> Iterator[Entry]:
     """Yield the entries of a foreign record; blank lines are skipped."""
     clock = _Clock()
@@ -139,12 +143,12 @@ def _entry(number: int, line: _Line, clock: _Clock) -> Entry:
         id=line.id or "",
         sender=line.sender,
         in_reply_to=line.in_reply_to or "",
+        lane=line.lane or "",
     )
     return Entry(
         line=number,
         given=Say(message, at or 0.0),
         receivers=None if receivers is None else tuple(receivers),
-        lane=line.lane or "",
         has_time=at is not None,
     )
 
@@ -171,12 +175,13 @@ def entries_of_transcript(transcript: Transcript, lines: Sequence[bytes] | None)
                 yield Entry(line=place, fault=f"{error.what}: {error.why}")
                 return
         elif last is not None and isinstance(last.given, _SAID):
-            if record.type in ("heard", "trouble"):
+            if record.type in ("heard", "staged", "trouble"):
                 yield last
                 last = None
-            elif record.type == "ended":  # its tries were used up, by what nobody heard
+            elif record.type in ("ended", "lane-ended"):  # its tries were used up, by what nobody heard
                 role = last.given.message.sender if isinstance(last.given, Say) else last.given.role
-                left = Leave(role, "nothing that it said counted", last.given.at)
+                lane = str(record.data.get("lane", ""))
+                left = Leave(role, "nothing that it said counted", last.given.at, lane)
                 last = msgspec.structs.replace(last, given=left)
     if last is not None and not isinstance(last.given, _SAID):
         yield last
@@ -201,6 +206,13 @@ def whole_of(transcript: Transcript) -> float | None:
     opening = transcript.opening
     whole = None if opening is None else opening.data.get("whole")
     return float(whole) if isinstance(whole, int | float) else None
+
+
+def members_of(transcript: Transcript) -> tuple[str, ...] | None:
+    """Return who played the many-role when the recorded conversation was opened, None if it does not say."""
+    opening = transcript.opening
+    members = None if opening is None else opening.data.get("members")
+    return tuple(map(str, members)) if _is_list(members) else None
 
 
 def hash_of(transcript: Transcript) -> str:

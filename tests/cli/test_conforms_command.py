@@ -109,10 +109,37 @@ def test_a_transcript_of_ours(tmp_path, capsys, monkeypatch):
     assert "transferred (success)" in capsys.readouterr().out
 
 
+CALL = {
+    "sender": "manager",
+    "act": "cfp",
+    "content": {"goal": "paint the fence", "due": "2026-12-01T18:00:00Z"},
+}
+BID = {"sender": "b1", "act": "propose", "content": {"price": "900 EUR", "plan": "alone"}}
+
+
+def test_members_by_their_own_names(call):
+    code, out, _ = call(CALL, BID, protocol="contract-net", options=["--members", "b1,b2"])
+    assert code == 0
+    assert out.startswith("accepted so far: 2 messages, lanes b1 in 'bidding', b2 in 'bidding'\n")
+    assert "  open   read-back about propose, lane b1, line 2: manager is to speak\n" in out
+    assert "  bidder (b2): refuse(reason: text)\n" in out.replace("       ", "")
+
+
+def test_a_bad_step_in_a_lane(call):
+    code, out, _ = call(CALL, BID, BID, protocol="contract-net", options=["--members", "b1, b2", "--json"])
+    found = json.loads(out)
+    assert code == 1
+    assert (found["line"], found["lane"], found["code"]) == (3, "b1", "unexpected-act")
+    assert found["lanes"] == {"b1": "bidding", "b2": "bidding"}
+    code, out, _ = call(CALL, BID, BID, protocol="contract-net", options=["--members", "b1,b2"])
+    assert "  legal  manager (b1): readback(" in out
+    assert "(b2)" not in out
+
+
 def test_wrong_use(call, capsys):
-    code, _, err = call(ASK, protocol="contract-net")
+    code, _, err = call(ASK, options=["--members", "b1,b2"])
     assert code == 2
-    assert "U410" in err
+    assert "no role that several agents play" in err
     code, _, err = call(ASK, protocol="reqest")
     assert code == 2
     assert "'request'" in err
