@@ -311,22 +311,6 @@ def _commit(
     changes: list[Change] = []
     after = _take_as_evidence(conversation, message, events, changes) if conversation.held else conversation
     ledger, held, owner = after.ledger, after.held, after.owner
-    waits = False
-    evidence: tuple[str, ...] = ("delivered",)
-    if readback is not None:
-        evidence = ("readback: copied",)
-        events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback)))
-    elif act.criterion is _RELEVANT:
-        waits = True
-        held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
-    elif act.criterion is not _NONE:
-        events.append(Grounded(message.id, act.label, "delivered", evidence))
-    prior = None
-    if waits:
-        earlier = after.said.get(act.label)
-        prior = earlier.ground if earlier is not None else None
-    else:
-        ledger = _on_ledger(ledger, act, message, events, changes, after.lane)
     used, target, tally = after.used, move.next, after.tally
     if move.at_most is not None:
         tally = tally.insert(move.key, tally.get(move.key, 0) + 1)
@@ -340,6 +324,22 @@ def _commit(
             target = move.then
         else:
             used = used.insert(key, times + 1)
+    waits = False
+    evidence: tuple[str, ...] = ("delivered",)
+    if readback is not None:
+        evidence = ("readback: copied",)
+        events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback)))
+    elif act.criterion is _RELEVANT and target in after.rules.protocol.states:
+        waits = True
+        held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
+    elif act.criterion is not _NONE:
+        events.append(Grounded(message.id, act.label, "delivered", evidence))
+    prior = None
+    if waits:
+        earlier = after.said.get(act.label)
+        prior = earlier.ground if earlier is not None else None
+    else:
+        ledger = _on_ledger(ledger, act, message, events, changes, after.lane)
     events.append(Moved(act.label, message.sender, move.state, target, message.id))
     last = after.last
     for hearer in message.receivers:

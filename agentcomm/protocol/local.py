@@ -74,8 +74,8 @@ def _check_last_words(protocol: Protocol, arcs: Arcs, report: Report) -> None:
         for move in state.moves.values():
             if move.act.criterion is not Criterion.RELEVANT:
                 continue
-            end = next((place for place in (move.next, move.then) if place in protocol.outcomes), None)
-            if end is None:
+            end = move.next  # by `then` it ends only once its answers are used up, and counts as delivered
+            if end not in protocol.outcomes:
                 continue
             before = arcs.to(arcs.number[state.name])
             report.add(

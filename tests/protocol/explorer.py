@@ -272,7 +272,7 @@ class Talk:
                 if step.speaker and any(role not in (step.speaker, *step.to) for role in speakers):
                     yield "speaks unheard"
             ground = self.document.get("grounding", {}).get(step.label)
-            if ground == "relevant" and {step.next, step.then} & set(self.outcomes):
+            if ground == "relevant" and step.next in self.outcomes:
                 yield "last word to be answered"
 
     def orphans(self):

@@ -241,11 +241,6 @@ BROKEN = {
         ("  accept-proposal: {repeats: {price: propose.price}}", "  accept-proposal: relevant"),
         ("      accept-proposal: sold", "      «accept-proposal»: sold"),
     ),
-    "last words by `then`": (
-        "E601",
-        ("  propose: {readback: [price]}", "  cfp: relevant"),
-        ("      cfp: {next: asked, max: 2}", "      «cfp»: {next: asked, max: 2, then: closed}"),
-    ),
     "high stakes in nothing": (
         "E602",
         ("  accept-proposal: {price: money}", "  «accept-proposal»: {content: {price: money}, stakes: high}"),
