@@ -13,6 +13,7 @@ from agentcomm.errors import UsageError
 from agentcomm.protocol.library import loads
 from agentcomm.runtime.conforms import Verdict, conforms_file
 from tests.protocol.library.test_sequences import pending, sequences, tables
+from tests.runtime.test_enact_lanes import bidder, manager
 
 ASK = {"sender": "initiator", "act": "request", "content": {"action": "restart"}}
 AGREE = {"sender": "participant", "act": "agree"}
@@ -565,3 +566,16 @@ def test_a_conversation_whose_time_was_up_is_at_its_end(request_protocol, tmp_pa
     enact_sync(request_protocol, cast=cast, transcript=path, deadline=0.1)
     verdict = conforms_file(request_protocol, path)
     assert (verdict.ok, verdict.outcome, verdict.messages) == (True, "expired", 1)
+
+
+@pytest.mark.parametrize("price", [0, 800])
+def test_a_transcript_with_lanes(contract_net, tmp_path, price):
+    path = tmp_path / "lanes.jsonl"
+    bidders = [bidder("bea", 900), bidder("bob", price)]
+    cast = {"manager": manager(), "bidder": bidders}
+    result = enact_sync(contract_net, cast=cast, transcript=path)
+    verdict = conforms_file(contract_net, path)
+    assert verdict.ok, verdict
+    assert (verdict.outcome, verdict.messages) == (result.outcome, result.conversation.n)
+    assert verdict.lanes == {name: lane.outcome.name for name, lane in result.lanes.items()}
+    assert conforms(contract_net, result.transcript).ok
