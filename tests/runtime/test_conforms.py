@@ -13,6 +13,7 @@ from agentcomm.errors import UsageError
 from agentcomm.protocol.library import loads
 from agentcomm.runtime.conforms import Verdict, conforms_file
 from tests.protocol.library.test_sequences import pending, sequences, tables
+from tests.runtime.test_enact_lanes import bidder, manager
 
 ASK = {"sender": "initiator", "act": "request", "content": {"action": "restart"}}
 AGREE = {"sender": "participant", "act": "agree"}
@@ -265,6 +266,185 @@ def test_a_verdict_is_data_and_cannot_be_changed(request_protocol):
         verdict.ok = True
 
 
+# --- lanes, gathers, races and runs ---
+
+CFP = {
+    "sender": "manager",
+    "act": "cfp",
+    "content": {"goal": "paint the fence", "due": "2026-12-01T18:00:00Z"},
+}
+
+
+def bid(lane, **more):
+    return {"sender": "bidder", "lane": lane, "act": "refuse", "content": {"reason": "far"}} | more
+
+
+def offer(lane):
+    return bid(lane, act="propose", content={"price": "9 EUR", "plan": "alone"})
+
+
+def answer(lane, act="reject-proposal", **content):
+    return {"sender": "manager", "lane": lane, "act": act, "content": content or {"reason": "dear"}}
+
+
+@pytest.fixture(scope="module")
+def contract_net():
+    return load("contract-net")
+
+
+def test_members_are_those_that_a_lane_names(contract_net):
+    verdict = conforms(contract_net, [CFP, offer("b2"), bid("b1")], grounding=False)
+    assert verdict.ok
+    assert verdict.lanes == {"b2": "weighing", "b1": "declined"}
+    assert (verdict.state, verdict.speaker) == ("", "manager")
+    assert [floor.lane for floor in verdict.floors] == ["b2"]
+
+
+def test_a_silent_member_stands_for_those_that_no_lane_names(contract_net):
+    verdict = conforms(contract_net, [CFP])
+    assert (verdict.ok, verdict.lanes) == (True, {"bidder1": "bidding"})
+
+
+@pytest.mark.parametrize("members", [["b1", "b1"], ["manager"], [f"b{n}" for n in range(99)]])
+def test_members_that_do_not_fit(contract_net, members):
+    with pytest.raises(UsageError):
+        conforms(contract_net, [CFP], members=members)
+
+
+def test_fewer_members_than_there_must_be():
+    protocol = load("sealed-vote")
+    with pytest.raises(UsageError, match="1 play") as caught:
+        conforms(protocol, [], members=["m1"])
+    assert caught.value.code == "U410"
+
+
+def test_members_by_their_own_names(contract_net):
+    calls = CFP | {"receivers": ["b1", "b2"]}
+    own = [
+        {key: value for key, value in bid(name, sender=name).items() if key != "lane"}
+        for name in ("b1", "b2")
+    ]
+    verdict = conforms(contract_net, [calls, *own], members=["b1", "b2"])
+    assert (verdict.ok, verdict.outcome_class) == (True, "refused"), verdict
+
+
+def test_a_message_to_one_member_is_said_in_its_lane(contract_net):
+    said = answer("b2") | {"receivers": "b2"}
+    del said["lane"]
+    record = [CFP, offer("b1"), offer("b2"), said]
+    verdict = conforms(contract_net, record, grounding=False, members=["b1", "b2"])
+    assert verdict.ok, verdict
+    assert verdict.open_gather == ("b1",)
+
+
+def test_a_member_in_the_lane_of_another(contract_net):
+    record = [CFP, offer("b1"), offer("b2"), answer("b2") | {"receivers": ["b1"]}]
+    verdict = conforms(contract_net, record, grounding=False)
+    assert (verdict.code, verdict.lane, verdict.line) == ("wrong-receivers", "b2", 4)
+    assert "in the lane of b2, not to b1" in verdict.reason
+
+
+def test_a_lane_that_does_not_exist(contract_net):
+    verdict = conforms(contract_net, [CFP, bid("b3")], members=["b1", "b2"])
+    assert (verdict.code, verdict.line) == ("wrong-party", 2)
+
+
+def test_what_is_said_at_a_gather_counts_and_the_turn_is_open(contract_net):
+    record = [CFP, offer("b1"), offer("b2"), answer("b1")]
+    verdict = conforms(contract_net, record, grounding=False)
+    assert (verdict.ok, verdict.messages, verdict.open_gather) == (True, 4, ("b2",))
+    assert verdict.lanes == {"b1": "weighing", "b2": "weighing"}
+    again = conforms(contract_net, [*record, answer("b1")], grounding=False)
+    assert (again.ok, again.code, again.lane) == (False, "unexpected-act", "b1")
+
+
+def test_what_differs_at_a_gather_names_its_line(contract_net):
+    record = [CFP, offer("b1"), offer("b2"), answer("b1", "accept-proposal", price="8 EUR"), answer("b2")]
+    verdict = conforms(contract_net, record, grounding=False)
+    assert (verdict.ok, verdict.line, verdict.code) == (False, 5, "differs")
+    assert verdict.reason.startswith("line 4 differs from the record: ")
+
+
+def test_in_a_lane_that_has_ended(contract_net):
+    verdict = conforms(contract_net, [CFP, bid("b1"), bid("b1"), bid("b2")])
+    assert (verdict.ok, verdict.line, verdict.code, verdict.lane) == (False, 3, "late", "b1")
+    assert verdict.lanes == {"b1": "declined", "b2": "bidding"}
+
+
+def test_deadlines_run_out_in_each_lane(contract_net):
+    verdict = conforms(contract_net, [CFP | {"at": 0}, bid("b1", at=1), {"at": 31}], members=["b1", "b2"])
+    assert verdict.ok
+    assert verdict.lanes["b1"] == "declined"
+    assert verdict.lanes["b2"] != "bidding"
+    assert verdict.outcome
+
+
+def test_open_repairs_name_their_lane(contract_net):
+    verdict = conforms(contract_net, [CFP, offer("b1")], members=["b1", "b2"])
+    assert [(found.lane, found.line) for found in verdict.open_repairs] == [("b1", 2)]
+
+
+RACE = """
+agentcomm: 1
+protocol: job
+version: 1
+roles: [caller, worker]
+acts:
+  request: {action: text}
+  inform: {result: text}
+  propose: {reason: text}
+  agree: {}
+states:
+  asking: {caller: {request: working}}
+  working:
+    first: worker
+    worker: {inform: closing}
+    caller: {propose: closing}
+  closing: {caller: {agree: done}}
+outcomes: {done: success}
+"""
+
+
+def test_a_message_that_lost_a_race_is_no_fault():
+    asked = {"sender": "caller", "act": "request", "content": {"action": "sing"}}
+    called_off = {"sender": "caller", "act": "propose", "content": {"reason": "late"}}
+    told = {"sender": "worker", "act": "inform", "content": {"result": "la"}}
+    verdict = conforms(loads(RACE), [asked])
+    assert {floor.speaker for floor in verdict.floors} == {"caller", "worker"}
+    verdict = conforms(loads(RACE), [asked, called_off, told])
+    assert (verdict.ok, verdict.superseded, verdict.messages) == (True, (3,), 2), verdict
+
+
+def test_acts_of_a_run_by_their_own_names():
+    plan = {"goal": "pass", "steps": ["fix"], "test": "pytest"}
+    record = [
+        {"sender": "lead", "act": "plan", "content": plan},
+        {"sender": "lead", "act": "request"},
+        {"sender": "worker", "act": "refuse", "content": {"reason": "no access"}},
+    ]
+    verdict = conforms(load("plan-execute-verify"), record)
+    assert (verdict.ok, verdict.outcome, verdict.messages) == (True, "refused", 3), verdict
+
+
+BIDS = st.builds(
+    lambda row, lane, to: (
+        row | ({"lane": lane} if lane is not None else {}) | ({"receivers": to} if to else {})
+    ),
+    st.sampled_from(
+        [CFP, offer("b1"), bid("b1"), answer("b1"), answer("b1", "accept-proposal", price="9 EUR")]
+    ),
+    st.sampled_from(["b1", "b2", "manager", "b 3", "", None]),
+    st.sampled_from([None, ["b1"], ["b1", "b2"], ["bidder"], ["x"]]),
+)
+
+
+@fuzz(st.lists(BIDS, max_size=8), st.booleans())
+def test_no_record_with_lanes_makes_it_raise(contract_net, lines, grounding):
+    verdict = conforms(contract_net, lines, grounding=grounding)
+    assert verdict.ok == (verdict.line == 0) == (verdict.code == "")
+    json.dumps(verdict.as_dict())
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -386,3 +566,16 @@ def test_a_conversation_whose_time_was_up_is_at_its_end(request_protocol, tmp_pa
     enact_sync(request_protocol, cast=cast, transcript=path, deadline=0.1)
     verdict = conforms_file(request_protocol, path)
     assert (verdict.ok, verdict.outcome, verdict.messages) == (True, "expired", 1)
+
+
+@pytest.mark.parametrize("price", [0, 800])
+def test_a_transcript_with_lanes(contract_net, tmp_path, price):
+    path = tmp_path / "lanes.jsonl"
+    bidders = [bidder("bea", 900), bidder("bob", price)]
+    cast = {"manager": manager(), "bidder": bidders}
+    result = enact_sync(contract_net, cast=cast, transcript=path)
+    verdict = conforms_file(contract_net, path)
+    assert verdict.ok, verdict
+    assert (verdict.outcome, verdict.messages) == (result.outcome, result.conversation.n)
+    assert verdict.lanes == {name: lane.outcome.name for name, lane in result.lanes.items()}
+    assert conforms(contract_net, result.transcript).ok
