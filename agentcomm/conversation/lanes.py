@@ -314,10 +314,14 @@ def _say_for_all(conversation: Conversation, message: Message, at: float) -> Ste
         act = message.act
         reason = f"{act!r} cannot be said for all now"
         return _refuse(conversation, "", message.sender, act, "unexpected-act", reason, at)
+    on_offer = [entry for entry in targets if _is_offered(conversation, *entry)]
+    return _stage(conversation, on_offer or targets, message, at)
+
+
+def _is_offered(conversation: Conversation, name: str, move: Move) -> bool:
+    """Say whether a lane has no move yet in the open turn, and this one's budget is not spent there."""
     turn = conversation.turn
-    if turn is not None:  # a lane that has its move already is not asked again
-        targets = [entry for entry in targets if turn.moves.get(entry[0]) is None] or targets
-    return _stage(conversation, targets, message, at)
+    return (turn is None or turn.moves.get(name) is None) and speaking.in_full(conversation.view(name), move)
 
 
 def _stage(conversation: Conversation, targets: list[tuple[str, Move]], message: Message, at: float) -> Step:

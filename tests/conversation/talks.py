@@ -496,7 +496,7 @@ def joint_turn(talk: Talk, asked: Joint, dice: random.Random, *, asks=0.1, slow=
         content = content_of(move.act.fields, dice)
     if move and content and move.for_all:  # what is said once must fit every lane that hears it
         views = [talk.now.view(name) for name in asked.lanes]
-        heard = [(view, view.state.moves[move.label]) for view in views if move.label in view.state.moves]
+        heard = [(v, m) for v in views if (m := v.state.moves.get(move.label)) in asked.lanes[v.lane].moves]
         content = content if all(meets(view, one, content) for view, one in heard) else None
     if move is None or content is None:
         assert only(talk.tick(now.deadline), Expired)
