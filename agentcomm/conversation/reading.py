@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from agentcomm.acts.content import Content, Money, to_plain
 from agentcomm.acts.frozen import freeze
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Cancel, Input, Leave, Misfire, Say
+from agentcomm.conversation.events import Cancel, Input, Join, Leave, Misfire, Say
 from agentcomm.protocol.graph import Act
 
 __all__ = ("UNREADABLE", "Unreadable", "clean", "is_sound", "read", "recorded", "sender_of")
@@ -176,7 +176,11 @@ def recorded(given: Input) -> Input:
             at = given.at if math.isfinite(given.at) else -1.0
             return Say(_recorded(given.message), at)
         case Misfire() | Leave():
-            return msgspec.structs.replace(given, role=clean(given.role), reason=clean(given.reason))
+            return msgspec.structs.replace(
+                given, role=clean(given.role), reason=clean(given.reason), lane=clean(given.lane)
+            )
+        case Join():
+            return msgspec.structs.replace(given, member=clean(given.member))
         case Cancel():
             return msgspec.structs.replace(given, by=clean(given.by), reason=clean(given.reason))
         case _:
