@@ -809,6 +809,28 @@ def test_a_contribution_waits_for_a_relevant_answer():
     assert talk.now.ground["ask.what"] == "x"
 
 
+def test_a_last_word_counts_as_delivered_where_no_answer_can_come():
+    loop = rules(
+        """
+roles: [ann, bob]
+acts: {propose: {draft: text}, accept-proposal: {}, reject-proposal: {reason: text}}
+grounding: {reject-proposal: relevant}
+states:
+  writing: {ann: {propose: judging}}
+  judging: {bob: {accept-proposal: done, reject-proposal: {next: writing, max: 1, then: off}}}
+"""
+        + ENDS
+    )
+    talk = Talk(loop)
+    talk.say("ann", "propose", draft="one")
+    assert not only(talk.say("bob", "reject-proposal", reason="short"), Grounded)
+    talk.say("ann", "propose", draft="two")
+    last = talk.say("bob", "reject-proposal", reason="long")
+    assert [event.criterion for event in only(last, Grounded)] == ["delivered"]
+    assert [event.now for event in only(last, CommitmentChanged)] == ["released"]
+    assert talk.ended == "off"
+
+
 def test_going_back_undoes_also_what_came_and_went_with_one_message():
     text = RELEVANT.replace("refuse: off, ", "refuse: z, ")
     text = text.replace("  w: {a:", "  z: {a: {more: off}}\n  w: {a:")
