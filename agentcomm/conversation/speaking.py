@@ -112,7 +112,8 @@ def say(conversation: Conversation, message: Message, at: float) -> Step:
         _check_party(conversation, message)
         if conversation.frame is not None:
             return _say_in_overlay(conversation, conversation.frame, message, at)
-        move = move_for(conversation.state, message.act)
+        state = conversation.rules.protocol.states[conversation.position]
+        move = state.moves.get(message.act) or move_for(state, message.act)
         if move is None or move.speaker != message.sender or not in_full(conversation, move):
             return _say_otherwise(conversation, message, at)
         message = check_move(conversation, move, message)
@@ -329,7 +330,7 @@ def _commit(
     if readback is not None:
         evidence = ("readback: copied",)
         events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback)))
-    elif act.criterion is _RELEVANT and target in after.rules.protocol.states:
+    elif act.criterion is _RELEVANT and target in conversation.rules.protocol.states:
         waits = True
         held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
     elif act.criterion is not _NONE:
@@ -346,13 +347,14 @@ def _commit(
         last = last.insert(hearer, message.id)
     if move.owner and not waits:
         ledger, owner = _hand_over(ledger, owner, move.owner, message, events, changes, after.lane)
-    state = conversation.rules.protocol.states.get(target)
+    protocol = conversation.rules.protocol
+    state = protocol.states.get(target)
     said = after.said.insert(act.label, Said(message, not waits, evidence, n, prior))
     until = after.until
-    if after.rules.protocol.runs:
+    if protocol.runs:
         used, said, until = _cross(after, move.state, target, used, said, at)
     deadline = _deadline(state, until, at) if state is not None else after.deadline
-    from_race = len(after.rules.protocol.states[move.state].speakers) > 1
+    from_race = len(protocol.states[move.state].speakers) > 1
     after = _replace(
         after,
         position=target,
@@ -388,7 +390,9 @@ def _commit(
 def _deadline(state: State, until: tuple[tuple[str, float], ...], at: float) -> float:
     """Return when a state that is entered now expires; at a gather, that is set when it opens."""
     own = math.inf if state.gather else at + state.within
-    return min(own, *(limit for _, limit in until)) if until else own
+    if not until:
+        return own
+    return min(own, *(limit for _, limit in until))
 
 
 def _regions(protocol: Protocol, place: str) -> tuple[str, ...]:
