@@ -56,7 +56,7 @@ async def choose(
         if asks is not None
         else moves_schema(offered, {} if turn.judges else _on_record(turn, offered))
     )
-    attempt = turn.conversation.misfires + 1
+    attempt = turn.conversation.here.misfires + 1
     request = ModelRequest(
         messages=messages,
         schema=schema,

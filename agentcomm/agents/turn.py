@@ -101,12 +101,12 @@ class Turn:
         self._filler = filler
         self.num_ctx = num_ctx
         self.refusal = refusal
-        self.troubles = conversation.troubles
+        self.troubles = conversation.here.troubles
         self.tools = tools
         self.examples = examples or {}
         self.overlay: Overlaid | None = None
         self.state = conversation.position
-        heard = conversation.last.get(floor.role)
+        heard = conversation.here.last.get(floor.role)
         self.heard: Message | None = conversation.seen[heard] if heard else None
         if frame is not None:
             meant = dict(frame.fields) if floor.role == frame.sender else {}

@@ -5,17 +5,26 @@ Source: commitment life cycle of Singh, Yolum, Chopra & Telang with the pre-comm
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
-from rpds import HashTrieMap
 
 from agentcomm.acts.performative import LedgerOp
+from agentcomm.acts.persistent import Record, entries, find, put
 from agentcomm.protocol.graph import Act, OutcomeClass
 
-__all__ = ("Change", "Commitment", "Ledger", "Status", "audit", "hand_over", "ids_of", "record", "take_back")
-
-_EMPTY: Any = HashTrieMap
+__all__ = (
+    "Books",
+    "Change",
+    "Commitment",
+    "Ledger",
+    "Status",
+    "audit",
+    "hand_over",
+    "ids_of",
+    "record",
+    "take_back",
+)
 
 
 class Status(StrEnum):
@@ -48,6 +57,11 @@ class Commitment(msgspec.Struct, frozen=True):
     n: int = 0
     """Its place among the commitments, from 1."""
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it can still change."""
+        return self.status in _LIVE
+
 
 class Change(msgspec.Struct, frozen=True):
     """A commitment before (None when it is new) and after."""
@@ -57,23 +71,32 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """All commitments of a conversation."""
+    """The commitments made in one position of a conversation: before lanes begin, or in one lane."""
 
-    entries: "HashTrieMap[str, Commitment]" = msgspec.field(default_factory=_EMPTY)
-    live: "HashTrieMap[str, tuple[str, ...]]" = msgspec.field(default_factory=_EMPTY)
-    """By lane: ids of those that can still change, oldest first."""
+    live: tuple[Commitment, ...] = ()
+    """Those that can still change, oldest first."""
+    ended: Record[Commitment] = {}
+    count: int = 0
+    """How many have ended."""
     n: int = 0
     """Commitments made so far."""
 
     def __iter__(self) -> Iterator[Commitment]:
-        return iter(self.entries.values())
+        """Yield all of them, in the order in which they were made."""
+        gone = (entry for _, entry in entries(self.ended, self.count))
+        return iter(sorted((*gone, *self.live), key=lambda entry: entry.n))
 
-    def open(self, lane: str = "") -> tuple[Commitment, ...]:
-        """Return the live ones of a lane and those made before lanes began, oldest first."""
-        names = self.live.get(lane, ())
-        if lane:
-            names = (*self.live.get("", ()), *names)
-        return tuple(self.entries[name] for name in names)
+
+class Books(NamedTuple):
+    """The ledger of a position, and the one from before lanes began where it is another."""
+
+    own: Ledger
+    trunk: Ledger | None
+
+    @property
+    def live(self) -> tuple[Commitment, ...]:
+        """What can still change, oldest first."""
+        return self.own.live if self.trunk is None else (*self.trunk.live, *self.own.live)
 
 
 _LIVE = (Status.PROPOSED, Status.CONDITIONAL, Status.DETACHED)
@@ -88,14 +111,14 @@ _OPS: dict[LedgerOp, tuple[str, tuple[Status, ...], Status]] = {
 
 
 def record(
-    ledger: Ledger, act: Act, speaker: str, hearers: tuple[str, ...], message: str, lane: str = ""
-) -> tuple[Ledger, tuple[Change, ...]]:
-    """Return the ledger after `speaker` has done `act` in a lane, and what changed."""
+    books: Books, act: Act, speaker: str, hearers: tuple[str, ...], message: str, lane: str = ""
+) -> tuple[Books, tuple[Change, ...]]:
+    """Return the ledgers after `speaker` has done `act` in a lane, and what changed."""
     op = act.info.op
     if op is LedgerOp.NONE and not act.discharges:
-        return ledger, ()
+        return books, ()
     changes: list[Change] = []
-    live = ledger.open(lane)
+    live = books.live
     if rule := _OPS.get(op):
         part, may, now = rule
         for entry in reversed(live):
@@ -111,6 +134,7 @@ def record(
                 break
     if op in (LedgerOp.DIRECT, LedgerOp.OFFER):
         status = Status.PROPOSED if op is LedgerOp.DIRECT else Status.CONDITIONAL
+        n = books.own.n
         for name, hearer in zip(ids_of(message, hearers, lane), hearers, strict=True):
             debtor, creditor = (hearer, speaker) if op is LedgerOp.DIRECT else (speaker, hearer)
             changes.extend(  # said anew, it replaces what was not taken up
@@ -119,46 +143,51 @@ def record(
                 if (entry.act, entry.debtor, entry.creditor, entry.status)
                 == (act.label, debtor, creditor, status)
             )
-            ledger = msgspec.structs.replace(ledger, n=ledger.n + 1)
-            made = Commitment(
-                name, debtor, creditor, act.label, message, status, act.outlives, lane, ledger.n
-            )
+            n += 1
+            made = Commitment(name, debtor, creditor, act.label, message, status, act.outlives, lane, n)
             changes.append(Change(None, made))
-    return _apply(ledger, changes), tuple(changes)
+    return _apply(books, changes, lane), tuple(changes)
 
 
-def hand_over(ledger: Ledger, was: str, now: str, lane: str = "") -> tuple[Ledger, tuple[Change, ...]]:
-    """Return the ledger after `now` took over what `was` owes to others."""
+def hand_over(books: Books, was: str, now: str, lane: str = "") -> tuple[Books, tuple[Change, ...]]:
+    """Return the ledgers after `now` took over what `was` owes to others."""
     changes = [
         Change(entry, msgspec.structs.replace(entry, debtor=now))
-        for entry in ledger.open(lane)
+        for entry in books.live
         if entry.debtor == was and entry.creditor != now
     ]
-    return _apply(ledger, changes), tuple(changes)
+    return _apply(books, changes, lane), tuple(changes)
 
 
 def take_back(
-    ledger: Ledger, changes: Iterable[Change]
-) -> tuple[Ledger, tuple[tuple[Commitment, Commitment | None], ...]]:
-    """Return the ledger as if the latest changes had not been made, and each commitment as it is and was (None: there was none)."""
+    books: Books, changes: Iterable[Change], lane: str = ""
+) -> tuple[Books, tuple[tuple[Commitment, Commitment | None], ...]]:
+    """Return the ledgers as if a lane's latest changes had not been made, and each commitment as it is and was (None: there was none)."""
     first: dict[str, Commitment | None] = {}
+    last: dict[str, Commitment] = {}
     for change in changes:
         first.setdefault(change.now.id, change.was)
-    entries, live = ledger.entries, ledger.live
+        last[change.now.id] = change.now
     told: list[tuple[Commitment, Commitment | None]] = []
     for name, was in first.items():
-        now = entries[name]
-        names = [other for other in live.get(now.lane, ()) if other != name]
-        if was is None:
-            entries = entries.discard(name)
-        else:
-            entries = entries.insert(name, was)
-            names += [name] if was.status in _LIVE else []
-            names.sort(key=lambda other: entries[other].n)
-        live = live.insert(now.lane, tuple(names))
+        now = last[name]
+        ledger = books.own if now.lane == lane or books.trunk is None else books.trunk
+        books = _with(books, _restored(ledger, name, was), now.lane, lane)
         if was != now:
             told.append((now, was))
-    return Ledger(entries, live, ledger.n), tuple(told)
+    return books, tuple(told)
+
+
+def _restored(ledger: Ledger, name: str, was: Commitment | None) -> Ledger:
+    live = [entry for entry in ledger.live if entry.id != name]
+    if was is not None and was.status in _LIVE:
+        live = sorted((*live, was), key=lambda entry: entry.n)
+    ended, count = ledger.ended, ledger.count
+    if find(ended, count, name) is not None:
+        rest = [entry for entry in entries(ended, count) if entry[0] != name]
+        ended = {key: (place, entry) for place, (key, entry) in enumerate(rest, 1)}
+        count = len(rest)
+    return Ledger(tuple(live), ended, count, ledger.n)
 
 
 def ids_of(message: str, hearers: tuple[str, ...], lane: str = "") -> tuple[str, ...]:
@@ -168,18 +197,10 @@ def ids_of(message: str, hearers: tuple[str, ...], lane: str = "") -> tuple[str,
     return tuple(":".join(filter(None, (message, lane, hearer))) for hearer in hearers)
 
 
-def audit(ledger: Ledger, end: OutcomeClass, lane: str = "") -> tuple[Ledger, tuple[Change, ...]]:
-    """Return the ledger at an end of class `end`: what was not taken up expires, what was owed is violated unless it outlives.
-
-    Args:
-        ledger: As it is.
-        end: How the conversation, or the lane, ended.
-        lane: The lane that ended; what was promised before lanes began stays.
-    """
+def audit(ledger: Ledger, end: OutcomeClass) -> tuple[Ledger, tuple[Change, ...]]:
+    """Return a ledger at an end of class `end`: what was not taken up expires, what was owed is violated unless it outlives."""
     changes: list[Change] = []
-    for entry in ledger.open(lane):
-        if entry.lane != lane:
-            continue
+    for entry in ledger.live:
         if entry.status is not Status.DETACHED:
             now = Status.EXPIRED
         elif entry.outlives and end in (OutcomeClass.SUCCESS, OutcomeClass.PARTIAL):
@@ -191,18 +212,29 @@ def audit(ledger: Ledger, end: OutcomeClass, lane: str = "") -> tuple[Ledger, tu
         else:
             now = Status.VIOLATED
         changes.append(Change(entry, msgspec.structs.replace(entry, status=now)))
-    return _apply(ledger, changes), tuple(changes)
-
-
-def _apply(ledger: Ledger, changes: list[Change]) -> Ledger:
-    if not changes:
-        return ledger
-    entries, live = ledger.entries, ledger.live
     for change in changes:
-        name, lane = change.now.id, change.now.lane
-        entries = entries.insert(name, change.now)
-        if change.was is None:
-            live = live.insert(lane, (*live.get(lane, ()), name))
-        elif change.now.status not in _LIVE:
-            live = live.insert(lane, tuple(other for other in live[lane] if other != name))
-    return Ledger(entries, live, ledger.n)
+        ledger = _applied(ledger, change)
+    return ledger, tuple(changes)
+
+
+def _with(books: Books, ledger: Ledger, place: str, lane: str) -> Books:
+    return Books(ledger, books.trunk) if place == lane or books.trunk is None else Books(books.own, ledger)
+
+
+def _apply(books: Books, changes: list[Change], lane: str) -> Books:
+    for change in changes:
+        place = change.now.lane
+        ledger = books.own if place == lane or books.trunk is None else books.trunk
+        books = _with(books, _applied(ledger, change), place, lane)
+    return books
+
+
+def _applied(ledger: Ledger, change: Change) -> Ledger:
+    was, now = change.was, change.now
+    if was is None:
+        return Ledger((*ledger.live, now), ledger.ended, ledger.count, max(ledger.n, now.n))
+    if now.status in _LIVE:
+        live = tuple(now if entry.id == now.id else entry for entry in ledger.live)
+        return Ledger(live, ledger.ended, ledger.count, ledger.n)
+    live = tuple(entry for entry in ledger.live if entry.id != now.id)
+    return Ledger(live, put(ledger.ended, ledger.count, now.id, now), ledger.count + 1, ledger.n)

@@ -8,13 +8,13 @@ Source: FIPA SC00029H, where an initiator holds one conversation with each parti
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, assert_never, cast
+from typing import assert_never, cast
 
 import msgspec
-from rpds import HashTrieMap
 
 from agentcomm.acts.message import Message
+from agentcomm.acts.persistent import find, put, with_entry
+from agentcomm.commitments.ledger import Ledger
 from agentcomm.conversation import speaking
 from agentcomm.conversation.events import (
     Cancel,
@@ -34,25 +34,23 @@ from agentcomm.conversation.events import (
     Staged,
     Tick,
 )
-from agentcomm.conversation.moves import floors
+from agentcomm.conversation.moves import floors, limit_of
 from agentcomm.conversation.reading import UNREADABLE, clean, is_sound, sender_of
 from agentcomm.conversation.speaking import Refusal, Step
-from agentcomm.conversation.state import Conversation, GatherTurn, Outcome
+from agentcomm.conversation.state import (
+    Conversation,
+    GatherTurn,
+    Lanes,
+    Outcome,
+    Position,
+    Rules,
+    altered,
+)
 from agentcomm.protocol.graph import Move, OutcomeClass
 
 __all__ = ("advance", "step")
 
 _replace = msgspec.structs.replace
-_EMPTY: Any = HashTrieMap
-
-_BARE: dict[str, Any] = {
-    "n": 0,
-    "seen": _EMPTY(),
-    "spent": 0,
-    "tally": _EMPTY(),
-    "turn": None,
-}
-"""What a lane holds of what is shared while it rests."""
 
 
 def step(conversation: Conversation, given: Input, at: float) -> Step:
@@ -73,11 +71,8 @@ def step(conversation: Conversation, given: Input, at: float) -> Step:
             if given.lane:
                 if given.lane not in conversation.lanes:
                     return conversation, ()
-                after, events = _within(
-                    conversation,
-                    given.lane,
-                    lambda lane: speaking.stop(lane, OutcomeClass.ABORTED, cause, at),
-                )
+                lane, events = speaking.stop(conversation.view(given.lane), OutcomeClass.ABORTED, cause, at)
+                after = _put(conversation, given.lane, lane)
             else:
                 return _stop(conversation, "", OutcomeClass.ABORTED, cause, at)
         case Join():
@@ -93,17 +88,18 @@ def advance(conversation: Conversation, at: float, events: list[Event]) -> Step:
     if conversation.outcome is not None or not conversation.protocol.many:
         return conversation, tuple(events)
     if not conversation.begun:
-        state = conversation.protocol.states.get(conversation.position)
-        if state is None or not state.in_lane or conversation.frame is not None:
+        here = conversation.here
+        state = conversation.protocol.states.get(here.name)
+        if state is None or not state.in_lane or here.frame is not None:
             return conversation, tuple(events)
         conversation = _begin(conversation, at, events)
     while conversation.outcome is None:
-        turn = conversation.turn
+        turn = conversation.shared.turn
         if turn is not None and not turn.left:
             conversation = _commit_turn(conversation, turn, at, events)
-        elif not conversation.living:
+        elif not conversation.lanes.living:
             conversation = _settle(conversation, at, events)
-        elif turn is None and not conversation.away:
+        elif turn is None and not conversation.lanes.away:
             conversation = _open_gather(conversation, at, events)
         else:
             break
@@ -123,163 +119,152 @@ def _begin(conversation: Conversation, at: float, events: list[Event]) -> Conver
     if events and isinstance(events[-1], DeadlineSet):  # of the one position that there was
         events.pop()
     events.append(LanesBegan(position, conversation.members))
-    state = conversation.protocol.states[position]
-    gathers = state.gather
+    here, shared = conversation.here, conversation.shared
     lane = _replace(
-        speaking.entered(conversation, position, at),
-        checkpoint=None,
+        speaking.entered(conversation, position, at).here,
+        ledger=Ledger(),
         undo=(),
         held=(),
         misfires=0,
         latest="",
-        **_BARE,
+        frame=None,
     )
-    lanes: HashTrieMap[str, Conversation] = _EMPTY()
-    for name in conversation.members:
-        lanes = lanes.insert(name, _replace(lane, lane=name, members=()))
-        if lane.deadline < math.inf:
-            events.append(DeadlineSet(position, lane.deadline, name))
+    if lane.deadline < math.inf:
+        events.extend(DeadlineSet(position, lane.deadline, name) for name in conversation.members)
     count = len(conversation.members)
-    tally = conversation.tally
+    tally = shared.tally
     if position in conversation.rules.capped:
-        tally = tally.insert(f"@{position}", count)
+        tally = with_entry(tally, f"@{position}", count)
+    gathers = conversation.protocol.states[position].gather
     return _replace(
         conversation,
-        lanes=lanes,
-        begun=True,
-        living=count,
-        away=0 if gathers else count,
-        tally=tally,
-        deadline=math.inf,
-        frame=None,
-        checkpoint=None,
-        misfires=0,
+        shared=_replace(shared, tally=tally, trunk=here.ledger),
+        here=_replace(here, deadline=math.inf, frame=None, misfires=0, ledger=Ledger()),
+        before=None,
+        lanes=Lanes.begin(
+            {name: _replace(lane, lane=name) for name in conversation.members}, 0 if gathers else count
+        ),
     )
-
-
-def _within(conversation: Conversation, name: str, act: Callable[[Conversation], Step]) -> Step:
-    """Let something happen in one lane."""
-    after, events = act(conversation.view(name))
-    return _put(conversation, name, after), tuple(_marked(event, name) for event in events)
-
-
-def _marked(event: Event, lane: str) -> Event:
-    return _replace(event, lane=lane) if "lane" in event.__struct_fields__ else event
 
 
 def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversation:
     """Take a lane back, with what it did to what is shared."""
-    before = conversation.lanes[name]
-    tally = lane.tally
-    for place in _claims(before):
-        tally = tally.insert(place, tally.get(place, 1) - 1)
-    for place in _claims(lane):
-        tally = tally.insert(place, tally.get(place, 0) + 1)
-    living, away = conversation.living, conversation.away
-    if before.outcome is None and lane.outcome is not None:
-        living -= 1
-        end = f"={lane.outcome.name}"
-        tally = tally.insert(end, tally.get(end, 0) + 1)
-    away += _is_away(lane) - _is_away(before)
-    turn, lanes = conversation.turn, conversation.lanes
-    if turn is None and lane.outcome is None and not _is_away(lane):
-        lane = _unhurried(lane)
-    if turn is not None and name in turn.moves and (lane.outcome is not None or _is_away(lane)):
+    before, here, shared, lanes = conversation.lanes[name], lane.here, lane.shared, conversation.lanes
+    living, away = lanes.living, lanes.away
+    ended = before.outcome is None and here.outcome is not None
+    if conversation.rules.claims or ended:
+        tally = shared.tally
+        for place in _claims(conversation.rules, before):
+            tally = with_entry(tally, place, tally.get(place, 1) - 1)
+        for place in _claims(conversation.rules, here):
+            tally = with_entry(tally, place, tally.get(place, 0) + 1)
+        if ended and here.outcome is not None:
+            living -= 1
+            end = f"={here.outcome.name}"
+            tally = with_entry(tally, end, tally.get(end, 0) + 1)
+        shared = _replace(shared, tally=tally)
+    is_away = _is_away(conversation.rules, here)
+    away += is_away - _is_away(conversation.rules, before)
+    turn = shared.turn
+    if turn is None and here.outcome is None and not is_away:
+        here = _unhurried(here)
+    if turn is not None and name in turn.lanes and (here.outcome is not None or is_away):
         # where no lane has a move yet, the gather opens again once this one is back
-        if turn.left == len(turn.moves) and lane.outcome is None:
-            lanes, turn = _unopened(lanes, turn), None
+        if turn.left == len(turn.lanes) and here.outcome is None:
+            for other in turn.lanes:
+                waiting, checkpoint = lanes.at(other)
+                lanes = lanes.put(other, _unhurried(waiting), checkpoint, living, away)
+            shared = _replace(shared, turn=None)
         else:
-            turn = _without(turn, name, before)
-    return _replace(
-        conversation,
-        at=lane.at,
-        n=lane.n,
-        seen=lane.seen,
-        spent=lane.spent,
-        ledger=lane.ledger,
-        tally=tally,
-        living=living,
-        away=away,
-        turn=turn,
-        lanes=lanes.insert(name, _replace(lane, ledger=before.ledger, **_BARE)),
+            shared = _replace(shared, turn=_without(conversation.rules, turn, name, before))
+    return Conversation(
+        conversation.rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        shared,
+        conversation.here,
+        None,
+        lanes.put(name, here, lane.before, living, away),
     )
 
 
-def _unhurried(lane: Conversation) -> Conversation:
+def _unhurried(here: Position) -> Position:
     """Return a lane that waits for its gather to open: until then only the deadlines of runs hold."""
-    return _replace(lane, deadline=min((limit for _, limit in lane.until), default=math.inf))
+    deadline = min((limit for _, limit in here.until), default=math.inf)
+    return here if here.deadline == deadline else _replace(here, deadline=deadline)
 
 
-def _unopened(lanes: "HashTrieMap[str, Conversation]", turn: GatherTurn) -> "HashTrieMap[str, Conversation]":
-    for name in turn.moves:
-        lanes = lanes.insert(name, _unhurried(lanes[name]))
-    return lanes
-
-
-def _is_away(lane: Conversation) -> bool:
+def _is_away(rules: Rules, here: Position) -> bool:
     """Say whether a gather has to wait for a lane."""
-    return lane.outcome is None and (lane.frame is not None or not lane.state.gather)
+    return here.outcome is None and (here.frame is not None or not rules.protocol.states[here.name].gather)
 
 
-def _claims(lane: Conversation) -> list[str]:
+def _claims(rules: Rules, here: Position) -> list[str]:
     """Return what a lane counts for: the bounded state it stands in, and what a move claims that is yet to be read back."""
-    if lane.outcome is not None:
+    if here.outcome is not None:
         return []
-    capped = lane.rules.capped
-    found = [f"@{lane.position}"] if lane.position in capped else []
-    frame = lane.frame
-    if frame is not None and frame.pending and (move := lane.state.moves.get(frame.it.act)):
-        found += [move.key] if move.at_most is not None else []
-        found += [f"@{move.next}"] if move.next in capped else []
+    capped = rules.capped
+    found = [f"@{here.name}"] if here.name in capped else []
+    frame = here.frame
+    if frame is not None and frame.pending:
+        move = rules.protocol.states[here.name].moves.get(frame.it.act)
+        if move is not None:
+            found += [move.key] if move.at_most is not None else []
+            found += [f"@{move.next}"] if move.next in capped else []
     return found
 
 
-def _without(turn: GatherTurn, name: str, lane: Conversation) -> GatherTurn:
+def _without(rules: Rules, turn: GatherTurn, name: str, here: Position) -> GatherTurn:
     """Return a turn without a lane, and without what its move had claimed."""
-    message, counts = turn.moves[name], turn.counts
-    gone = [f"-{lane.position}"]
+    message, counts = turn.move(name), turn.counts
+    gone = [f"-{here.name}"]
     if message is not None:
-        move = lane.state.moves[message.act]
+        move = rules.protocol.states[here.name].moves[message.act]
         gone += [move.key, f"@{move.next}"]
     for key in gone:
-        counts = counts.insert(key, counts.get(key, 1) - 1)
-    return GatherTurn(turn.moves.remove(name), turn.left - (message is None), counts)
+        if key in counts:
+            counts = with_entry(counts, key, counts[key] - 1)
+    rest = {other: None for other in turn.lanes if other != name}
+    return GatherTurn(rest, turn.left - (message is None), counts, turn.staged, turn.count)
 
 
 # --- messages ---
 
 
 def _say(conversation: Conversation, message: Message, at: float) -> Step:
-    if not is_sound(message) or not isinstance(cast("object", message.lane), str):
-        role = sender_of(message)
-        return _refuse(conversation, "", role, "", "unreadable", UNREADABLE, at)
-    turn = conversation.turn
-    if conversation.seen.get(message.id) is not None or (
-        turn is not None and f"!{message.id}" in turn.counts
+    name = message.lane
+    if not is_sound(message) or not isinstance(cast("object", name), str):
+        return _refuse(conversation, "", sender_of(message), "", "unreadable", UNREADABLE, at)
+    shared, turn = conversation.shared, conversation.shared.turn
+    if find(shared.seen, shared.n, message.id) is not None or (
+        turn is not None and turn.has_heard(message.id)
     ):
         return conversation, (Duplicate(message.id),)
-    sender, act = message.sender, message.act
-    if sender not in conversation.protocol.roles:
+    sender, act, protocol = message.sender, message.act, conversation.rules.protocol
+    if sender not in protocol.roles:
         reason = f"{sender!r} is no role in this conversation"
-        return conversation, (Refused(sender, act, "wrong-party", reason, (), 0, message.lane),)
-    if not message.lane:
-        if sender == conversation.protocol.many:
+        return conversation, (Refused(sender, act, "wrong-party", reason, (), 0, name),)
+    if not name:
+        if sender == protocol.many:
             reason = f"which {sender} speaks?"
             return conversation, (Refused(sender, act, "wrong-party", reason, (), 0),)
         return _say_for_all(conversation, message, at)
-    if message.lane not in conversation.lanes:
-        reason = f"there is no {conversation.protocol.many} {message.lane!r}"
-        return conversation, (Refused(sender, act, "wrong-party", reason, (), 0, message.lane),)
-    lane = conversation.view(message.lane)
-    if lane.outcome is not None or lane.frame is not None:
-        return _within(conversation, message.lane, lambda lane: speaking.say(lane, message, at))
-    move = speaking.move_for(lane.state, act)
-    if move is not None and move.speaker == sender and (lane.state.gather or move.for_all):
-        if move.for_all:
-            reason = f"{act!r} is said once, for all"
-            return _refuse(conversation, message.lane, sender, act, "unexpected-act", reason, at)
-        return _stage(conversation, [(message.lane, move)], message, at)
-    return _within(conversation, message.lane, lambda lane: speaking.say(lane, message, at))
+    if name not in conversation.lanes:
+        reason = f"there is no {protocol.many} {name!r}"
+        return conversation, (Refused(sender, act, "wrong-party", reason, (), 0, name),)
+    lane = conversation.view(name)
+    here = lane.here
+    if here.outcome is None and here.frame is None:
+        state = protocol.states[here.name]
+        move = speaking.move_for(state, act)
+        if move is not None and move.speaker == sender and (state.gather or move.for_all):
+            if move.for_all:
+                reason = f"{act!r} is said once, for all"
+                return _refuse(conversation, name, sender, act, "unexpected-act", reason, at)
+            return _stage(conversation, [(name, move)], message, at)
+    after, events = speaking.say(lane, message, at)
+    return _put(conversation, name, after), events
 
 
 def _refuse(
@@ -289,8 +274,8 @@ def _refuse(
     name = lane or next(
         (
             name
-            for name in conversation.members
-            if (one := conversation.lanes[name]).outcome is None and role in floors(one)
+            for name, here in conversation.lanes.items()
+            if here.outcome is None and role in floors(conversation.view(name))
         ),
         "",
     )
@@ -298,16 +283,17 @@ def _refuse(
         return conversation, (Refused(role, act, code, reason, (), 0),)
     if conversation.lanes[name].outcome is not None:
         return conversation, (Refused(role, act, code, reason, (), 0, name),)
-    return _within(conversation, name, lambda lane: speaking.refuse(lane, role, act, code, reason, at))
+    after, events = speaking.refuse(conversation.view(name), role, act, code, reason, at)
+    return _put(conversation, name, after), events
 
 
 def _say_for_all(conversation: Conversation, message: Message, at: float) -> Step:
     """Say something once, in every lane that stands where it can be said for all."""
     targets: list[tuple[str, Move]] = []
-    for name in conversation.members:
-        lane = conversation.lanes[name]
-        if lane.outcome is None and lane.frame is None:
-            move = speaking.move_for(lane.state, message.act)
+    states = conversation.rules.protocol.states
+    for name, here in conversation.lanes.items():
+        if here.outcome is None and here.frame is None:
+            move = speaking.move_for(states[here.name], message.act)
             if move is not None and move.for_all and move.speaker == message.sender:
                 targets.append((name, move))
     if not targets:
@@ -320,8 +306,8 @@ def _say_for_all(conversation: Conversation, message: Message, at: float) -> Ste
 
 def _is_offered(conversation: Conversation, name: str, move: Move) -> bool:
     """Say whether a lane has no move yet in the open turn, and this one's budget is not spent there."""
-    turn = conversation.turn
-    return (turn is None or turn.moves.get(name) is None) and speaking.in_full(conversation.view(name), move)
+    turn = conversation.shared.turn
+    return (turn is None or turn.move(name) is None) and speaking.in_full(conversation.view(name), move)
 
 
 def _stage(conversation: Conversation, targets: list[tuple[str, Move]], message: Message, at: float) -> Step:
@@ -336,25 +322,25 @@ def _stage(conversation: Conversation, targets: list[tuple[str, Move]], message:
         events: list[Event] = []
         conversation = _count_for_all(conversation, targets[0][1])
         for name, move, complete in made:
-            conversation, told = _within(conversation, name, _performed(move, complete, at))
+            after, told = speaking.perform(conversation.view(name), move, complete, at)
+            conversation = _put(conversation, name, after)
             events.extend(told)
         return conversation, tuple(events)
-    turn = conversation.turn
+    turn = conversation.shared.turn
     if turn is None:  # pragma: no cover  (it was checked against the open turn)
         return conversation, ()
-    moves, counts, told_staged = turn.moves, turn.counts, list[Event]()
+    counts, told_staged = turn.counts, list[Event]()
+    staged, count, capped = turn.staged, turn.count, conversation.rules.capped
     for name, move, complete in made:
-        moves = moves.insert(name, complete)
-        for key in (move.key, f"@{move.next}"):
-            counts = counts.insert(key, counts.get(key, 0) + 1)
+        staged, count = put(staged, count, name, complete), count + 1
+        if move.at_most is not None:
+            counts = with_entry(counts, move.key, counts.get(move.key, 0) + 1)
+        if move.next in capped:
+            counts = with_entry(counts, f"@{move.next}", counts.get(f"@{move.next}", 0) + 1)
         told_staged.append(Staged(complete.id, move.label, name))
-    counts = counts.insert(f"!{message.id}", 1)
-    turn = GatherTurn(moves, turn.left - len(made), counts)
-    return _replace(conversation, turn=turn, at=at), tuple(told_staged)
-
-
-def _performed(move: Move, message: Message, at: float) -> Callable[[Conversation], Step]:
-    return lambda lane: speaking.perform(lane, move, message, at)
+    staged, count = put(staged, count, f"!{message.id}", message), count + 1
+    turn = GatherTurn(turn.lanes, turn.left - len(made), counts, staged, count)
+    return altered(conversation, turn=turn, at=at), tuple(told_staged)
 
 
 def _checked(conversation: Conversation, name: str, move: Move, message: Message) -> Message:
@@ -363,12 +349,11 @@ def _checked(conversation: Conversation, name: str, move: Move, message: Message
     Raises:
         Refusal: If it may not be said there now.
     """
-    lane = conversation.view(name)
-    turn = conversation.turn
-    if lane.state.gather:
-        if turn is None or name not in turn.moves:
-            raise Refusal("unexpected-act", f"in {lane.position!r} every lane is waited for first")
-        if turn.moves[name] is not None:
+    lane, turn = conversation.view(name), conversation.shared.turn
+    if conversation.rules.protocol.states[lane.here.name].gather:
+        if turn is None or name not in turn.lanes:
+            raise Refusal("unexpected-act", f"in {lane.here.name!r} every lane is waited for first")
+        if turn.move(name) is not None:
             raise Refusal("unexpected-act", f"{name} has its move already")
     if move.max is not None and not move.then and not speaking.in_full(lane, move):
         raise Refusal(
@@ -380,44 +365,49 @@ def _checked(conversation: Conversation, name: str, move: Move, message: Message
 def _count_for_all(conversation: Conversation, move: Move) -> Conversation:
     if not move.for_all or move.max is None:
         return conversation
-    key = f"*{move.key}"
-    return _replace(conversation, tally=conversation.tally.insert(key, conversation.tally.get(key, 0) + 1))
+    key, tally = f"*{move.key}", conversation.shared.tally
+    return altered(conversation, tally=with_entry(tally, key, tally.get(key, 0) + 1))
 
 
 # --- gathers ---
 
 
 def _open_gather(conversation: Conversation, at: float, events: list[Event]) -> Conversation:
-    names = [name for name in conversation.members if conversation.lanes[name].outcome is None]
-    moves: Any = HashTrieMap(dict.fromkeys(names))
+    names = tuple(name for name, here in conversation.lanes.items() if here.outcome is None)
     leaving: dict[str, int] = {}
-    events.append(GatherOpened(tuple(names)))
-    lanes = conversation.lanes
+    events.append(GatherOpened(names))
+    lanes, rules = conversation.lanes, conversation.rules
     for name in names:
-        lane = lanes[name]
-        deadline = min(at + lane.state.within, *(limit for _, limit in lane.until), math.inf)
-        lanes = lanes.insert(name, _replace(lane, deadline=deadline))
-        place = f"-{lane.position}"
-        leaving[place] = leaving.get(place, 0) + 1
-        events.append(DeadlineSet(lane.position, deadline, name))
-    return _replace(conversation, lanes=lanes, turn=GatherTurn(moves, len(names), HashTrieMap(leaving)))
+        here, before = lanes.at(name)
+        state = rules.protocol.states[here.name]
+        deadline = min(at + state.within, *(limit for _, limit in here.until), math.inf)
+        lanes = lanes.put(name, _replace(here, deadline=deadline), before, lanes.living, lanes.away)
+        if here.name in rules.capped:
+            leaving[f"-{here.name}"] = leaving.get(f"-{here.name}", 0) + 1
+        events.append(DeadlineSet(here.name, deadline, name))
+    turn = GatherTurn(dict.fromkeys(names), len(names), leaving)
+    return _replace(conversation, lanes=lanes, shared=_replace(conversation.shared, turn=turn))
 
 
 def _commit_turn(
     conversation: Conversation, turn: GatherTurn, at: float, events: list[Event]
 ) -> Conversation:
     """Let all moves of a gather's turn count together."""
-    conversation = _replace(conversation, turn=None)
+    conversation = altered(conversation, turn=None)
+    states = conversation.rules.protocol.states
     counted: set[str] = set()
-    for name in conversation.members:
-        message = turn.moves.get(name)
+    for name in turn.lanes:
+        message = turn.move(name)
         if message is None:
             continue
-        move = conversation.lanes[name].state.moves[message.act]
-        if message.id not in counted:
+        lane = conversation.view(name)
+        move = states[lane.here.name].moves[message.act]
+        if move.for_all and message.id not in counted:
             counted.add(message.id)
             conversation = _count_for_all(conversation, move)
-        conversation, told = _within(conversation, name, _performed(move, message, at))
+            lane = conversation.view(name)
+        after, told = speaking.perform(lane, move, message, at)
+        conversation = _put(conversation, name, after)
         events.extend(told)
     return conversation
 
@@ -430,28 +420,24 @@ def _tick(conversation: Conversation, at: float) -> Step:
         return _stop(
             conversation, "", OutcomeClass.EXPIRED, f"the whole conversation had {conversation.whole:g} s", at
         )
-    turn = conversation.turn
+    turn = conversation.shared.turn
     events: list[Event] = []
     due = sorted(
-        (limit, name)
-        for name in conversation.members
-        if (limit := _limit(conversation.lanes[name])) <= at
-        and not (turn is not None and turn.moves.get(name) is not None)
+        (limit_of(here), name)
+        for name, here in conversation.lanes.items()
+        if here.outcome is None
+        and limit_of(here) <= at
+        and not (turn is not None and turn.move(name) is not None)
     )
     for _, name in due:
-        turn = conversation.turn
-        if turn is not None and name in turn.moves:
-            turn = _without(turn, name, conversation.lanes[name])
-            conversation = _replace(conversation, turn=turn)
-        conversation, told = _within(conversation, name, lambda lane: speaking.tick(lane, at))
+        turn = conversation.shared.turn
+        if turn is not None and name in turn.lanes:
+            turn = _without(conversation.rules, turn, name, conversation.lanes[name])
+            conversation = altered(conversation, turn=turn)
+        after, told = speaking.tick(conversation.view(name), at)
+        conversation = _put(conversation, name, after)
         events.extend(told)
     return conversation, tuple(events)
-
-
-def _limit(lane: Conversation) -> float:
-    if lane.outcome is not None:
-        return math.inf
-    return lane.frame.deadline if lane.frame is not None else lane.deadline
 
 
 # --- ends ---
@@ -466,17 +452,16 @@ def _stop(conversation: Conversation, outcome: str, kind: OutcomeClass, cause: s
         kind = conversation.protocol.outcomes.get(limit, kind)
         name = limit if limit in conversation.protocol.outcomes else name
         events.append(Expired("", name))
-    for member in conversation.members:
-        if conversation.lanes[member].outcome is None:
-            conversation, told = _within(
-                conversation, member, lambda lane: speaking.stop(lane, kind, cause, at)
-            )
+    for member, here in conversation.lanes.items():
+        if here.outcome is None:
+            after, told = speaking.stop(conversation.view(member), kind, cause, at)
+            conversation = _put(conversation, member, after)
             events.extend(told)
     return _end(conversation, name, kind, cause, at, events), tuple(events)
 
 
 def _settle(conversation: Conversation, at: float, events: list[Event]) -> Conversation:
-    ends = {key[1:]: count for key, count in conversation.tally.items() if key.startswith("=")}
+    ends = {key[1:]: count for key, count in conversation.shared.tally.items() if key.startswith("=")}
     for settle in conversation.protocol.settles:
         if settle.fits(ends, conversation.protocol.outcomes):
             cause = (
@@ -491,9 +476,7 @@ def _settle(conversation: Conversation, at: float, events: list[Event]) -> Conve
 def _end(
     conversation: Conversation, name: str, kind: OutcomeClass, cause: str, at: float, events: list[Event]
 ) -> Conversation:
-    ledger, told = speaking.closing(conversation.ledger, kind)
+    trunk, told = speaking.closing(conversation.shared.trunk or Ledger(), kind)
     events.extend(told)
     events.append(Ended(name, kind.value, cause))
-    return _replace(
-        conversation, position=name, ledger=ledger, outcome=Outcome(name, kind, cause), turn=None, at=at
-    )
+    return altered(conversation, name=name, trunk=trunk, outcome=Outcome(name, kind, cause), turn=None, at=at)

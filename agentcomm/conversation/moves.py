@@ -9,7 +9,8 @@ import msgspec
 from msgspec.structs import replace
 
 from agentcomm.acts.content import Money, entries_of, format_value, parse_duration, parse_money
-from agentcomm.conversation.state import Conversation, Frame
+from agentcomm.acts.message import Message
+from agentcomm.conversation.state import Conversation, Frame, Position
 from agentcomm.grounding.compare import Incomparable, holds, is_same
 from agentcomm.protocol.graph import Condition, Move, Protocol, Ref, State
 
@@ -26,6 +27,7 @@ __all__ = (
     "given",
     "in_full",
     "legal",
+    "limit_of",
     "refers",
     "signature",
     "unmet",
@@ -79,7 +81,7 @@ def wants(conversation: Conversation, role: str = "") -> Wants:
         return Over()
     role = role or floors(conversation)[0]
     moves = legal(conversation, role)
-    lane = conversation.lane
+    lane = conversation.here.lane
     if len(moves) == 1 and moves[0].when and moves[0].act.registered is None:
         move = moves[0]
         if not set(move.act.fields) - set(move.given) and len(floors(conversation)) == 1:
@@ -93,6 +95,7 @@ def wants_all(conversation: Conversation) -> tuple[Speak | Make | Joint, ...]:
         return ()
     if not conversation.begun:
         return tuple(cast("Speak | Make", wants(conversation, role)) for role in floors(conversation))
+    turn = conversation.shared.turn
     found: list[Speak | Make | Joint] = []
     joint: dict[str, dict[str, Speak]] = {}
     for name in conversation.members:
@@ -101,8 +104,7 @@ def wants_all(conversation: Conversation) -> tuple[Speak | Make | Joint, ...]:
             continue
         state = lane.state
         if lane.frame is None and (state.gather or is_said_for_all(lane)):
-            turn = conversation.turn
-            if not state.gather or (turn is not None and name in turn.moves and turn.moves[name] is None):
+            if not state.gather or (turn is not None and turn.waits_for(name)):
                 role = state.speaker
                 moves, out = legal(lane), exits(lane, role) if state.gather else ()
                 joint.setdefault(role, {})[name] = Speak(role, moves, out, name)
@@ -120,19 +122,19 @@ def due(conversation: Conversation) -> float:
     if conversation.outcome is not None:
         return math.inf
     if not conversation.begun:
-        return min(_limit(conversation), conversation.whole)
-    turn = conversation.turn
+        return min(limit_of(conversation.here), conversation.whole)
+    turn = conversation.shared.turn
     waiting = (
-        _limit(lane)
+        limit_of(lane)
         for name, lane in conversation.lanes.items()
-        if lane.outcome is None and (turn is None or turn.moves.get(name) is None)
+        if lane.outcome is None and (turn is None or turn.move(name) is None)
     )
     return min(conversation.whole, *waiting, math.inf)
 
 
-def _limit(conversation: Conversation) -> float:
-    frame = conversation.frame
-    return conversation.deadline if frame is None else frame.deadline
+def limit_of(here: Position) -> float:
+    """Return when a position, or the overlay on top of it, expires."""
+    return here.deadline if here.frame is None else here.frame.deadline
 
 
 def is_said_for_all(lane: Conversation) -> bool:
@@ -192,31 +194,37 @@ def exits(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
     """Return the first moves of the overlays by which a role that has the floor can say that it did not understand."""
     if conversation.frame is not None:
         return ()
-    turn = conversation.turn
-    if turn is not None and turn.left < len(turn.moves):  # a gather is asked about before its turn begins
+    turn = conversation.shared.turn
+    if turn is not None and turn.left < len(turn.lanes):  # a gather is asked about before its turn begins
         return ()
     state = conversation.state
     role = role or state.speaker
-    heard = conversation.last.get(role)
-    if heard is None or conversation.checkpoint is None or not refers(conversation, heard):
+    heard = conversation.here.last.get(role)
+    if heard is None or conversation.before is None or not refers(conversation, heard):
         return ()
-    return conversation.rules.exits(state, role, conversation.seen[heard].sender)
+    return conversation.rules.exits(state, role, _heard(conversation, heard).sender)
 
 
 def refers(conversation: Conversation, message: str) -> bool:
     """Say whether a repair about `message` can still be opened: it was the last one, and a repair is left for it."""
-    before = conversation.checkpoint
-    if before is None or before.position not in before.protocol.states:
+    before = conversation.before
+    if before is None or before.name not in conversation.protocol.states:
         return False
-    it = conversation.seen[message]
-    return conversation.latest == message and repairs_left(conversation, before.position, it.act) > 0
+    if conversation.here.latest != message:
+        return False
+    return repairs_left(conversation, before.name, _heard(conversation, message).act) > 0
+
+
+def _heard(conversation: Conversation, message: str) -> Message:
+    shared = conversation.shared
+    return shared.seen[message][1]
 
 
 def repairs_left(conversation: Conversation, state: str, act: str) -> int:
     """Return how many repairs are left for an act said in a state."""
     limits = conversation.protocol.limits
-    used = conversation.repairs.get(f"{state}/{act}", 0)
-    return max(0, min(limits.repairs - used, conversation.rules.repairs_in_all - conversation.spent))
+    used = conversation.here.repairs.get(f"{state}/{act}", 0)
+    return max(0, min(limits.repairs - used, conversation.rules.repairs_in_all - conversation.shared.spent))
 
 
 def in_full(conversation: Conversation, move: Move) -> bool:
@@ -224,27 +232,30 @@ def in_full(conversation: Conversation, move: Move) -> bool:
     if move.max is None or move.then:
         return True
     if move.for_all:
-        return conversation.tally.get(f"*{move.key}", 0) < move.max
-    used = conversation.frame.used if conversation.frame is not None else conversation.used
+        return conversation.shared.tally.get(f"*{move.key}", 0) < move.max
+    here = conversation.here
+    used = here.frame.used if here.frame is not None else here.used
     return used.get(move.key, 0) < move.max
 
 
 def full(conversation: Conversation, move: Move) -> bool:
     """Say whether as many lanes as may have made this move, or stand where it leads."""
-    tally, turn = conversation.tally, conversation.turn
+    cap = conversation.rules.capped.get(move.next)
+    if cap is None and move.at_most is None:
+        return False
+    tally, turn = conversation.shared.tally, conversation.shared.turn
     counts = turn.counts if turn is not None else None
     if move.at_most is not None:
         made = tally.get(move.key, 0) + (counts.get(move.key, 0) if counts is not None else 0)
         if made >= move.at_most:
             return True
-    cap = conversation.rules.capped.get(move.next)
     if cap is None:
         return False
     place = f"@{move.next}"
     standing = tally.get(place, 0)
     if counts is not None:
         standing += counts.get(place, 0) - counts.get(f"-{move.next}", 0)
-    elif conversation.position == move.next:
+    elif conversation.here.name == move.next:
         standing -= 1
     return standing >= cap
 
@@ -328,12 +339,12 @@ def _typed(like: Any, constant: Any) -> Any:
 
 def on_record(conversation: Conversation, ref: Ref) -> Any:
     """Return the latest value said under `act.field`, or None."""
-    frame = conversation.frame
+    frame = conversation.here.frame
     if frame is not None:
         if ref.act == "it":
             return frame.fields if ref.field == "fields" else getattr(frame.it.content, ref.field, None)
         return getattr(frame.said.get(ref.act), ref.field, None)
-    said = conversation.said.get(ref.act)
+    said = conversation.here.said.get(ref.act)
     return None if said is None else getattr(said.message.content, ref.field, None)
 
 

@@ -16,15 +16,15 @@ Schegloff 1992 (a read-back that differs is answered by the one who spoke, and t
 
 import math
 from collections.abc import Mapping
-from typing import Any, Never
+from typing import Any
 
 import msgspec
-from rpds import HashTrieMap
 
 from agentcomm.acts.content import Content, entries_of, format_value, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.acts.performative import LedgerOp
-from agentcomm.commitments.ledger import Change, Ledger, audit, hand_over, record, take_back
+from agentcomm.acts.persistent import find, put, with_entry, without
+from agentcomm.commitments.ledger import Books, Change, Ledger, audit, hand_over, record, take_back
 from agentcomm.conversation.events import (
     CommitmentChanged,
     DeadlineSet,
@@ -61,7 +61,17 @@ from agentcomm.conversation.moves import (
     unmet,
 )
 from agentcomm.conversation.reading import UNREADABLE, Unreadable, is_sound, read, sender_of
-from agentcomm.conversation.state import Conversation, Frame, Held, Outcome, Said, readback_of
+from agentcomm.conversation.state import (
+    Conversation,
+    Frame,
+    Held,
+    Outcome,
+    Position,
+    Said,
+    Shared,
+    altered,
+    readback_of,
+)
 from agentcomm.grounding.compare import Difference, Incomparable, difference, differences, is_same
 from agentcomm.protocol.graph import Act, Criterion, Move, OutcomeClass, Protocol, State, label_in
 
@@ -83,6 +93,8 @@ Step = tuple[Conversation, tuple[Event, ...]]
 
 _replace = msgspec.structs.replace
 _NONE, _RELEVANT, _NO_OP = Criterion.NONE, Criterion.RELEVANT, LedgerOp.NONE
+_DELIVERED, _READ_BACK = ("delivered",), ("readback: copied",)
+_NO_FIELDS: dict[str, Any] = {}
 
 
 class Refusal(Exception):
@@ -99,20 +111,23 @@ class Refusal(Exception):
 
 def say(conversation: Conversation, message: Message, at: float) -> Step:
     """Return what becomes of a message."""
+    here, shared = conversation.here, conversation.shared
     if not is_sound(message):
         sender = sender_of(message)
-        if conversation.outcome is not None:
-            return conversation, (Late("", "", sender, _is_over(conversation)),)
+        if here.outcome is not None:
+            return conversation, (Late("", "", sender, _is_over(here), here.lane),)
         return refuse(conversation, sender, "", "unreadable", UNREADABLE, at)
-    if conversation.seen.get(message.id) is not None:
+    if find(shared.seen, shared.n, message.id) is not None:
         return conversation, (Duplicate(message.id),)
-    if conversation.outcome is not None:
-        return conversation, (Late(message.id, message.act, message.sender, _is_over(conversation)),)
+    if here.outcome is not None:
+        return conversation, (Late(message.id, message.act, message.sender, _is_over(here), here.lane),)
+    protocol = conversation.rules.protocol
     try:
-        _check_party(conversation, message)
-        if conversation.frame is not None:
-            return _say_in_overlay(conversation, conversation.frame, message, at)
-        state = conversation.rules.protocol.states[conversation.position]
+        if message.sender not in protocol.roles:
+            raise Refusal("wrong-party", f"{message.sender!r} is no role in this conversation")  # noqa: TRY301
+        if here.frame is not None:
+            return _say_in_overlay(conversation, here.frame, message, at)
+        state = protocol.states[here.name]
         move = state.moves.get(message.act) or move_for(state, message.act)
         if move is None or move.speaker != message.sender or not in_full(conversation, move):
             return _say_otherwise(conversation, message, at)
@@ -136,7 +151,7 @@ def check_move(conversation: Conversation, move: Move, message: Message) -> Mess
     Raises:
         Refusal: If the move may not be made now, or not like this.
     """
-    if conversation.lane and full(conversation, move):
+    if conversation.here.lane and full(conversation, move):
         raise Refusal("unexpected-act", f"no more lanes may have {move.label!r}")
     message = _complete(conversation, move, message)
     if move.when:
@@ -154,14 +169,9 @@ def perform(conversation: Conversation, move: Move, message: Message, at: float)
     return _commit(conversation, move, message, at, [])
 
 
-def _is_over(conversation: Conversation) -> str:
-    what = f"the lane of {conversation.lane}" if conversation.lane else "the conversation"
-    return f"{what} ended as {conversation.position}"
-
-
-def _check_party(conversation: Conversation, message: Message) -> None:
-    if message.sender not in conversation.rules.protocol.roles:
-        raise Refusal("wrong-party", f"{message.sender!r} is no role in this conversation")
+def _is_over(here: Position) -> str:
+    what = f"the lane of {here.lane}" if here.lane else "the conversation"
+    return f"{what} ended as {here.name}"
 
 
 def _complete(conversation: Conversation, move: Move, message: Message) -> Message:
@@ -169,7 +179,10 @@ def _complete(conversation: Conversation, move: Move, message: Message) -> Messa
     content = _content(
         move.act, _filled(conversation, move, message.content) if move.given else message.content
     )
-    reply = _reply(conversation, message, conversation.last.get(message.sender) or "")
+    heard = conversation.here.last.get(message.sender, "")
+    reply = message.in_reply_to
+    if reply != heard:
+        reply = _reply(conversation, message, heard)
     return _replace(message, act=move.label, content=content, receivers=move.to, in_reply_to=reply, about="")
 
 
@@ -192,7 +205,8 @@ def _reply(conversation: Conversation, message: Message, heard: str) -> str:
     reply = message.in_reply_to
     if not reply or reply == heard:
         return heard
-    source = conversation.seen.get(reply)
+    shared = conversation.shared
+    source = find(shared.seen, shared.n, reply)
     if source is None or message.sender not in source.receivers:
         raise Refusal("unknown-reference", f"{message.sender} has not heard a message {reply!r}")
     return reply
@@ -234,17 +248,18 @@ def _say_otherwise(conversation: Conversation, message: Message, at: float) -> S
                 return _open_by_hearer(conversation, message, at)
     move = move_for(state, message.act)
     if message.sender not in state.speakers:
-        raced = conversation.protocol.states.get(conversation.raced)
+        here = conversation.here
+        raced = conversation.protocol.states.get(here.raced)
         if raced is not None and (lost := move_for(raced, message.act)) and lost.speaker == message.sender:
-            return conversation, (Superseded(message.id, message.act, message.sender),)
-        expired = conversation.protocol.states.get(conversation.expired)
+            return conversation, (Superseded(message.id, message.act, message.sender, here.lane),)
+        expired = conversation.protocol.states.get(here.expired)
         if (
             expired is not None
             and (late := move_for(expired, message.act))
             and late.speaker == message.sender
         ):
-            reason = f"the time in {conversation.expired!r} is up"
-            return conversation, (Late(message.id, message.act, message.sender, reason),)
+            reason = f"the time in {here.expired!r} is up"
+            return conversation, (Late(message.id, message.act, message.sender, reason, here.lane),)
         raise Refusal(
             "unexpected-act", f"in {state.name!r} {' or '.join(state.speakers)} speaks, not {message.sender}"
         )
@@ -257,13 +272,14 @@ def _say_otherwise(conversation: Conversation, message: Message, at: float) -> S
 
 def refuse(conversation: Conversation, role: str, act: str, code: str, reason: str, at: float) -> Step:
     """Refuse what a role said; where it had the floor, that costs one of its tries."""
+    lane = conversation.here.lane
     if role not in floors(conversation):
-        return conversation, (Refused(role, act, code, reason, (), 0),)
+        return conversation, (Refused(role, act, code, reason, (), 0, lane),)
     moves = tuple(signature(move) for move in (*legal(conversation, role), *exits(conversation, role)))
-    misfires = conversation.misfires + 1
+    misfires = conversation.here.misfires + 1
     left = conversation.protocol.limits.misfires - misfires
-    after = _replace(conversation, misfires=misfires)
-    refused = Refused(role, act, code, reason, moves, max(0, left))
+    after = altered(conversation, misfires=misfires)
+    refused = Refused(role, act, code, reason, moves, max(0, left), lane)
     if left < 0:
         cause = f"{role} could not say anything that counts: {reason}"
         ended, events = stop(after, OutcomeClass.ABORTED, cause, at)
@@ -275,14 +291,15 @@ def refuse(conversation: Conversation, role: str, act: str, code: str, reason: s
 
 
 def _put_on_record(
-    conversation: Conversation, message: Message, at: float
+    conversation: Conversation, message: Message, at: float, overlay: str = ""
 ) -> tuple[Conversation, tuple[Heard, ...]]:
     """Put a message on record; what is said for all is heard once."""
-    if conversation.seen.get(message.id) is not None:
-        return _replace(conversation, at=at, misfires=0), ()
-    n = conversation.n + 1
-    after = _replace(conversation, n=n, at=at, misfires=0, seen=conversation.seen.insert(message.id, message))
-    return after, (Heard(n, message),)
+    shared = conversation.shared
+    if find(shared.seen, shared.n, message.id) is not None:
+        return altered(conversation, at=at, misfires=0), ()
+    seen = put(shared.seen, shared.n, message.id, message)
+    after = altered(conversation, n=shared.n + 1, at=at, misfires=0, seen=seen)
+    return after, (Heard(shared.n + 1, message, overlay),)
 
 
 def _commit(
@@ -303,88 +320,150 @@ def _commit(
         events: What happened before; it is added to.
         readback: The fields that every hearer has read back, if it was read back.
     """
-    act = move.act
-    before = _replace(conversation, checkpoint=None, frame=None)
-    n, seen = conversation.n, conversation.seen
-    if readback is None and seen.get(message.id) is None:
-        n, seen = n + 1, seen.insert(message.id, message)
+    act, here, shared, protocol = (
+        move.act,
+        conversation.here,
+        conversation.shared,
+        conversation.rules.protocol,
+    )
+    lane, n, seen, tally, used, target = here.lane, shared.n, shared.seen, shared.tally, here.used, move.next
+    if readback is None and find(seen, n, message.id) is None:
+        seen, n = put(seen, n, message.id, message), n + 1
         events.append(Heard(n, message))
-    changes: list[Change] = []
-    after = _take_as_evidence(conversation, message, events, changes) if conversation.held else conversation
-    ledger, held, owner = after.ledger, after.held, after.owner
-    used, target, tally = after.used, move.next, after.tally
+    effects = _Effects(here, shared.trunk, events)
+    if here.held:
+        effects.take_as_evidence(protocol, message)
     if move.at_most is not None:
-        tally = tally.insert(move.key, tally.get(move.key, 0) + 1)
-    if move.max is not None and move.for_all:
-        if tally.get(f"*{move.key}", 0) > move.max:
+        tally = with_entry(tally, move.key, tally.get(move.key, 0) + 1)
+    if move.max is not None:
+        times = (tally if move.for_all else used).get(f"*{move.key}" if move.for_all else move.key, 0)
+        if times >= move.max + move.for_all:
             target = move.then
-    elif move.max is not None:
-        key = move.key
-        times = used.get(key) or 0
-        if times >= move.max:
-            target = move.then
-        else:
-            used = used.insert(key, times + 1)
-    waits = False
-    evidence: tuple[str, ...] = ("delivered",)
-    if readback is not None:
-        evidence = ("readback: copied",)
-        events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback)))
-    elif act.criterion is _RELEVANT and target in conversation.rules.protocol.states:
-        waits = True
-        held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
-    elif act.criterion is not _NONE:
-        events.append(Grounded(message.id, act.label, "delivered", evidence))
-    prior = None
-    if waits:
-        earlier = after.said.get(act.label)
-        prior = earlier.ground if earlier is not None else None
-    else:
-        ledger = _on_ledger(ledger, act, message, events, changes, after.lane)
-    events.append(Moved(act.label, message.sender, move.state, target, message.id))
-    last = after.last
-    for hearer in message.receivers:
-        last = last.insert(hearer, message.id)
-    if move.owner and not waits:
-        ledger, owner = _hand_over(ledger, owner, move.owner, message, events, changes, after.lane)
-    protocol = conversation.rules.protocol
+        elif not move.for_all:
+            used = with_entry(used, move.key, times + 1)
     state = protocol.states.get(target)
-    said = after.said.insert(act.label, Said(message, not waits, evidence, n, prior))
-    until = after.until
+    evidence = _DELIVERED
+    waits, prior = False, None
+    if readback is not None:
+        evidence = _READ_BACK
+        events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback), lane))
+    elif act.criterion is _RELEVANT and state is not None:
+        waits = True
+        earlier = effects.said.get(act.label)
+        prior = earlier.ground if earlier is not None else None
+        effects.held = (
+            *(entry for entry in effects.held if _is_other(entry, message)),
+            Held(message, move.owner),
+        )
+    elif act.criterion is not _NONE:
+        events.append(Grounded(message.id, act.label, "delivered", evidence, _NO_FIELDS, lane))
+    if not waits:
+        effects.enter(act, message)
+    events.append(Moved(act.label, message.sender, move.state, target, message.id, lane))
+    last = dict(here.last)
+    for hearer in message.receivers:
+        last[hearer] = message.id
+    if move.owner and not waits:
+        effects.hand_over(move.owner, message)
+    said = with_entry(effects.said, act.label, Said(message, not waits, evidence, n, prior))
+    until = here.until
     if protocol.runs:
-        used, said, until = _cross(after, move.state, target, used, said, at)
-    deadline = _deadline(state, until, at) if state is not None else after.deadline
-    from_race = len(protocol.states[move.state].speakers) > 1
-    after = _replace(
-        after,
-        position=target,
-        deadline=deadline,
-        until=until,
-        tally=tally,
-        undo=tuple(changes),
-        raced=move.state if from_race else after.raced,
-        at=at,
-        n=n,
-        misfires=0,
-        seen=seen,
-        said=said,
-        used=used,
-        last=last,
-        ledger=ledger,
-        held=held,
-        owner=owner,
-        latest=message.id,
-        frame=None,
-        troubles=(),
-        checkpoint=before,
-        repairs=_kept(after.repairs, move.key) if after.repairs else after.repairs,
+        used, said, until = _cross(conversation, move.state, target, used, said, at)
+    deadline = here.deadline
+    if state is not None:
+        deadline = _deadline(state, until, at)
+    repairs = here.repairs
+    if repairs:  # an answered contribution is closed, one said again stays charged
+        repairs = {move.key: repairs[move.key]} if move.key in repairs else {}
+    ledger, trunk = effects.books
+    now = Position(  # in the order of its fields, for speed
+        target,
+        deadline,
+        effects.owner,
+        lane,
+        message.id,
+        0,
+        said,
+        last,
+        used,
+        repairs,
+        ledger,
+        effects.held,
+        (),
+        here.expired,
+        None,
+        tuple(effects.changes),
+        until,
+        move.state if len(protocol.states[move.state].speakers) > 1 else here.raced,
+        here.outcome,
+    )
+    after = Conversation(
+        conversation.rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended),
+        now,
+        here if here.frame is None else _replace(here, frame=None),
+        conversation.lanes,
     )
     if state is None:
-        kind = after.protocol.outcomes[target]
-        return _end(after, target, kind, f"{message.sender} said {act.label}", at, events)
+        return _end(
+            after, target, protocol.outcomes[target], f"{message.sender} said {act.label}", at, events
+        )
     if deadline < math.inf:
-        events.append(DeadlineSet(target, deadline))
+        events.append(DeadlineSet(target, deadline, lane))
     return after, tuple(events)
+
+
+class _Effects:
+    """What becomes of the record, the ledgers and the owner by a message, and by what it is evidence for."""
+
+    __slots__ = ("books", "changes", "events", "held", "lane", "owner", "said")
+
+    def __init__(self, here: Position, trunk: Ledger | None, events: list[Event]) -> None:
+        self.books = Books(here.ledger, trunk)
+        self.lane, self.said, self.held, self.owner = here.lane, here.said, here.held, here.owner
+        self.changes: list[Change] = []
+        self.events = events
+
+    def enter(self, act: Act, message: Message) -> None:
+        """Enter in the ledgers what an act does."""
+        if act.info.op is _NO_OP and not act.discharges:
+            return
+        self.books, made = record(self.books, act, message.sender, message.receivers, message.id, self.lane)
+        self._tell(made)
+
+    def hand_over(self, owner: str, message: Message) -> None:
+        """Let the matter have a new owner, with what the old one still owes for it."""
+        if self.owner == owner:
+            return
+        self.events.append(OwnerChanged(self.owner, owner, message.id, self.lane))
+        self.books, made = hand_over(self.books, self.owner, owner, self.lane)
+        self.owner = owner
+        self._tell(made)
+
+    def take_as_evidence(self, protocol: Protocol, message: Message) -> None:
+        """A reply grounds what it answers (Clark & Schaefer's relevant next contribution), and what waited for that happens."""
+        still: list[Held] = []
+        for entry in self.held:
+            it = entry.message
+            if message.in_reply_to != it.id or message.sender not in it.receivers:
+                still.append(entry)
+                continue
+            evidence = (f"answered by {message.id}",)
+            self.events.append(Grounded(it.id, it.act, "relevant", evidence, _NO_FIELDS, self.lane))
+            self.enter(protocol.acts[it.act], it)
+            if entry.owner:
+                self.hand_over(entry.owner, it)
+            latest = self.said.get(it.act)
+            if latest is not None and latest.message.id == it.id:
+                self.said = with_entry(self.said, it.act, Said(it, True, ("relevant",), latest.n))
+        self.held = tuple(still)
+
+    def _tell(self, made: tuple[Change, ...]) -> None:
+        self.changes.extend(made)
+        self.events.extend(_told(change, self.lane) for change in made)
 
 
 def _deadline(state: State, until: tuple[tuple[str, float], ...], at: float) -> float:
@@ -406,22 +485,22 @@ def _cross(
     conversation: Conversation,
     source: str,
     target: str,
-    used: "HashTrieMap[str, int]",
-    said: "HashTrieMap[str, Said]",
+    used: Mapping[str, int],
+    said: Mapping[str, Said],
     at: float,
-) -> "tuple[HashTrieMap[str, int], HashTrieMap[str, Said], tuple[tuple[str, float], ...]]":
+) -> tuple[Mapping[str, int], Mapping[str, Said], tuple[tuple[str, float], ...]]:
     """Enter and leave runs: each entry is a new enactment, with whole budgets, no record and a deadline of its own."""
     rules = conversation.rules
     before, now = _regions(rules.protocol, source), _regions(rules.protocol, target)
-    until = tuple(entry for entry in conversation.until if entry[0] in now and entry[0] in before)
+    until = tuple(entry for entry in conversation.here.until if entry[0] in now and entry[0] in before)
     for region in now:
         if region in before:
             continue
         keys, labels = rules.of_run[region]
         for key in keys:
-            used = used.discard(key)
+            used = without(used, key)
         for label in labels:
-            said = said.discard(label)
+            said = without(said, label)
         within = rules.protocol.runs[region].within
         if within is not None:
             until = (*until, (region, at + within))
@@ -430,9 +509,10 @@ def _cross(
 
 def entered(conversation: Conversation, place: str, at: float) -> Conversation:
     """Return a conversation, or a lane, that begins in a state."""
-    used, said, until = _cross(conversation, "", place, conversation.used, conversation.said, at)
+    here = conversation.here
+    used, said, until = _cross(conversation, "", place, here.used, here.said, at)
     deadline = _deadline(conversation.protocol.states[place], until, at)
-    return _replace(conversation, position=place, used=used, said=said, until=until, deadline=deadline)
+    return altered(conversation, name=place, used=used, said=said, until=until, deadline=deadline)
 
 
 def _is_other(entry: Held, message: Message) -> bool:
@@ -440,111 +520,53 @@ def _is_other(entry: Held, message: Message) -> bool:
     return entry.message.act != message.act or entry.message.sender != message.sender
 
 
-def _kept(repairs: "HashTrieMap[str, int]", key: str) -> "HashTrieMap[str, int]":
-    """Return the count of this contribution only: an answered one is closed, one said again stays charged."""
-    times = repairs.get(key)
-    return HashTrieMap({key: times}) if times else HashTrieMap()
-
-
-def _take_as_evidence(
-    conversation: Conversation, message: Message, events: list[Event], changes: list[Change]
-) -> Conversation:
-    """A reply grounds what it answers (Clark & Schaefer's relevant next contribution), and what waited for that happens."""
-    ledger, said, owner = conversation.ledger, conversation.said, conversation.owner
-    still: list[Held] = []
-    for entry in conversation.held:
-        it = entry.message
-        if message.in_reply_to != it.id or message.sender not in it.receivers:
-            still.append(entry)
-            continue
-        act = conversation.protocol.acts[it.act]
-        events.append(Grounded(it.id, it.act, "relevant", (f"answered by {message.id}",)))
-        ledger = _on_ledger(ledger, act, it, events, changes, conversation.lane)
-        if entry.owner:
-            ledger, owner = _hand_over(ledger, owner, entry.owner, it, events, changes, conversation.lane)
-        latest = said.get(it.act)
-        if latest is not None and latest.message.id == it.id:
-            said = said.insert(it.act, Said(it, True, ("relevant",), latest.n))
-    return _replace(conversation, ledger=ledger, said=said, owner=owner, held=tuple(still))
-
-
-def _on_ledger(
-    ledger: Ledger, act: Act, message: Message, events: list[Event], changes: list[Change], lane: str
-) -> Ledger:
-    if act.info.op is _NO_OP and not act.discharges:
-        return ledger
-    ledger, made = record(ledger, act, message.sender, message.receivers, message.id, lane)
-    changes.extend(made)
-    events.extend(map(_told, made))
-    return ledger
-
-
-def _hand_over(
-    ledger: Ledger,
-    was: str,
-    now: str,
-    message: Message,
-    events: list[Event],
-    changes: list[Change],
-    lane: str,
-) -> tuple[Ledger, str]:
-    """Let the matter have a new owner, with what the old one still owes for it."""
-    if was == now:
-        return ledger, now
-    events.append(OwnerChanged(was, now, message.id))
-    ledger, made = hand_over(ledger, was, now, lane)
-    changes.extend(made)
-    events.extend(map(_told, made))
-    return ledger, now
-
-
-def _told(change: Change) -> CommitmentChanged:
+def _told(change: Change, lane: str) -> CommitmentChanged:
     now = change.now
     was = change.was.status.value if change.was is not None else ""
-    return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, was, now.status.value)
+    return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, was, now.status.value, lane)
 
 
 def closing(ledger: Ledger, kind: OutcomeClass, lane: str = "") -> tuple[Ledger, tuple[Event, ...]]:
     """Return the ledger audited at an end, and what changed."""
-    ledger, changes = audit(ledger, kind, lane)
-    return ledger, tuple(map(_told, changes))
+    ledger, changes = audit(ledger, kind)
+    return ledger, tuple(_told(change, lane) for change in changes)
 
 
 def _end(
     conversation: Conversation, name: str, kind: OutcomeClass, cause: str, at: float, events: list[Event]
 ) -> Step:
-    ledger, told = closing(conversation.ledger, kind, conversation.lane)
+    here = conversation.here
+    ledger, told = closing(here.ledger, kind, here.lane)
     events.extend(told)
-    if conversation.lane:
-        events.append(LaneEnded(conversation.lane, name, kind.value, cause))
+    if here.lane:
+        events.append(LaneEnded(here.lane, name, kind.value, cause))
     else:
         events.append(Ended(name, kind.value, cause))
-    ended = _replace(
-        conversation,
-        position=name,
-        ledger=ledger,
-        outcome=Outcome(name, kind, cause),
-        frame=None,
-        checkpoint=None,
-        at=at,
+    ended = altered(
+        conversation, name=name, ledger=ledger, outcome=Outcome(name, kind, cause), frame=None, at=at
     )
-    return ended, tuple(events)
+    return _forgetting(ended), tuple(events)
+
+
+def _forgetting(conversation: Conversation) -> Conversation:
+    """Return a conversation without a checkpoint."""
+    return conversation if conversation.before is None else _replace(conversation, before=None)
 
 
 def stop(conversation: Conversation, kind: OutcomeClass, cause: str, at: float) -> Step:
     """End it from outside."""
-    if conversation.outcome is not None:
+    if conversation.here.outcome is not None:
         return conversation, ()
     return _end(conversation, kind.value, kind, cause, at, _abandoned(conversation, kind))
 
 
 def _abandoned(conversation: Conversation, kind: OutcomeClass) -> list[Event]:
     """Return the events that close a running overlay where the conversation ends from outside."""
-    frame = conversation.frame
+    frame, lane = conversation.here.frame, conversation.here.lane
     if frame is None:
         return []
-    events: list[Event] = [RepairClosed(frame.it.id, mended=False)] if frame.repairing else []
-    events.append(OverlayClosed(frame.overlay, frame.it.id, kind.value, kind.value))
+    events: list[Event] = [RepairClosed(frame.it.id, mended=False, lane=lane)] if frame.repairing else []
+    events.append(OverlayClosed(frame.overlay, frame.it.id, kind.value, kind.value, lane))
     return events
 
 
@@ -553,46 +575,45 @@ def _abandoned(conversation: Conversation, kind: OutcomeClass) -> list[Event]:
 
 def tick(conversation: Conversation, at: float) -> Step:
     """Let time pass: what was due by `at` is due now."""
-    if conversation.outcome is not None:
+    here, protocol = conversation.here, conversation.rules.protocol
+    if here.outcome is not None:
         return conversation, ()
     if at >= conversation.whole:
-        limit = conversation.protocol.limits
-        kind = conversation.protocol.outcomes.get(limit.otherwise, OutcomeClass.EXPIRED)
-        name = limit.otherwise if limit.otherwise in conversation.protocol.outcomes else "expired"
-        events: list[Event] = [Expired("", name), *_abandoned(conversation, kind)]
+        limit = protocol.limits
+        kind = protocol.outcomes.get(limit.otherwise, OutcomeClass.EXPIRED)
+        name = limit.otherwise if limit.otherwise in protocol.outcomes else "expired"
+        events: list[Event] = [Expired("", name, here.lane), *_abandoned(conversation, kind)]
         cause = f"the whole conversation had {conversation.whole:g} s"
         return _end(conversation, name, kind, cause, at, events)
-    frame = conversation.frame
+    frame = here.frame
     if frame is not None:
         if at < frame.deadline:
             return conversation, ()
         state = overlay_of(conversation, frame).states[frame.position]
-        events = [Expired(f"{frame.overlay}/{state.name}", state.otherwise)]
-        after = _replace(conversation, at=at, misfires=0)
+        events = [Expired(f"{frame.overlay}/{state.name}", state.otherwise, here.lane)]
+        after = altered(conversation, at=at, misfires=0)
         return _enter_overlay(after, frame, state.otherwise, at, events)
-    if at < conversation.deadline:
+    if at < here.deadline:
         return conversation, ()
-    state = conversation.state
-    protocol = conversation.protocol
+    state = protocol.states[here.name]
     place, name = state.otherwise, state.name
-    for region, limit in conversation.until:
-        if limit <= conversation.deadline:
+    for region, limit in here.until:
+        if limit <= here.deadline:
             place, name = protocol.runs[region].otherwise, region
             break
-    after = _replace(conversation, at=at, expired=state.name, misfires=0, troubles=())
-    events = [Expired(name, place)]
+    after = altered(conversation, at=at, expired=state.name, misfires=0, troubles=())
+    events = [Expired(name, place, here.lane)]
     following = protocol.states.get(place)
     if following is None:
         cause = f"{' or '.join(state.speakers)} did not speak in {name!r} in time"
         return _end(after, place, protocol.outcomes[place], cause, at, events)
-    used, said, until = after.used, after.said, after.until
+    used, said, until = here.used, here.said, here.until
     if protocol.runs:
         used, said, until = _cross(after, state.name, place, used, said, at)
     deadline = _deadline(following, until, at)
     if deadline < math.inf:
-        events.append(DeadlineSet(place, deadline))
-    after = _replace(after, position=place, deadline=deadline, used=used, said=said, until=until)
-    return after, tuple(events)
+        events.append(DeadlineSet(place, deadline, here.lane))
+    return altered(after, name=place, deadline=deadline, used=used, said=said, until=until), tuple(events)
 
 
 # --- overlays ---
@@ -625,7 +646,7 @@ def _push(
         said={},
         used={},
         deadline=at + start.within,
-        left=max(0.0, conversation.deadline - at) if left is None else left,
+        left=max(0.0, conversation.here.deadline - at) if left is None else left,
         heard=it.id,
         rest=rest,
         done=done,
@@ -640,16 +661,16 @@ def _open_readback(conversation: Conversation, names: tuple[str, ...], message: 
     frame = _push(
         conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
     )
-    opened = OverlayOpened("read-back", message.id, message.sender, hearer)
-    return _replace(conversation, frame=frame), (*heard, opened)
+    opened = OverlayOpened("read-back", message.id, message.sender, hearer, conversation.here.lane)
+    return altered(conversation, frame=frame), (*heard, opened)
 
 
 def _open_repair(
     conversation: Conversation, message: Message, trouble: tuple[Difference, ...], at: float
 ) -> Step:
     """A message that does not repeat what is on record stays out of it; its first hearer asks."""
-    state = conversation.position
-    found = TroubleFound(message.id, message.act, "repeats", trouble)
+    state, lane = conversation.here.name, conversation.here.lane
+    found = TroubleFound(message.id, message.act, "repeats", trouble, lane)
     left = repairs_left(conversation, state, message.act)
     if not left or "repair" not in conversation.rules.overlays:
         cause = f"{message.act} differs from the record: {'; '.join(map(str, trouble))}; no repair is left"
@@ -659,29 +680,29 @@ def _open_repair(
     conversation = _charge(conversation, state, message.act)
     hearer = message.receivers[0]
     frame = _push(conversation, "repair", message, hearer, at, pending=True, fields={}, trouble=trouble)
-    return _replace(conversation, frame=_replace(frame, repairing=True)), (
+    return altered(conversation, frame=_replace(frame, repairing=True)), (
         *heard,
         found,
-        OverlayOpened("repair", message.id, message.sender, hearer),
-        RepairOpened(message.id, "repeats", left - 1),
+        OverlayOpened("repair", message.id, message.sender, hearer, lane),
+        RepairOpened(message.id, "repeats", left - 1, lane),
     )
 
 
 def _open_by_hearer(conversation: Conversation, message: Message, at: float) -> Step:
     """The hearer of the last message says that it did not understand."""
-    it = conversation.seen[conversation.last[message.sender]]
+    it, lane = conversation.seen[conversation.here.last[message.sender]], conversation.here.lane
     name = next(name for name in ("repair", "not-understood") if _begins(conversation, name, message.act))
-    before = conversation.checkpoint
+    before = conversation.before
     if before is None:  # pragma: no cover  (exits() offers nothing then)
         raise Refusal("unexpected-act", "there is nothing to go back to")
-    state, left = before.position, repairs_left(conversation, before.position, it.act)
+    state, left = before.name, repairs_left(conversation, before.name, it.act)
     conversation = _charge(conversation, state, it.act)
     frame = _push(conversation, name, it, message.sender, at, pending=False, fields={})
-    opened = _replace(conversation, frame=_replace(frame, repairing=True))
-    after, events = _say_in_overlay(opened, _frame(opened), message, at)
+    frame = _replace(frame, repairing=True)
+    after, events = _say_in_overlay(altered(conversation, frame=frame), frame, message, at)
     heads: tuple[Event, ...] = (
-        OverlayOpened(name, it.id, it.sender, message.sender),
-        RepairOpened(it.id, message.act, left - 1),
+        OverlayOpened(name, it.id, it.sender, message.sender, lane),
+        RepairOpened(it.id, message.act, left - 1, lane),
     )
     return after, (*heads, *events)
 
@@ -691,22 +712,12 @@ def _begins(conversation: Conversation, name: str, label: str) -> bool:
     return overlay is not None and label in overlay.states[overlay.start].moves
 
 
-def _frame(conversation: Conversation) -> Frame:
-    if conversation.frame is None:  # pragma: no cover
-        _unreachable("an overlay was expected")
-    return conversation.frame
-
-
-def _unreachable(text: str) -> Never:
-    raise AssertionError(text)
-
-
 def _charge(conversation: Conversation, state: str, act: str) -> Conversation:
-    key = f"{state}/{act}"
-    return _replace(
+    key, repairs = f"{state}/{act}", conversation.here.repairs
+    return altered(
         conversation,
-        repairs=conversation.repairs.insert(key, conversation.repairs.get(key, 0) + 1),
-        spent=conversation.spent + 1,
+        repairs=with_entry(repairs, key, repairs.get(key, 0) + 1),
+        spent=conversation.shared.spent + 1,
     )
 
 
@@ -731,8 +742,8 @@ def _say_in_overlay(conversation: Conversation, frame: Frame, message: Message, 
         in_reply_to=reply,
         about=frame.it.id,
     )
-    conversation, heard = _put_on_record(conversation, message, at)
-    events: list[Event] = [_replace(event, overlay=frame.overlay) for event in heard]
+    conversation, heard = _put_on_record(conversation, message, at, frame.overlay)
+    events: list[Event] = [*heard]
     used, target = frame.used, move.next
     if move.max is not None:
         times = used.get(move.key, 0)
@@ -750,7 +761,7 @@ def _say_in_overlay(conversation: Conversation, frame: Frame, message: Message, 
         if differs:
             return _mishearing(conversation, frame, differs, target, at, events)
         if frame.repairing:
-            events.append(RepairClosed(frame.it.id, mended=True))
+            events.append(RepairClosed(frame.it.id, mended=True, lane=conversation.here.lane))
             frame = _replace(frame, repairing=False, trouble=())
     return _enter_overlay(conversation, frame, target, at, events)
 
@@ -781,17 +792,17 @@ def _mishearing(
     events: list[Event],
 ) -> Step:
     """A read-back differs: that is a repair, paid for; with none left the overlay gives up."""
-    it = frame.it
-    events.append(TroubleFound(it.id, it.act, "readback", differs))
-    left = repairs_left(conversation, conversation.position, it.act)
+    it, here = frame.it, conversation.here
+    events.append(TroubleFound(it.id, it.act, "readback", differs, here.lane))
+    left = repairs_left(conversation, here.name, it.act)
     if frame.repairing:
-        events.append(RepairClosed(it.id, mended=False))
+        events.append(RepairClosed(it.id, mended=False, lane=here.lane))
     if not left:
         cause = f"{it.act} was not understood: {'; '.join(map(str, differs))}; no repair is left"
-        events.append(OverlayClosed(frame.overlay, it.id, "given-up", OutcomeClass.ABORTED.value))
+        events.append(OverlayClosed(frame.overlay, it.id, "given-up", OutcomeClass.ABORTED.value, here.lane))
         return _end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
-    events.append(RepairOpened(it.id, "readback", left - 1))
-    conversation = _charge(conversation, conversation.position, it.act)
+    events.append(RepairOpened(it.id, "readback", left - 1, here.lane))
+    conversation = _charge(conversation, here.name, it.act)
     frame = _replace(frame, repairing=True, trouble=differs)
     return _enter_overlay(conversation, frame, target, at, events)
 
@@ -806,7 +817,7 @@ def _corrections(conversation: Conversation, frame: Frame, move: Move, content: 
     if not values and not any(found.meant is None for found in frame.trouble):  # nothing was meant there
         raise Refusal("invalid-content", "a correction names at least one field and what it should be")
     it = frame.it
-    beneath = _replace(conversation, frame=None)
+    beneath = altered(conversation, frame=None)
     main = beneath.state.moves[it.act]
     corrected = _content(main.act, {**to_plain(it.content), **to_plain({**frame.fields, **values})})
     _check_conditions(beneath, main, corrected)
@@ -822,14 +833,14 @@ def _enter_overlay(
     state = overlay.states.get(place)
     if state is not None:
         after = _replace(frame, position=place, deadline=at + state.within)
-        return _replace(conversation, frame=after), tuple(events)
+        return altered(conversation, frame=after), tuple(events)
     kind = overlay.outcomes[place]
     then = overlay.overlay.then if overlay.overlay is not None else dict[str, str]()
     effect = then.get(kind.value) or then.get("otherwise") or OutcomeClass.ABORTED.value
-    it = frame.it
-    events.append(OverlayClosed(frame.overlay, it.id, place, effect))
+    it, lane = frame.it, conversation.here.lane
+    events.append(OverlayClosed(frame.overlay, it.id, place, effect, lane))
     if frame.repairing and effect != "resume":
-        events.append(RepairClosed(it.id, mended=effect == "again"))
+        events.append(RepairClosed(it.id, mended=effect == "again", lane=lane))
     match effect:
         case "resume":
             return _resume(conversation, frame, kind, at, events)
@@ -844,11 +855,11 @@ def _resume(
     conversation: Conversation, frame: Frame, kind: OutcomeClass, at: float, events: list[Event]
 ) -> Step:
     if not frame.pending or kind is not OutcomeClass.SUCCESS:
-        return _replace(conversation, frame=None, deadline=at + frame.left), tuple(events)
-    it = frame.it
+        return altered(conversation, frame=None, deadline=at + frame.left), tuple(events)
+    it, lane = frame.it, conversation.here.lane
     if not frame.repeated:  # the gate: whatever an overlay's file says, nothing counts that was not read back
         if frame.repairing:
-            events.append(RepairClosed(it.id, mended=False))
+            events.append(RepairClosed(it.id, mended=False, lane=lane))
         cause = f"{it.act} was not read back"
         return _end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     if frame.rest:
@@ -865,51 +876,48 @@ def _resume(
             done=(*frame.done, frame.hearer),
             left=frame.left,
         )
-        events.append(OverlayOpened(frame.overlay, it.id, it.sender, hearer))
-        return _replace(conversation, frame=following), tuple(events)
+        events.append(OverlayOpened(frame.overlay, it.id, it.sender, hearer, lane))
+        return altered(conversation, frame=following), tuple(events)
     move = conversation.state.moves[it.act]
     meant = _content(move.act, {**to_plain(it.content), **to_plain(frame.fields)})
     if meant != it.content:
         it = _replace(it, content=meant)
-        conversation = _replace(conversation, seen=conversation.seen.insert(it.id, it))
+        conversation = altered(conversation, mended=with_entry(conversation.shared.mended, it.id, it))
     return _commit(conversation, move, it, at, events, frame.fields)
 
 
 def _again(conversation: Conversation, frame: Frame, at: float, events: list[Event]) -> Step:
     """Go back to where `it` was about to be said; what was derived from it is void, what was spent stays spent."""
     troubles = frame.trouble or _asked(frame)
-    if frame.pending or conversation.checkpoint is None:
-        after = _replace(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
+    here, shared, before = conversation.here, conversation.shared, conversation.before
+    if frame.pending or before is None:
+        after = altered(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
         return after, tuple(events)
-    before = conversation.checkpoint
-    ledger, undone = take_back(conversation.ledger, conversation.undo)
+    books, undone = take_back(Books(here.ledger, shared.trunk), here.undo, here.lane)
     for was, now in undone:
         it = now or was
         status = now.status.value if now else ""
-        events.append(CommitmentChanged(it.id, it.act, it.debtor, it.creditor, was.status.value, status))
-    tally, move = conversation.tally, before.state.moves.get(frame.it.act)
+        events.append(
+            CommitmentChanged(it.id, it.act, it.debtor, it.creditor, was.status.value, status, here.lane)
+        )
+    state, tally = conversation.protocol.states[before.name], shared.tally
+    move = state.moves.get(frame.it.act)
     if move is not None and move.at_most is not None:
-        tally = tally.insert(move.key, tally.get(move.key, 1) - 1)
-    if conversation.owner != before.owner:
-        events.append(OwnerChanged(conversation.owner, before.owner, frame.it.id))
-    state = before.state
+        tally = with_entry(tally, move.key, tally.get(move.key, 1) - 1)
+    if here.owner != before.owner:
+        events.append(OwnerChanged(here.owner, before.owner, frame.it.id, here.lane))
+    deadline = _deadline(state, before.until, at)
     after = _replace(
-        before,
-        at=at,
-        n=conversation.n,
-        seen=conversation.seen,
-        ledger=ledger,
-        tally=tally,
-        turn=conversation.turn,
-        spent=conversation.spent,
-        repairs=conversation.repairs,
-        troubles=troubles,
-        misfires=0,
-        deadline=_deadline(state, before.until, at),
+        conversation,
+        shared=_replace(shared, at=at, trunk=books.trunk, tally=tally),
+        here=_replace(
+            before, ledger=books.own, repairs=here.repairs, troubles=troubles, misfires=0, deadline=deadline
+        ),
+        before=None,
     )
-    events.append(Moved("again", frame.sender, conversation.position, before.position, frame.it.id))
-    if after.deadline < math.inf:
-        events.append(DeadlineSet(before.position, after.deadline))
+    events.append(Moved("again", frame.sender, here.name, before.name, frame.it.id, here.lane))
+    if deadline < math.inf:
+        events.append(DeadlineSet(before.name, deadline, here.lane))
     return after, tuple(events)
 
 

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from rpds import HashTrieMap
 
 from agentcomm.acts.content import FieldType, entries_of, to_plain
 from agentcomm.acts.message import Message
-from agentcomm.commitments.ledger import Change, Ledger
+from agentcomm.acts.persistent import Record, entries, find
+from agentcomm.commitments.ledger import Change, Commitment, Ledger
 from agentcomm.grounding.compare import Difference
 from agentcomm.protocol.bound import longest
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol, Stakes, State
@@ -24,16 +25,16 @@ __all__ = (
     "GatherTurn",
     "Held",
     "Item",
+    "Lanes",
     "Outcome",
+    "Position",
     "Rules",
     "Said",
+    "Shared",
+    "altered",
     "readback_of",
     "state_hash",
 )
-
-_EMPTY: Any = HashTrieMap
-"""The factory of empty maps, for whatever they will hold."""
-
 
 REPAIR_OVERLAYS = ("repair", "not-understood")
 """Overlays that a hearer may open instead of answering."""
@@ -86,6 +87,12 @@ class Rules:
                 if move.at_once is not None:
                     found[move.next] = min(move.at_once, found.get(move.next, move.at_once))
         return found
+
+    @cached_property
+    def claims(self) -> bool:
+        """Whether moves or states of lanes are counted."""
+        states = self.protocol.states.values()
+        return bool(self.capped) or any(m.at_most is not None for s in states for m in s.moves.values())
 
     @cached_property
     def of_run(self) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -245,83 +252,202 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 class GatherTurn(msgspec.Struct, frozen=True):
     """One turn for all lanes that stand at a gather."""
 
-    moves: "HashTrieMap[str, Message | None]"
-    """Lane -> its move, None while it has none."""
+    lanes: Mapping[str, None]
+    """Those that take part."""
     left: int
     """Lanes without a move."""
-    counts: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
-    """Staged moves, keyed as `Conversation.tally`; `-state` for lanes that will leave a state, `!id` for what was staged."""
+    counts: Mapping[str, int] = {}
+    """What staged moves will count for, keyed as `Conversation.tally`; `-state` for lanes that will leave a bounded state."""
+    staged: Record[Message] = {}
+    """Lane -> its move; `!id` -> what was staged."""
+    count: int = 0
+
+    def waits_for(self, lane: str) -> bool:
+        """Say whether a lane takes part and has no move yet."""
+        return lane in self.lanes and find(self.staged, self.count, lane) is None
+
+    def move(self, lane: str) -> Message | None:
+        """Return a lane's move, or None."""
+        return find(self.staged, self.count, lane) if lane in self.lanes else None
+
+    def has_heard(self, message: str) -> bool:
+        """Say whether a message with this id is staged."""
+        return find(self.staged, self.count, f"!{message}") is not None
 
 
-class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """One enactment of a protocol.
+class Shared(msgspec.Struct, frozen=True):
+    """What all lanes of a conversation have in common."""
 
-    `step` is the only way to change it. What grows with the talk lives in persistent maps, so that a step costs the same
-    however long the talk is.
-    """
-
-    rules: Rules
-    id: str
-    position: str
-    deadline: float
-    """Seconds since the opening at which the state expires."""
-    whole: float
-    """Seconds since the opening at which the conversation expires."""
-    owner: str
     at: float = 0.0
     """Time of the last input that counted."""
     n: int = 0
     """Messages on record."""
-    misfires: int = 0
+    seen: Record[Message] = {}
+    """Id -> message, as it was said."""
     spent: int = 0
     """Repairs used in the conversation."""
-    seen: "HashTrieMap[str, Message]" = msgspec.field(default_factory=_EMPTY)
-    said: "HashTrieMap[str, Said]" = msgspec.field(default_factory=_EMPTY)
-    last: "HashTrieMap[str, str]" = msgspec.field(default_factory=_EMPTY)
+    trunk: Ledger | None = None
+    """What was promised before lanes began; None until then."""
+    tally: Mapping[str, int] = {}
+    """Moves `at_most` by key, `for: all` said as `*key`, lanes standing as `@state`, lanes ended as `=outcome`."""
+    turn: GatherTurn | None = None
+    """The open gather."""
+    mended: Mapping[str, Message] = {}
+    """Id -> message as it was meant, where a read-back showed that it had been said otherwise."""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a talk stands that has one position: a conversation before lanes begin, or one lane."""
+
+    name: str
+    """Of the state, or of the outcome."""
+    deadline: float
+    """Seconds since the opening at which the state expires."""
+    owner: str
+    lane: str = ""
+    """The member whose position it is."""
+    latest: str = ""
+    """Id of the message committed last."""
+    misfires: int = 0
+    said: Mapping[str, Said] = {}
+    """Act -> its latest saying."""
+    last: Mapping[str, str] = {}
     """Role -> id of the message it heard last."""
-    used: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
+    used: Mapping[str, int] = {}
     """Budget -> times used."""
-    repairs: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
+    repairs: Mapping[str, int] = {}
     """State and act -> repairs used on it since the position last changed."""
-    ledger: Ledger = msgspec.field(default_factory=Ledger)
+    ledger: Ledger = Ledger()
+    """What was promised here."""
     held: tuple[Held, ...] = ()
     troubles: tuple[Difference, ...] = ()
     """What the last repair was about, until the talk moves on."""
     expired: str = ""
     """The state that expired last."""
-    latest: str = ""
-    """Id of the message committed last."""
     frame: Frame | None = None
-    checkpoint: "Conversation | None" = None
-    """The conversation before the last message was committed."""
     undo: tuple[Change, ...] = ()
-    """What the last message did to the ledger."""
+    """What the last message did to the ledgers."""
     until: tuple[tuple[str, float], ...] = ()
     """Runs that have a deadline of their own, and when; outermost first."""
     raced: str = ""
     """The race that was decided last, by its state."""
-    lane: str = ""
-    """Of a lane: the member whose position it is."""
-    members: tuple[str, ...] = ()
-    """Who plays the many-role."""
-    lanes: "HashTrieMap[str, Conversation]" = msgspec.field(default_factory=_EMPTY)
-    """Member -> its lane, as far as it is not shared; see `view`."""
-    begun: bool = False
-    """Lanes have begun."""
-    living: int = 0
-    """Lanes that have not ended."""
-    away: int = 0
-    """Living lanes that do not stand at a gather."""
-    turn: "GatherTurn | None" = None
-    """The open gather."""
-    tally: "HashTrieMap[str, int]" = msgspec.field(default_factory=_EMPTY)
-    """What lanes share: moves `at_most` by key, `for: all` said as `*key`, lanes standing as `@state`, lanes ended as `=outcome`."""
     outcome: Outcome | None = None
+
+
+_ROW = 16
+
+
+class Lanes(Mapping[str, Position]):
+    """Member -> its position, in rows, so that changing one copies little however many there are; empty before lanes begin."""
+
+    __slots__ = ("_places", "_rows", "away", "living")
+
+    def __init__(
+        self,
+        places: Mapping[str, int],
+        rows: tuple[tuple[tuple[Position, Position | None], ...], ...],
+        living: int,
+        away: int,
+    ) -> None:
+        self._places, self._rows = places, rows
+        self.living = living
+        """Lanes that have not ended."""
+        self.away = away
+        """Living lanes that do not stand at a gather."""
+
+    @classmethod
+    def begin(cls, positions: Mapping[str, Position], away: int) -> "Lanes":
+        """Return lanes that stand at their first positions."""
+        places = {name: place for place, name in enumerate(positions)}
+        every = [(here, None) for here in positions.values()]
+        rows = tuple(tuple(every[first : first + _ROW]) for first in range(0, len(every), _ROW))
+        return cls(places, rows, len(every), away)
+
+    def at(self, name: str) -> tuple[Position, Position | None]:
+        """Return the position of a member, and its checkpoint.
+
+        Raises:
+            KeyError: If there is no such member.
+        """
+        place = self._places[name]
+        return self._rows[place // _ROW][place % _ROW]
+
+    def put(self, name: str, here: Position, before: Position | None, living: int, away: int) -> "Lanes":
+        """Return the lanes with another position for a member."""
+        place = self._places[name]
+        rows = list(self._rows)
+        row = list(rows[place // _ROW])
+        row[place % _ROW] = (here, before)
+        rows[place // _ROW] = tuple(row)
+        return Lanes(self._places, tuple(rows), living, away)
+
+    def __getitem__(self, name: str) -> Position:
+        return self.at(name)[0]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+NO_LANES = Lanes({}, (), 0, 0)
+
+
+class Seen(Mapping[str, Message]):
+    """The messages on record as they were meant, by id, in their order."""
+
+    __slots__ = ("_count", "_mended", "_record")
+
+    def __init__(self, shared: Shared) -> None:
+        self._record, self._count, self._mended = shared.seen, shared.n, shared.mended
+
+    def __getitem__(self, key: str) -> Message:
+        found = self._mended.get(key) or find(self._record, self._count, key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in entries(self._record, self._count))
+
+    def __len__(self) -> int:
+        return self._count
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """One enactment of a protocol.
+
+    `step` is the only way to change it. What grows with the talk lives in records and persistent maps, so that a step costs
+    the same however long the talk is.
+    """
+
+    rules: Rules
+    id: str
+    whole: float
+    """Seconds since the opening at which the conversation expires."""
+    members: tuple[str, ...]
+    """Who plays the many-role."""
+    shared: Shared
+    here: Position
+    """Where it stands; once lanes have begun, what was the case before."""
+    before: Position | None = None
+    """The checkpoint: where it stood before the last message was committed."""
+    lanes: Lanes = NO_LANES
+    """Where each member stands, once lanes have begun."""
 
     @property
     def protocol(self) -> Protocol:
         """The protocol it enacts."""
         return self.rules.protocol
+
+    @property
+    def position(self) -> str:
+        """The state it is in, or the outcome."""
+        return self.here.name
 
     @property
     def state(self) -> State:
@@ -330,7 +456,65 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             KeyError: If it has ended.
         """
-        return self.rules.protocol.states[self.position]
+        return self.rules.protocol.states[self.here.name]
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended, or None."""
+        return self.here.outcome
+
+    @property
+    def at(self) -> float:
+        """Time of the last input that counted, in seconds since the opening."""
+        return self.shared.at
+
+    @property
+    def n(self) -> int:
+        """Messages on record."""
+        return self.shared.n
+
+    @property
+    def spent(self) -> int:
+        """Repairs used."""
+        return self.shared.spent
+
+    @property
+    def seen(self) -> Seen:
+        """The messages on record, by id."""
+        return Seen(self.shared)
+
+    @property
+    def owner(self) -> str:
+        """The role that owns the matter; empty if the protocol has none."""
+        return self.here.owner
+
+    @property
+    def frame(self) -> Frame | None:
+        """The overlay that is running."""
+        return self.here.frame
+
+    @property
+    def lane(self) -> str:
+        """Of the view of a lane: the member whose position it is."""
+        return self.here.lane
+
+    @property
+    def turn(self) -> GatherTurn | None:
+        """The open gather."""
+        return self.shared.turn
+
+    @property
+    def begun(self) -> bool:
+        """Whether lanes have begun."""
+        return bool(self.lanes)
+
+    @property
+    def ledger(self) -> tuple[Commitment, ...]:
+        """Every commitment that was made: those before lanes began, then lane by lane, each in the order they were made."""
+        trunk = self.shared.trunk
+        if not self.begun:
+            return (*(trunk or ()), *self.here.ledger)
+        return (*(trunk or ()), *(entry for lane in self.lanes.values() for entry in lane.ledger))
 
     @property
     def ground(self) -> "CommonGround":
@@ -343,12 +527,27 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             KeyError: If there is no such lane.
         """
-        return _replace(self.lanes[lane], **{name: getattr(self, name) for name in SHARED})
+        here, before = self.lanes.at(lane)
+        return Conversation(self.rules, self.id, self.whole, self.members, self.shared, here, before)
 
 
-SHARED = ("at", "n", "seen", "spent", "ledger", "tally", "turn")
-"""What lanes have in common: it lives in the conversation, and is lent to a lane for a step."""
+_SHARED = frozenset(Shared.__struct_fields__)
 _replace = msgspec.structs.replace
+
+
+def altered(conversation: Conversation, **changes: Any) -> Conversation:
+    """Return a conversation with other values in its position or in what its lanes share."""
+    shared = {name: changes.pop(name) for name in _SHARED & changes.keys()}
+    return Conversation(
+        conversation.rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        _replace(conversation.shared, **shared) if shared else conversation.shared,
+        _replace(conversation.here, **changes) if changes else conversation.here,
+        conversation.before,
+        conversation.lanes,
+    )
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -368,12 +567,13 @@ class CommonGround(Mapping[str, Any]):
     """
 
     def __init__(self, conversation: Conversation) -> None:
-        self._said: Any = conversation.said
+        self._said: Mapping[str, Said] = conversation.here.said
         well = (OutcomeClass.SUCCESS, OutcomeClass.PARTIAL)
         ended = [lane for lane in conversation.lanes.values() if lane.outcome and lane.outcome.kind in well]
-        for lane in sorted(ended, key=lambda one: one.lane):
-            for label, said in lane.said.items():
-                self._said = self._said.insert(label, said)
+        if ended:
+            self._said = dict(self._said)
+            for lane in sorted(ended, key=lambda one: one.lane):
+                self._said |= lane.said
 
     def item(self, name: str) -> Item | None:
         """Return the value with its source, or None."""
@@ -419,25 +619,34 @@ class CommonGround(Mapping[str, Any]):
 
 def state_hash(conversation: Conversation) -> str:
     """Return the `sha256:` of everything that is the case; equal after a replay. Costs as much as the record is long."""
-    view = _as_data(conversation)
-    view["protocol"] = conversation.protocol.hash
-    view["lanes"] = {name: _as_data(lane) for name, lane in sorted(conversation.lanes.items())}
+    here, shared, lanes = conversation.here, conversation.shared, conversation.lanes
+    view = {
+        "protocol": conversation.protocol.hash,
+        "id": conversation.id,
+        "whole": str(conversation.whole),
+        "members": conversation.members,
+        "shared": {**_as_data(shared), "seen": list(entries(shared.seen, shared.n))},
+        "here": _as_data(here),
+        "before": conversation.before and _as_data(conversation.before),
+        "lanes": {name: [one and _as_data(one) for one in lanes.at(name)] for name in lanes},
+    }
     data = msgspec.json.encode(view, enc_hook=_encode, order="deterministic")
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _as_data(conversation: Conversation) -> dict[str, Any]:
-    view = {
-        name: getattr(conversation, name)
-        for name in conversation.__struct_fields__
-        if name not in {"rules", "checkpoint", "whole", "lanes"}
-    }
-    view["whole"] = str(conversation.whole)
-    view["checkpoint"] = conversation.checkpoint.n if conversation.checkpoint else -1
-    return view
+def _as_data(value: Any) -> dict[str, Any]:
+    return {name: _encode(getattr(value, name)) for name in value.__struct_fields__}
 
 
 def _encode(value: Any) -> Any:
-    if isinstance(value, HashTrieMap):
-        return dict(sorted(value.items()))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType, reportUnknownVariableType]
-    return to_plain(value)
+    match value:
+        case HashTrieMap():
+            return dict(cast("Mapping[str, Any]", value))
+        case Ledger():
+            return [*value, value.n]
+        case GatherTurn():
+            return [list(value.lanes), value.left, value.counts, list(entries(value.staged, value.count))]
+        case msgspec.Struct() | dict() | None | str() | int() | float() | tuple() | list():
+            return cast("Any", value)
+        case _:
+            return to_plain(value)

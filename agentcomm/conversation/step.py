@@ -29,7 +29,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.reading import clean
 from agentcomm.conversation.speaking import Step
-from agentcomm.conversation.state import Conversation, Rules, readback_of
+from agentcomm.conversation.state import Conversation, Position, Rules, Shared, readback_of
 from agentcomm.errors import UsageError
 from agentcomm.protocol.graph import Criterion, OutcomeClass, Protocol
 from agentcomm.protocol.shape import is_name
@@ -63,18 +63,12 @@ def open_conversation(
         math.inf if whole is None else whole,
     )
     opened = Conversation(
-        rules=rules,
-        id=conversation_id,
-        position=protocol.start,
-        deadline=math.inf,
-        whole=limit,
-        owner=protocol.owner,
-        members=names,
+        rules, conversation_id, limit, names, Shared(), Position(protocol.start, math.inf, protocol.owner)
     )
     events: list[Event] = [Opened(protocol.name, protocol.hash, protocol.start, protocol.owner)]
     opened = speaking.entered(opened, protocol.start, 0.0)
     if not protocol.states[protocol.start].in_lane:
-        events.append(DeadlineSet(protocol.start, opened.deadline))
+        events.append(DeadlineSet(protocol.start, opened.here.deadline))
     return lanes.advance(opened, 0.0, events)
 
 
@@ -131,11 +125,11 @@ def step(conversation: Conversation, given: Input) -> Step:
         given: A message, a time, a misfire, a cancellation, a leave or a join; its `at` in seconds since the opening.
     """
     at = given.at
-    if not conversation.at <= at < math.inf:  # time does not run backwards
-        at = conversation.at
+    if not conversation.shared.at <= at < math.inf:  # time does not run backwards
+        at = conversation.shared.at
     if not conversation.rules.protocol.many:
         return _alone(conversation, given, at)
-    if conversation.outcome is None and conversation.begun:
+    if conversation.begun and conversation.outcome is None:
         return lanes.step(conversation, given, at)
     if isinstance(given, Join):
         return _join(conversation, given.member)
@@ -193,8 +187,8 @@ def tie_break(conversation: Conversation, messages: Iterable[Message]) -> list[M
     """Return messages made from the same place in the log in the order in which they count: in a race, `first` first."""
 
     def rank(message: Message) -> bool:
-        lane = conversation.lanes.get(message.lane) if conversation.begun else conversation
-        state = lane and conversation.protocol.states.get(lane.position)
+        here = conversation.lanes.get(message.lane) if conversation.begun else conversation.here
+        state = here and conversation.protocol.states.get(here.name)
         return not (state and state.first == message.sender)
 
     return sorted(messages, key=rank)

@@ -412,6 +412,6 @@ def _receivers(after: Conversation, message: Message, events: tuple[Event, ...])
         if isinstance(event, Heard) and event.message.id == message.id:
             return event.message.receivers
         if isinstance(event, Staged) and after.turn is not None:
-            staged = after.turn.moves.get(event.lane)
+            staged = after.turn.move(event.lane)
             return None if staged is None else staged.receivers
     return None

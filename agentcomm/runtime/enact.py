@@ -34,7 +34,7 @@ from agentcomm.conversation.events import (
     Staged,
     Tick,
 )
-from agentcomm.conversation.moves import Joint, Make, Over, Speak, wants, wants_all
+from agentcomm.conversation.moves import Joint, Make, Over, Speak, limit_of, wants, wants_all
 from agentcomm.conversation.state import Conversation, Rules, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain
@@ -329,7 +329,7 @@ class _Driver:
             asked.role,
             asked.lane,
             place.position,
-            place.latest,
+            place.here.latest,
             frame and (frame.overlay, frame.position, frame.heard),
         )
 
@@ -504,7 +504,7 @@ class _Driver:
         return answer
 
     def _until(self, place: Conversation) -> float:
-        return min(place.frame.deadline if place.frame else place.deadline, self.conversation.whole)
+        return min(limit_of(place.here), self.conversation.whole)
 
     def _named(self, asked: Speak) -> str:
         return self.names[self._player(asked.role, asked.lane)[0]]

@@ -133,7 +133,7 @@ def _floors(asked: Speak | Make | Joint) -> Iterator[Floor]:
 
 def lanes_of(now: Conversation) -> dict[str, str]:
     """Return where each member's lane stands, in the order of the members."""
-    return {name: now.lanes[name].position for name in now.members if name in now.lanes}
+    return {name: place.name for name, place in now.lanes.items()}
 
 
 def repairs_of(now: Conversation, lines: Mapping[str, int]) -> tuple[OpenRepair, ...]:
@@ -167,16 +167,17 @@ def owed(now: Conversation, lines: Mapping[str, int]) -> tuple[OpenCommitment, .
         OpenCommitment(
             one.debtor, one.creditor, one.act, lines.get(one.message, 0), one.status.value, one.lane
         )
-        for one in now.ledger.open()
+        for one in now.ledger
+        if one.is_live
     )
 
 
 def gather_of(now: Conversation) -> tuple[str, ...]:
     """Return the lanes that lack their move, if others have theirs."""
     turn = now.turn
-    if turn is None or turn.left == len(turn.moves):
+    if turn is None or turn.left == len(turn.lanes):
         return ()
-    return tuple(name for name in now.members if name in turn.moves and turn.moves[name] is None)
+    return tuple(name for name in now.members if turn.waits_for(name))
 
 
 def words_of(given: Input | None) -> str:

@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from agentcomm.acts.content import FieldType, Money, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
@@ -38,7 +36,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.moves import Joint, Make, Over, Speak, unmet, wants, wants_all
 from agentcomm.conversation.moves import given as filled
-from agentcomm.conversation.state import Conversation, Rules, state_hash
+from agentcomm.conversation.state import Conversation, Rules, altered, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, Transcript
 from agentcomm.grounding.compare import Incomparable
@@ -332,7 +330,7 @@ def meets(now: Conversation, move: Move, content: Mapping[str, Any]) -> bool:
 
 
 def on_record(now: Conversation, ref: Ref) -> Any:
-    said = now.said.get(ref.act)
+    said = now.here.said.get(ref.act)
     return None if said is None else to_plain(getattr(said.message.content, ref.field))
 
 
@@ -388,7 +386,7 @@ def correction(now: Conversation, meant: dict[str, Any], dice: random.Random) ->
     if name not in move.act.repeats and dice.random() < 0.5:
         value = value_of(move.act.fields[name], dice)
         whole = {**to_plain(frame.it.content), **meant, name: value}
-        if value is not None and meets(msgspec.structs.replace(now, frame=None), move, whole):
+        if value is not None and meets(altered(now, frame=None), move, whole):
             return {name: value}
     return {name: meant[name]}
 
@@ -444,7 +442,7 @@ def take_turn(
             content = slipped(now, move, content, dice, often=1.1 - honest)
     if move is None or content is None:
         frame = now.frame
-        events = talk.tick(frame.deadline if frame else now.deadline)
+        events = talk.tick(frame.deadline if frame else now.here.deadline)
         assert only(events, Expired), events
         return
     typed = dice.random() < 0.5 and not move.given
@@ -499,7 +497,7 @@ def joint_turn(talk: Talk, asked: Joint, dice: random.Random, *, asks=0.1, slow=
         heard = [(v, m) for v in views if (m := v.state.moves.get(move.label)) in asked.lanes[v.lane].moves]
         content = content if all(meets(view, one, content) for view, one in heard) else None
     if move is None or content is None:
-        assert only(talk.tick(now.deadline), Expired)
+        assert only(talk.tick(now.here.deadline), Expired)
         return
     lane = "" if move.for_all else speak.lane
     events = talk.say(asked.role, short_of(now, move, dice), content, lane_=lane)

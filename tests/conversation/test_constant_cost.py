@@ -53,15 +53,14 @@ def test_what_a_talk_holds_outside_its_record_does_not_grow():
     talk = Talk(rules(LOOP))
     go_on(talk, 100)
     small = {
-        name: len(msgspec.json.encode(repr(getattr(talk.now, name))))
+        name: len(msgspec.json.encode(repr(getattr(talk.now.here, name))))
         for name in ("used", "last", "said", "held")
     }
     go_on(talk, 2000)
     for name, size in small.items():
-        assert len(msgspec.json.encode(repr(getattr(talk.now, name)))) < size * 1.2, name
-    assert len(talk.now.ledger.live) <= 1
-    assert talk.now.checkpoint is not None
-    assert talk.now.checkpoint.checkpoint is None
+        assert len(msgspec.json.encode(repr(getattr(talk.now.here, name)))) < size * 1.2, name
+    assert len(talk.now.here.ledger.live) <= 1
+    assert talk.now.before is not None
     assert len(talk.now.seen) == 2000
 
 

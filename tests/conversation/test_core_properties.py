@@ -43,7 +43,7 @@ from agentcomm.conversation.events import (
     TroubleFound,
 )
 from agentcomm.conversation.moves import Over, Speak, wants
-from agentcomm.conversation.state import Conversation, Rules, state_hash
+from agentcomm.conversation.state import Conversation, Rules, altered, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.conversation.transcript import replay_inputs
 from agentcomm.grounding.compare import is_same
@@ -118,7 +118,7 @@ def check_end(talk: Talk) -> None:
     said = [event for event in only(talk.events, Heard) if event.overlay == "read-back"]
     wrong = [event for event in said if event.message.act == "wrong"]
     assert len(wrong) <= len([event for event in only(talk.events, TroubleFound) if event.kind == "readback"])
-    for entry in now.ledger.open():
+    for entry in (one for one in now.ledger if one.is_live):
         assert entry.outlives
         assert entry.status == "detached"
     check_ground(talk)
@@ -142,7 +142,7 @@ def check_ground(talk: Talk) -> None:
                     assert is_same(acts[event.act].fields[name], value, understood.get(name)), name
             grounded[event.message] = event.fields
     for label in acts:
-        said = talk.now.said.get(label)
+        said = talk.now.here.said.get(label)
         if said is not None and said.grounded and acts[label].readback:
             meant = {name: to_plain(getattr(said.message.content, name)) for name in acts[label].readback}
             assert grounded[said.message.id] == meant
@@ -266,7 +266,7 @@ def bad_corrections(now: Conversation, dice: random.Random) -> list[dict[str, An
     frame = now.frame
     assert frame is not None
     move = now.state.moves[frame.it.act]
-    beneath = msgspec.structs.replace(now, frame=None)
+    beneath = altered(now, frame=None)
     found = []
     for name in frame.fields:
         value = value_of(move.act.fields[name], dice)
@@ -298,8 +298,8 @@ def check_deviations(made: Rules, seed: int) -> None:
             refused: Refused = events[0]
             assert refused.code in {code, *ALSO.get(code, ())}, (code, message, refused)
             counted = message.sender == floor
-            assert after.misfires == talk.now.misfires + counted
-            assert state_hash(msgspec.structs.replace(after, misfires=talk.now.misfires)) == mark
+            assert after.here.misfires == talk.now.here.misfires + counted
+            assert state_hash(altered(after, misfires=talk.now.here.misfires)) == mark
             assert bool(refused.legal) == (counted and bool(asked_for(talk.now)))
         assert state_hash(talk.now) == mark
         take_turn(talk, asked, dice, asks=0.2)

@@ -1,7 +1,6 @@
 """What must hold of every talk with a many-role or with runs, over every protocol of the library."""
 
 import random
-from typing import Any
 
 import msgspec
 import pytest
@@ -13,7 +12,7 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Ended, Heard, LaneEnded, RepairClosed, RepairOpened, Say
 from agentcomm.conversation.moves import Joint, Speak, wants_all
 from agentcomm.conversation.speaking import move_for
-from agentcomm.conversation.state import Conversation, state_hash
+from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.conversation.transcript import replay_inputs
 
@@ -37,19 +36,19 @@ def check_counts(now: Conversation) -> None:
         return
     lanes = [now.view(name) for name in now.members]
     living = [lane for lane in lanes if lane.outcome is None]
-    assert now.living == len(living)
+    assert now.lanes.living == len(living)
     away = [lane for lane in living if lane.frame is not None or not lane.state.gather]
-    assert now.away == len(away)
-    for key, count in now.tally.items():
+    assert now.lanes.away == len(away)
+    for key, count in now.shared.tally.items():
         assert count >= 0, (key, count)
         if key.startswith("="):
             assert count == sum(lane.outcome is not None and lane.position == key[1:] for lane in lanes)
     for state in now.rules.capped:
         standing = sum(lane.position == state for lane in living)
-        assert standing <= now.tally.get(f"@{state}", 0) <= now.rules.capped[state]
+        assert standing <= now.shared.tally.get(f"@{state}", 0) <= now.rules.capped[state]
     if now.turn is not None:
-        assert now.turn.left == sum(move is None for _, move in now.turn.moves.items())
-        assert set(now.turn.moves) == {lane.lane for lane in living}
+        assert now.turn.left == sum(map(now.turn.waits_for, now.turn.lanes))
+        assert set(now.turn.lanes) == {lane.lane for lane in living}
         assert all(count >= 0 for _, count in now.turn.counts.items())
 
 
@@ -60,7 +59,7 @@ def check_end(talk: Talk) -> None:
     assert len(only(talk.events, Ended)) == 1
     assert len(only(talk.events, RepairOpened)) == len(only(talk.events, RepairClosed)) == now.spent
     assert len(only(talk.events, LaneEnded)) == len(now.lanes)
-    assert all(entry.outlives for entry in now.ledger.open())
+    assert all(entry.outlives for entry in now.ledger if entry.is_live)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
@@ -125,7 +124,7 @@ def deviations(now: Conversation, dice: random.Random) -> list[Message]:
     if turn is not None:
         found += [
             Message(act=said.act, content=said.content, id="new", sender=said.sender, lane=name)
-            for name, said in turn.moves.items()
+            for name, said in ((lane, turn.move(lane)) for lane in turn.lanes)
             if said is not None
         ]
     return found
@@ -149,10 +148,11 @@ def test_any_one_step_deviation_in_a_lane_is_refused_and_changes_nothing(name, s
 
 def calm(now: Conversation) -> Conversation:
     """Return a conversation in which nobody has misfired."""
-    lanes: Any = now.lanes
-    for name, lane in now.lanes.items():
-        lanes = lanes.insert(name, msgspec.structs.replace(lane, misfires=0, at=0.0))
-    return msgspec.structs.replace(now, lanes=lanes, misfires=0)
+    lanes = now.lanes
+    for name in lanes:
+        here, before = lanes.at(name)
+        lanes = lanes.put(name, msgspec.structs.replace(here, misfires=0), before, lanes.living, lanes.away)
+    return msgspec.structs.replace(altered(now, misfires=0), lanes=lanes)
 
 
 @SOME

@@ -216,7 +216,7 @@ def test_a_repair_keeps_its_lane_out_and_the_gather_opens_again():
     assert one(events, RepairOpened).lane == "b1"
     assert (place(talk, "b1"), place(talk, "b2")) == ("weighing", "lost")
     assert not only(events, GatherOpened)
-    assert talk.now.away == 1
+    assert talk.now.lanes.away == 1
     talk.say("bidder", "open", level="understanding", lane_="b1")
     events = talk.say("boss", "restate", fields={}, lane_="b1")
     assert one(events, GatherOpened).lanes == ("b1",)
@@ -333,7 +333,7 @@ def test_who_comes_second_in_a_race_is_superseded_and_it_is_not_held_against_it(
     talk.say("left", "mine")
     n = talk.now.n
     assert one(talk.say("right", "yours"), Superseded).role == "right"
-    assert (talk.now.n, talk.now.misfires) == (n, 0)
+    assert (talk.now.n, talk.now.here.misfires) == (n, 0)
     talk.say("left", "end")
     assert talk.ended == "done"
 
@@ -387,7 +387,7 @@ def test_the_deadline_of_a_run_leads_out_of_it():
     talk = running()
     talk.at = 5.0
     talk.say("lead", "executing.request", due="2026-01-01T00:00:00Z")
-    assert talk.now.deadline == 20.0
+    assert talk.now.here.deadline == 20.0
     assert one(talk.tick(20.0), Expired).state == "executing"
     assert talk.ended == "off"
 
@@ -404,11 +404,11 @@ def test_each_entry_into_a_run_is_a_new_enactment():
         take_turn(talk, asked, dice, honest=1.0, asks=0.0, slow=0.0)
         seen += 1
         assert seen < 9
-    assert "executing.request" in talk.now.said
+    assert "executing.request" in talk.now.here.said
     talk.say("lead", "again")
     talk.say("lead", "plan", goal="fill")
-    assert "executing.request" not in talk.now.said
-    assert not [key for key in talk.now.used if key.startswith("executing/")]
-    assert talk.now.deadline == talk.at + 20.0
+    assert "executing.request" not in talk.now.here.said
+    assert not [key for key in talk.now.here.used if key.startswith("executing/")]
+    assert talk.now.here.deadline == talk.at + 20.0
     heard = one(talk.say("lead", "request", due="2026-01-01T00:00:00Z"), Heard)
     assert heard.message.content.action == "fill"

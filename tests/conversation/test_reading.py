@@ -92,7 +92,7 @@ def test_content_built_without_validation_does_not_get_through(fields):
     made = kind.model_construct(**fields)
     talk = Talk(rules(ALL))
     check_saying(talk, Message(act="tell", content=made, id="m", sender="a"))
-    said = talk.now.said.get("tell")
+    said = talk.now.here.said.get("tell")
     if said is not None:
         assert kind.model_validate_json(json.dumps(to_plain(said.message.content))) == said.message.content
 
@@ -153,7 +153,7 @@ def test_an_empty_value_that_is_required_is_said_and_kept():
     kind = talk.rules.protocol.acts["tell"].content
     talk.say("a", "tell", kind(x=None, l=[]))
     assert talk.ended == "done"
-    assert to_plain(talk.now.said["tell"].message.content) == {"x": None, "l": []}
+    assert to_plain(talk.now.here.said["tell"].message.content) == {"x": None, "l": []}
     assert replay_inputs(talk.rules, talk.transcript()).same
 
 
