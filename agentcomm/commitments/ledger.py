@@ -5,7 +5,6 @@ Source: commitment life cycle of Singh, Yolum, Chopra & Telang with the pre-comm
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -41,7 +40,7 @@ class Status(StrEnum):
     VIOLATED = "violated"
 
 
-class Commitment(msgspec.Struct, frozen=True):
+class Commitment(msgspec.Struct, frozen=True, gc=False):
     """Debtor owes creditor what was asked or offered in `message`."""
 
     id: str
@@ -63,14 +62,14 @@ class Commitment(msgspec.Struct, frozen=True):
         return self.status in _LIVE
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A commitment before (None when it is new) and after."""
 
     was: Commitment | None
     now: Commitment
 
 
-class Ledger(msgspec.Struct, frozen=True):
+class Ledger(msgspec.Struct, frozen=True, gc=False):
     """The commitments made in one position of a conversation: before lanes begin, or in one lane."""
 
     live: tuple[Commitment, ...] = ()
@@ -87,11 +86,11 @@ class Ledger(msgspec.Struct, frozen=True):
         return iter(sorted((*gone, *self.live), key=lambda entry: entry.n))
 
 
-class Books(NamedTuple):
+class Books(msgspec.Struct, frozen=True, gc=False):
     """The ledger of a position, and the one from before lanes began where it is another."""
 
     own: Ledger
-    trunk: Ledger | None
+    trunk: Ledger | None = None
 
     @property
     def live(self) -> tuple[Commitment, ...]:
@@ -99,15 +98,27 @@ class Books(NamedTuple):
         return self.own.live if self.trunk is None else (*self.trunk.live, *self.own.live)
 
 
+_replace = msgspec.structs.replace
 _LIVE = (Status.PROPOSED, Status.CONDITIONAL, Status.DETACHED)
-_OPS: dict[LedgerOp, tuple[str, tuple[Status, ...], Status]] = {
-    LedgerOp.ACTIVATE: ("debtor", (Status.PROPOSED,), Status.DETACHED),
-    LedgerOp.REJECT: ("debtor", (Status.PROPOSED,), Status.REJECTED),
-    LedgerOp.EXCUSE: ("debtor", _LIVE, Status.CANCELLED),
-    LedgerOp.ACCEPT: ("creditor", (Status.CONDITIONAL,), Status.DETACHED),
-    LedgerOp.RELEASE: ("creditor", (Status.CONDITIONAL,), Status.RELEASED),
-}
-"""Operation -> the part its speaker has in the commitment, where it may stand, where it goes."""
+_RULES: tuple[tuple[LedgerOp, str, tuple[Status, ...], Status], ...] = (
+    (LedgerOp.ACTIVATE, "debtor", (Status.PROPOSED,), Status.DETACHED),
+    (LedgerOp.REJECT, "debtor", (Status.PROPOSED,), Status.REJECTED),
+    (LedgerOp.EXCUSE, "debtor", _LIVE, Status.CANCELLED),
+    (LedgerOp.ACCEPT, "creditor", (Status.CONDITIONAL,), Status.DETACHED),
+    (LedgerOp.RELEASE, "creditor", (Status.CONDITIONAL,), Status.RELEASED),
+)
+"""Operation, the part its speaker has in the commitment, where it may stand, where it goes."""
+_NOTHING, _DIRECT, _OFFER = (
+    LedgerOp.NONE,
+    LedgerOp.DIRECT,
+    LedgerOp.OFFER,
+)  # looking up a member of an enum costs
+_PROPOSED, _CONDITIONAL, _EXPIRED, _SATISFIED = (
+    Status.PROPOSED,
+    Status.CONDITIONAL,
+    Status.EXPIRED,
+    Status.SATISFIED,
+)
 
 
 def record(
@@ -115,44 +126,56 @@ def record(
 ) -> tuple[Books, tuple[Change, ...]]:
     """Return the ledgers after `speaker` has done `act` in a lane, and what changed."""
     op = act.info.op
-    if op is LedgerOp.NONE and not act.discharges:
+    if op is _NOTHING and not act.discharges:
         return books, ()
     changes: list[Change] = []
     live = books.live
-    if rule := _OPS.get(op):
-        part, may, now = rule
-        for entry in reversed(live):
-            if getattr(entry, part) == speaker and entry.status in may:
-                changes.append(Change(entry, msgspec.structs.replace(entry, status=now)))
-                break
-    if act.discharges:
-        for entry in reversed(live):
-            if entry.act == act.discharges and speaker in (entry.debtor, entry.creditor):
-                if changes and changes[-1].now.id == entry.id:
-                    changes.pop()
-                changes.append(Change(entry, msgspec.structs.replace(entry, status=Status.SATISFIED)))
-                break
-    if op in (LedgerOp.DIRECT, LedgerOp.OFFER):
-        status = Status.PROPOSED if op is LedgerOp.DIRECT else Status.CONDITIONAL
-        n = books.own.n
-        for name, hearer in zip(ids_of(message, hearers, lane), hearers, strict=True):
-            debtor, creditor = (hearer, speaker) if op is LedgerOp.DIRECT else (speaker, hearer)
-            changes.extend(  # said anew, it replaces what was not taken up
-                Change(entry, msgspec.structs.replace(entry, status=Status.EXPIRED))
-                for entry in live
-                if (entry.act, entry.debtor, entry.creditor, entry.status)
-                == (act.label, debtor, creditor, status)
-            )
-            n += 1
-            made = Commitment(name, debtor, creditor, act.label, message, status, act.outlives, lane, n)
-            changes.append(Change(None, made))
-    return _apply(books, changes, lane), tuple(changes)
+    if live:
+        for one, part, may, now in _RULES:
+            if op is not one:
+                continue
+            for entry in reversed(live):
+                if entry.status in may and getattr(entry, part) == speaker:
+                    changes.append(Change(entry, _replace(entry, status=now)))
+                    break
+        if act.discharges:
+            for entry in reversed(live):
+                if entry.act == act.discharges and speaker in (entry.debtor, entry.creditor):
+                    if changes and changes[-1].now.id == entry.id:
+                        changes.pop()
+                    changes.append(Change(entry, _replace(entry, status=_SATISFIED)))
+                    break
+    if op is _DIRECT or op is _OFFER:
+        changes += _made(books, act, speaker, hearers, message, lane)
+    return _apply(books, changes, lane) if changes else books, tuple(changes)
+
+
+def _made(
+    books: Books, act: Act, speaker: str, hearers: tuple[str, ...], message: str, lane: str
+) -> list[Change]:
+    """Return what somebody asks for or offers; said anew, it replaces what was not taken up."""
+    asks = act.info.op is _DIRECT
+    status = _PROPOSED if asks else _CONDITIONAL
+    live, n = books.live, books.own.n
+    found: list[Change] = []
+    alone = len(hearers) == 1 and not lane
+    for hearer in hearers:
+        name = message if alone else _id(message, hearer, lane)
+        debtor, creditor = (hearer, speaker) if asks else (speaker, hearer)
+        for entry in live:
+            same = entry.act == act.label and entry.status is status
+            if same and entry.debtor == debtor and entry.creditor == creditor:
+                found.append(Change(entry, _replace(entry, status=_EXPIRED)))
+        n += 1
+        made = Commitment(name, debtor, creditor, act.label, message, status, act.outlives, lane, n)
+        found.append(Change(None, made))
+    return found
 
 
 def hand_over(books: Books, was: str, now: str, lane: str = "") -> tuple[Books, tuple[Change, ...]]:
     """Return the ledgers after `now` took over what `was` owes to others."""
     changes = [
-        Change(entry, msgspec.structs.replace(entry, debtor=now))
+        Change(entry, _replace(entry, debtor=now))
         for entry in books.live
         if entry.debtor == was and entry.creditor != now
     ]
@@ -194,7 +217,11 @@ def ids_of(message: str, hearers: tuple[str, ...], lane: str = "") -> tuple[str,
     """Return the ids of the commitments that a message makes, one for each hearer in each lane."""
     if len(hearers) == 1 and not lane:
         return (message,)
-    return tuple(":".join(filter(None, (message, lane, hearer))) for hearer in hearers)
+    return tuple(_id(message, hearer, lane) for hearer in hearers)
+
+
+def _id(message: str, hearer: str, lane: str) -> str:
+    return f"{message}:{lane}:{hearer}" if lane else f"{message}:{hearer}"
 
 
 def audit(ledger: Ledger, end: OutcomeClass) -> tuple[Ledger, tuple[Change, ...]]:
@@ -211,7 +238,7 @@ def audit(ledger: Ledger, end: OutcomeClass) -> tuple[Ledger, tuple[Change, ...]
             now = Status.CANCELLED
         else:
             now = Status.VIOLATED
-        changes.append(Change(entry, msgspec.structs.replace(entry, status=now)))
+        changes.append(Change(entry, _replace(entry, status=now)))
     for change in changes:
         ledger = _applied(ledger, change)
     return ledger, tuple(changes)
@@ -222,11 +249,13 @@ def _with(books: Books, ledger: Ledger, place: str, lane: str) -> Books:
 
 
 def _apply(books: Books, changes: list[Change], lane: str) -> Books:
+    own, trunk = books.own, books.trunk
     for change in changes:
-        place = change.now.lane
-        ledger = books.own if place == lane or books.trunk is None else books.trunk
-        books = _with(books, _applied(ledger, change), place, lane)
-    return books
+        if trunk is None or change.now.lane == lane:
+            own = _applied(own, change)
+        else:
+            trunk = _applied(trunk, change)
+    return Books(own, trunk)
 
 
 def _applied(ledger: Ledger, change: Change) -> Ledger:
@@ -236,5 +265,5 @@ def _applied(ledger: Ledger, change: Change) -> Ledger:
     if now.status in _LIVE:
         live = tuple(now if entry.id == now.id else entry for entry in ledger.live)
         return Ledger(live, ledger.ended, ledger.count, ledger.n)
-    live = tuple(entry for entry in ledger.live if entry.id != now.id)
+    live = tuple([entry for entry in ledger.live if entry.id != now.id])
     return Ledger(live, put(ledger.ended, ledger.count, now.id, now), ledger.count + 1, ledger.n)

@@ -46,20 +46,20 @@ __all__ = (
 )
 
 
-class Say(msgspec.Struct, frozen=True, tag="say"):
+class Say(msgspec.Struct, frozen=True, gc=False, tag="say"):
     """A message arrives."""
 
     message: Message
     at: float
 
 
-class Tick(msgspec.Struct, frozen=True, tag="tick"):
+class Tick(msgspec.Struct, frozen=True, gc=False, tag="tick"):
     """Time passes; what was due by `at` is due now."""
 
     at: float
 
 
-class Misfire(msgspec.Struct, frozen=True, tag="misfire"):
+class Misfire(msgspec.Struct, frozen=True, gc=False, tag="misfire"):
     """A speaker produced something that is no message at all."""
 
     role: str
@@ -68,7 +68,7 @@ class Misfire(msgspec.Struct, frozen=True, tag="misfire"):
     lane: str = ""
 
 
-class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+class Cancel(msgspec.Struct, frozen=True, gc=False, tag="cancel"):
     """Somebody with the right to do so ends the conversation."""
 
     by: str
@@ -76,7 +76,7 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     at: float
 
 
-class Leave(msgspec.Struct, frozen=True, tag="leave"):
+class Leave(msgspec.Struct, frozen=True, gc=False, tag="leave"):
     """A role, or one member of the many-role, can no longer take part."""
 
     role: str
@@ -86,7 +86,7 @@ class Leave(msgspec.Struct, frozen=True, tag="leave"):
     """The member, where it is one."""
 
 
-class Join(msgspec.Struct, frozen=True, tag="join"):
+class Join(msgspec.Struct, frozen=True, gc=False, tag="join"):
     """One more agent wants to play the many-role."""
 
     member: str
@@ -96,7 +96,7 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
 Input = Say | Tick | Misfire | Cancel | Leave | Join
 
 
-class Opened(msgspec.Struct, frozen=True, tag="opened"):
+class Opened(msgspec.Struct, frozen=True, gc=False, tag="opened"):
     """A conversation begins."""
 
     protocol: str
@@ -105,7 +105,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     owner: str
 
 
-class Heard(msgspec.Struct, frozen=True, tag="heard"):
+class Heard(msgspec.Struct, frozen=True, gc=False, tag="heard"):
     """A message was legal and is on record; `overlay` names the overlay it belongs to."""
 
     n: int
@@ -114,7 +114,7 @@ class Heard(msgspec.Struct, frozen=True, tag="heard"):
     overlay: str = ""
 
 
-class Refused(msgspec.Struct, frozen=True, tag="refused"):
+class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused"):
     """What was said does not count; nothing changed but the count of misfires."""
 
     role: str
@@ -129,7 +129,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     lane: str = ""
 
 
-class Moved(msgspec.Struct, frozen=True, tag="moved"):
+class Moved(msgspec.Struct, frozen=True, gc=False, tag="moved"):
     """The position changed."""
 
     act: str
@@ -140,7 +140,7 @@ class Moved(msgspec.Struct, frozen=True, tag="moved"):
     lane: str = ""
 
 
-class Grounded(msgspec.Struct, frozen=True, tag="grounded"):
+class Grounded(msgspec.Struct, frozen=True, gc=False, tag="grounded"):
     """A contribution is common ground."""
 
     message: str
@@ -152,7 +152,7 @@ class Grounded(msgspec.Struct, frozen=True, tag="grounded"):
     lane: str = ""
 
 
-class TroubleFound(msgspec.Struct, frozen=True, tag="trouble"):
+class TroubleFound(msgspec.Struct, frozen=True, gc=False, tag="trouble"):
     """Code found that something was not understood as meant."""
 
     message: str
@@ -163,7 +163,7 @@ class TroubleFound(msgspec.Struct, frozen=True, tag="trouble"):
     lane: str = ""
 
 
-class OverlayOpened(msgspec.Struct, frozen=True, tag="overlay-opened"):
+class OverlayOpened(msgspec.Struct, frozen=True, gc=False, tag="overlay-opened"):
     """A small protocol begins on top of a frozen state."""
 
     overlay: str
@@ -173,7 +173,7 @@ class OverlayOpened(msgspec.Struct, frozen=True, tag="overlay-opened"):
     lane: str = ""
 
 
-class OverlayClosed(msgspec.Struct, frozen=True, tag="overlay-closed"):
+class OverlayClosed(msgspec.Struct, frozen=True, gc=False, tag="overlay-closed"):
     """It ended, and what follows from that for the talk beneath."""
 
     overlay: str
@@ -184,7 +184,7 @@ class OverlayClosed(msgspec.Struct, frozen=True, tag="overlay-closed"):
     lane: str = ""
 
 
-class RepairOpened(msgspec.Struct, frozen=True, tag="repair-opened"):
+class RepairOpened(msgspec.Struct, frozen=True, gc=False, tag="repair-opened"):
     """A repair begins; it costs one of the contribution's repairs."""
 
     about: str
@@ -193,7 +193,7 @@ class RepairOpened(msgspec.Struct, frozen=True, tag="repair-opened"):
     lane: str = ""
 
 
-class RepairClosed(msgspec.Struct, frozen=True, tag="repair-closed"):
+class RepairClosed(msgspec.Struct, frozen=True, gc=False, tag="repair-closed"):
     """A repair ended."""
 
     about: str
@@ -201,7 +201,7 @@ class RepairClosed(msgspec.Struct, frozen=True, tag="repair-closed"):
     lane: str = ""
 
 
-class CommitmentChanged(msgspec.Struct, frozen=True, tag="commitment"):
+class CommitmentChanged(msgspec.Struct, frozen=True, gc=False, tag="commitment"):
     """A commitment was made or changed its status."""
 
     id: str
@@ -213,7 +213,7 @@ class CommitmentChanged(msgspec.Struct, frozen=True, tag="commitment"):
     lane: str = ""
 
 
-class OwnerChanged(msgspec.Struct, frozen=True, tag="owner"):
+class OwnerChanged(msgspec.Struct, frozen=True, gc=False, tag="owner"):
     """Ownership of the matter moved."""
 
     was: str
@@ -222,7 +222,7 @@ class OwnerChanged(msgspec.Struct, frozen=True, tag="owner"):
     lane: str = ""
 
 
-class DeadlineSet(msgspec.Struct, frozen=True, tag="deadline"):
+class DeadlineSet(msgspec.Struct, frozen=True, gc=False, tag="deadline"):
     """The state just entered ends at `at` at the latest."""
 
     state: str
@@ -230,7 +230,7 @@ class DeadlineSet(msgspec.Struct, frozen=True, tag="deadline"):
     lane: str = ""
 
 
-class Expired(msgspec.Struct, frozen=True, tag="expired"):
+class Expired(msgspec.Struct, frozen=True, gc=False, tag="expired"):
     """A deadline passed."""
 
     state: str
@@ -238,13 +238,13 @@ class Expired(msgspec.Struct, frozen=True, tag="expired"):
     lane: str = ""
 
 
-class Duplicate(msgspec.Struct, frozen=True, tag="duplicate"):
+class Duplicate(msgspec.Struct, frozen=True, gc=False, tag="duplicate"):
     """A message with an id that is on record arrived again; it has no second effect."""
 
     message: str
 
 
-class Late(msgspec.Struct, frozen=True, tag="late"):
+class Late(msgspec.Struct, frozen=True, gc=False, tag="late"):
     """A message arrived after its place in the talk had passed."""
 
     message: str
@@ -254,7 +254,7 @@ class Late(msgspec.Struct, frozen=True, tag="late"):
     lane: str = ""
 
 
-class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
+class Superseded(msgspec.Struct, frozen=True, gc=False, tag="superseded"):
     """A message lost a race: another role's move was first. It is not held against its speaker."""
 
     message: str
@@ -263,33 +263,33 @@ class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
     lane: str = ""
 
 
-class Joined(msgspec.Struct, frozen=True, tag="joined"):
+class Joined(msgspec.Struct, frozen=True, gc=False, tag="joined"):
     """One more agent plays the many-role."""
 
     member: str
 
 
-class Left(msgspec.Struct, frozen=True, tag="left"):
+class Left(msgspec.Struct, frozen=True, gc=False, tag="left"):
     """A member left before lanes began."""
 
     member: str
     reason: str
 
 
-class LanesBegan(msgspec.Struct, frozen=True, tag="lanes-began"):
+class LanesBegan(msgspec.Struct, frozen=True, gc=False, tag="lanes-began"):
     """From here on each member has its own position."""
 
     state: str
     lanes: tuple[str, ...]
 
 
-class GatherOpened(msgspec.Struct, frozen=True, tag="gather-opened"):
+class GatherOpened(msgspec.Struct, frozen=True, gc=False, tag="gather-opened"):
     """Every living lane stands at a gather; its speaker has one turn for all of them."""
 
     lanes: tuple[str, ...]
 
 
-class Staged(msgspec.Struct, frozen=True, tag="staged"):
+class Staged(msgspec.Struct, frozen=True, gc=False, tag="staged"):
     """At a gather, a lane has its move; all are committed together once each lane has one."""
 
     message: str
@@ -297,7 +297,7 @@ class Staged(msgspec.Struct, frozen=True, tag="staged"):
     lane: str
 
 
-class LaneEnded(msgspec.Struct, frozen=True, tag="lane-ended"):
+class LaneEnded(msgspec.Struct, frozen=True, gc=False, tag="lane-ended"):
     """A lane is over."""
 
     lane: str
@@ -306,7 +306,7 @@ class LaneEnded(msgspec.Struct, frozen=True, tag="lane-ended"):
     cause: str
 
 
-class Ended(msgspec.Struct, frozen=True, tag="ended"):
+class Ended(msgspec.Struct, frozen=True, gc=False, tag="ended"):
     """The conversation is over."""
 
     outcome: str

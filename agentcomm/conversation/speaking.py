@@ -330,9 +330,12 @@ def _commit(
     if readback is None and find(seen, n, message.id) is None:
         seen, n = put(seen, n, message.id, message), n + 1
         events.append(Heard(n, message))
-    effects = _Effects(here, shared.trunk, events)
-    if here.held:
-        effects.take_as_evidence(protocol, message)
+    effects = None
+    if here.held or move.owner or act.discharges or act.info.op is not _NO_OP:
+        effects = _Effects(here, shared.trunk, events)
+        if here.held:
+            effects.take_as_evidence(protocol, message)
+    said, held = (here.said, here.held) if effects is None else (effects.said, effects.held)
     if move.at_most is not None:
         tally = with_entry(tally, move.key, tally.get(move.key, 0) + 1)
     if move.max is not None:
@@ -349,37 +352,37 @@ def _commit(
         events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback), lane))
     elif act.criterion is _RELEVANT and state is not None:
         waits = True
-        earlier = effects.said.get(act.label)
+        earlier = said.get(act.label)
         prior = earlier.ground if earlier is not None else None
-        effects.held = (
-            *(entry for entry in effects.held if _is_other(entry, message)),
-            Held(message, move.owner),
-        )
+        held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
     elif act.criterion is not _NONE:
         events.append(Grounded(message.id, act.label, "delivered", evidence, _NO_FIELDS, lane))
-    if not waits:
+    if effects is not None and not waits:
         effects.enter(act, message)
     events.append(Moved(act.label, message.sender, move.state, target, message.id, lane))
-    last = dict(here.last)
+    last = here.last.copy()
     for hearer in message.receivers:
         last[hearer] = message.id
-    if move.owner and not waits:
+    if effects is not None and move.owner and not waits:
         effects.hand_over(move.owner, message)
-    said = with_entry(effects.said, act.label, Said(message, not waits, evidence, n, prior))
+    said = with_entry(said, act.label, Said(message, not waits, evidence, n, prior))
     until = here.until
     if protocol.runs:
         used, said, until = _cross(conversation, move.state, target, used, said, at)
     deadline = here.deadline
     if state is not None:
-        deadline = _deadline(state, until, at)
+        deadline = _deadline(state, until, at) if until or state.gather else at + state.within
     repairs = here.repairs
     if repairs:  # an answered contribution is closed, one said again stays charged
         repairs = {move.key: repairs[move.key]} if move.key in repairs else {}
-    ledger, trunk = effects.books
+    ledger, trunk, owner, changes = here.ledger, shared.trunk, here.owner, ()
+    if effects is not None:
+        books, owner, changes = effects.books, effects.owner, tuple(effects.changes)
+        ledger, trunk = books.own, books.trunk
     now = Position(  # in the order of its fields, for speed
         target,
         deadline,
-        effects.owner,
+        owner,
         lane,
         message.id,
         0,
@@ -388,11 +391,11 @@ def _commit(
         used,
         repairs,
         ledger,
-        effects.held,
+        held,
         (),
         here.expired,
         None,
-        tuple(effects.changes),
+        changes,
         until,
         move.state if len(protocol.states[move.state].speakers) > 1 else here.raced,
         here.outcome,
@@ -462,8 +465,9 @@ class _Effects:
         self.held = tuple(still)
 
     def _tell(self, made: tuple[Change, ...]) -> None:
-        self.changes.extend(made)
-        self.events.extend(_told(change, self.lane) for change in made)
+        for change in made:
+            self.changes.append(change)
+            self.events.append(_told(change, self.lane))
 
 
 def _deadline(state: State, until: tuple[tuple[str, float], ...], at: float) -> float:
@@ -522,8 +526,8 @@ def _is_other(entry: Held, message: Message) -> bool:
 
 def _told(change: Change, lane: str) -> CommitmentChanged:
     now = change.now
-    was = change.was.status.value if change.was is not None else ""
-    return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, was, now.status.value, lane)
+    was = change.was.status if change.was is not None else ""
+    return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, was, now.status, lane)
 
 
 def closing(ledger: Ledger, kind: OutcomeClass, lane: str = "") -> tuple[Ledger, tuple[Event, ...]]:

@@ -186,7 +186,7 @@ def _fit(overlay: Protocol, act: Act, names: tuple[str, ...]) -> Protocol:
     return replace_dataclass(overlay, acts=acts, states=states)
 
 
-class Said(msgspec.Struct, frozen=True):
+class Said(msgspec.Struct, frozen=True, gc=False):
     """The latest saying of one act."""
 
     message: Message
@@ -202,7 +202,7 @@ class Said(msgspec.Struct, frozen=True):
         return self if self.grounded else self.before
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A contribution whose evidence is still to come; what depends on it waits."""
 
     message: Message
@@ -210,7 +210,7 @@ class Held(msgspec.Struct, frozen=True):
     """The role that owns the matter once this is grounded; empty if that does not change."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How it ended."""
 
     name: str
@@ -218,7 +218,7 @@ class Outcome(msgspec.Struct, frozen=True):
     cause: str
 
 
-class Frame(msgspec.Struct, frozen=True, kw_only=True):
+class Frame(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An overlay that is running; the state beneath is frozen."""
 
     overlay: str
@@ -249,7 +249,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     trouble: tuple[Difference, ...] = ()
 
 
-class GatherTurn(msgspec.Struct, frozen=True):
+class GatherTurn(msgspec.Struct, frozen=True, gc=False):
     """One turn for all lanes that stand at a gather."""
 
     lanes: Mapping[str, None]
@@ -275,7 +275,7 @@ class GatherTurn(msgspec.Struct, frozen=True):
         return find(self.staged, self.count, f"!{message}") is not None
 
 
-class Shared(msgspec.Struct, frozen=True):
+class Shared(msgspec.Struct, frozen=True, gc=False):
     """What all lanes of a conversation have in common."""
 
     at: float = 0.0
@@ -296,7 +296,7 @@ class Shared(msgspec.Struct, frozen=True):
     """Id -> message as it was meant, where a read-back showed that it had been said otherwise."""
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(msgspec.Struct, frozen=True, gc=False):
     """Where a talk stands that has one position: a conversation before lanes begin, or one lane."""
 
     name: str
@@ -311,7 +311,7 @@ class Position(msgspec.Struct, frozen=True):
     misfires: int = 0
     said: Mapping[str, Said] = {}
     """Act -> its latest saying."""
-    last: Mapping[str, str] = {}
+    last: dict[str, str] = {}
     """Role -> id of the message it heard last."""
     used: Mapping[str, int] = {}
     """Budget -> times used."""
@@ -418,7 +418,7 @@ class Seen(Mapping[str, Message]):
         return self._count
 
 
-class Conversation(msgspec.Struct, frozen=True):
+class Conversation(msgspec.Struct, frozen=True, gc=False):
     """One enactment of a protocol.
 
     `step` is the only way to change it. What grows with the talk lives in records and persistent maps, so that a step costs
