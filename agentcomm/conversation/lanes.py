@@ -12,6 +12,7 @@ from typing import assert_never, cast
 
 import msgspec
 
+from agentcomm.acts.content import Content
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find, put, with_entry
 from agentcomm.commitments.ledger import Ledger
@@ -255,7 +256,9 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
         return conversation, (Refused(sender, act, "wrong-party", reason, (), 0, name),)
     lane = conversation.view(name)
     here = lane.here
-    if here.outcome is None and here.frame is None:
+    if here.outcome is not None:
+        return conversation, speaking.say(lane, message, at)[1]
+    if here.frame is None:
         state = protocol.states[here.name]
         move = speaking.move_for(state, act)
         if move is not None and move.speaker == sender and (state.gather or move.for_all):
@@ -263,7 +266,7 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
                 reason = f"{act!r} is said once, for all"
                 return _refuse(conversation, name, sender, act, "unexpected-act", reason, at)
             return _stage(conversation, [(name, move)], message, at)
-    after, events = speaking.say(lane, message, at)
+    after, events = speaking.speak(lane, message, at)
     return _put(conversation, name, after), events
 
 
@@ -314,8 +317,10 @@ def _stage(conversation: Conversation, targets: list[tuple[str, Move]], message:
     """Check a move of a shared role in each lane that it is for; at a gather it waits for the moves of the other lanes."""
     made: list[tuple[str, Move, Message]] = []
     for name, move in targets:
+        again = bool(made) and made[-1][1] is move and not move.given
+        known = made[-1][2].content if again else None  # what is said for all is read once
         try:
-            made.append((name, move, _checked(conversation, name, move, message)))
+            made.append((name, move, _checked(conversation, name, move, message, known)))
         except Refusal as refused:
             return _refuse(conversation, name, message.sender, message.act, refused.code, refused.reason, at)
     if not conversation.protocol.states[targets[0][1].state].gather:
@@ -343,8 +348,10 @@ def _stage(conversation: Conversation, targets: list[tuple[str, Move]], message:
     return altered(conversation, turn=turn, at=at), tuple(told_staged)
 
 
-def _checked(conversation: Conversation, name: str, move: Move, message: Message) -> Message:
-    """Return a message as it would count in a lane.
+def _checked(
+    conversation: Conversation, name: str, move: Move, message: Message, known: Content | None
+) -> Message:
+    """Return a message as it would count in a lane; `known` is its content if that was read already.
 
     Raises:
         Refusal: If it may not be said there now.
@@ -359,7 +366,7 @@ def _checked(conversation: Conversation, name: str, move: Move, message: Message
         raise Refusal(
             "unexpected-act", f"{move.label!r} has been said {move.max} times, which is all it may be"
         )
-    return speaking.check_move(lane, move, message)
+    return speaking.check_move(lane, move, message, known)
 
 
 def _count_for_all(conversation: Conversation, move: Move) -> Conversation:

@@ -85,6 +85,7 @@ __all__ = (
     "perform",
     "refuse",
     "say",
+    "speak",
     "stop",
     "tick",
 )
@@ -121,13 +122,19 @@ def say(conversation: Conversation, message: Message, at: float) -> Step:
         return conversation, (Duplicate(message.id),)
     if here.outcome is not None:
         return conversation, (Late(message.id, message.act, message.sender, _is_over(here), here.lane),)
-    protocol = conversation.rules.protocol
+    if message.sender not in conversation.rules.protocol.roles:
+        reason = f"{message.sender!r} is no role in this conversation"
+        return refuse(conversation, message.sender, message.act, "wrong-party", reason, at)
+    return speak(conversation, message, at)
+
+
+def speak(conversation: Conversation, message: Message, at: float) -> Step:
+    """Return what becomes of a new message that is well-formed and comes from a role of a talk that is not over."""
+    here = conversation.here
     try:
-        if message.sender not in protocol.roles:
-            raise Refusal("wrong-party", f"{message.sender!r} is no role in this conversation")  # noqa: TRY301
         if here.frame is not None:
             return _say_in_overlay(conversation, here.frame, message, at)
-        state = protocol.states[here.name]
+        state = conversation.rules.protocol.states[here.name]
         move = state.moves.get(message.act) or move_for(state, message.act)
         if move is None or move.speaker != message.sender or not in_full(conversation, move):
             return _say_otherwise(conversation, message, at)
@@ -145,15 +152,23 @@ def move_for(state: State, act: str) -> Move | None:
     return move
 
 
-def check_move(conversation: Conversation, move: Move, message: Message) -> Message:
+def check_move(
+    conversation: Conversation, move: Move, message: Message, known: Content | None = None
+) -> Message:
     """Return a message as it would count: typed, with its receivers and what it replies to.
+
+    Args:
+        conversation: A talk with one position.
+        move: What would be done by it.
+        message: What was said.
+        known: Its content, if it was read already.
 
     Raises:
         Refusal: If the move may not be made now, or not like this.
     """
     if conversation.here.lane and full(conversation, move):
         raise Refusal("unexpected-act", f"no more lanes may have {move.label!r}")
-    message = _complete(conversation, move, message)
+    message = _complete(conversation, move, message, known)
     if move.when:
         _check_conditions(conversation, move, message.content)
     return message
@@ -174,11 +189,12 @@ def _is_over(here: Position) -> str:
     return f"{what} ended as {here.name}"
 
 
-def _complete(conversation: Conversation, move: Move, message: Message) -> Message:
+def _complete(conversation: Conversation, move: Move, message: Message, known: Content | None) -> Message:
     """Return the message with typed content, receivers and reference; raise if one of them is wrong."""
-    content = _content(
-        move.act, _filled(conversation, move, message.content) if move.given else message.content
-    )
+    content = known
+    if content is None:
+        told = _filled(conversation, move, message.content) if move.given else message.content
+        content = _content(move.act, told)
     heard = conversation.here.last.get(message.sender, "")
     reply = message.in_reply_to
     if reply != heard:

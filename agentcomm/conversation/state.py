@@ -337,23 +337,15 @@ class Position(msgspec.Struct, frozen=True, gc=False):
 _ROW = 16
 
 
-class Lanes(Mapping[str, Position]):
+class Lanes(msgspec.Struct, frozen=True, gc=False):
     """Member -> its position, in rows, so that changing one copies little however many there are; empty before lanes begin."""
 
-    __slots__ = ("_places", "_rows", "away", "living")
-
-    def __init__(
-        self,
-        places: Mapping[str, int],
-        rows: tuple[tuple[tuple[Position, Position | None], ...], ...],
-        living: int,
-        away: int,
-    ) -> None:
-        self._places, self._rows = places, rows
-        self.living = living
-        """Lanes that have not ended."""
-        self.away = away
-        """Living lanes that do not stand at a gather."""
+    places: Mapping[str, int] = {}
+    rows: tuple[tuple[tuple[Position, Position | None], ...], ...] = ()
+    living: int = 0
+    """Lanes that have not ended."""
+    away: int = 0
+    """Living lanes that do not stand at a gather."""
 
     @classmethod
     def begin(cls, positions: Mapping[str, Position], away: int) -> "Lanes":
@@ -369,32 +361,44 @@ class Lanes(Mapping[str, Position]):
         Raises:
             KeyError: If there is no such member.
         """
-        place = self._places[name]
-        return self._rows[place // _ROW][place % _ROW]
+        place = self.places[name]
+        return self.rows[place // _ROW][place % _ROW]
 
     def put(self, name: str, here: Position, before: Position | None, living: int, away: int) -> "Lanes":
         """Return the lanes with another position for a member."""
-        place = self._places[name]
-        rows = list(self._rows)
+        place = self.places[name]
+        rows = list(self.rows)
         row = list(rows[place // _ROW])
         row[place % _ROW] = (here, before)
         rows[place // _ROW] = tuple(row)
-        return Lanes(self._places, tuple(rows), living, away)
+        return Lanes(self.places, tuple(rows), living, away)
+
+    def get(self, name: str) -> Position | None:
+        """Return the position of a member, or None."""
+        return self.at(name)[0] if name in self.places else None
+
+    def items(self) -> Iterator[tuple[str, Position]]:
+        """Yield each member with its position."""
+        return ((name, self.at(name)[0]) for name in self.places)
+
+    def values(self) -> Iterator[Position]:
+        """Yield each position."""
+        return (pair[0] for row in self.rows for pair in row)
 
     def __getitem__(self, name: str) -> Position:
         return self.at(name)[0]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self.places
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self.places)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
 
-NO_LANES = Lanes({}, (), 0, 0)
+NO_LANES = Lanes()
 
 
 class Seen(Mapping[str, Message]):
