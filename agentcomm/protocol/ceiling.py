@@ -4,26 +4,94 @@ Every lane is given its longest way. Two things make that less: a move that `at_
 from it alone is walked by no more; and a gather in which few lanes may stand `at_once`, where each turn has no more messages.
 """
 
-from collections.abc import Callable, Iterator
+# ruff: noqa: D102  (the tables say what each of these is)
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Generic, Literal, Protocol, TypeVar
 
 from agentcomm.protocol.bound import Row, longest
 
-if TYPE_CHECKING:
-    from agentcomm.protocol.graph import Move, Protocol, State
+__all__ = ("BoundedMove", "BoundedProtocol", "BoundedRun", "BoundedState", "Ceiling")
 
-__all__ = ("Ceiling",)
+
+class BoundedMove(Protocol):
+    """What the bound needs of a move; the tables, which know their bound, have it all."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def next(self) -> str: ...
+    @property
+    def max(self) -> int | None: ...
+    @property
+    def then(self) -> str: ...
+    @property
+    def for_all(self) -> bool: ...
+    @property
+    def at_most(self) -> int | None: ...
+    @property
+    def at_once(self) -> int | None: ...
+
+
+M = TypeVar("M", bound=BoundedMove)
+M_co = TypeVar("M_co", bound=BoundedMove, covariant=True)
+
+
+class BoundedState(Protocol[M_co]):
+    """What the bound needs of a state."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def moves(self) -> Mapping[str, M_co]: ...
+    @property
+    def otherwise(self) -> str: ...
+    @property
+    def gather(self) -> bool: ...
+    @property
+    def in_lane(self) -> bool: ...
+    @property
+    def region(self) -> str: ...
+
+
+class BoundedRun(Protocol[M_co]):
+    """What the bound needs of a run."""
+
+    @property
+    def protocol(self) -> "BoundedProtocol[M_co]": ...
+    @property
+    def then(self) -> Mapping[str, str]: ...
+    @property
+    def otherwise(self) -> str: ...
+
+
+class BoundedProtocol(Protocol[M_co]):
+    """What the bound needs of a protocol."""
+
+    @property
+    def states(self) -> Mapping[str, BoundedState[M_co]]: ...
+    @property
+    def runs(self) -> Mapping[str, BoundedRun[M_co]]: ...
+    @property
+    def start(self) -> str: ...
+    @property
+    def many(self) -> str: ...
+    @property
+    def members(self) -> tuple[int, int]: ...
+    def ours(self, run: str, move: BoundedMove) -> M_co: ...
 
 
 @dataclass
-class Ceiling:
+class Ceiling(Generic[M]):
     """The longest conversation over a protocol."""
 
-    protocol: "Protocol"
+    protocol: BoundedProtocol[M]
 
-    def of(self, cost: Callable[["Move"], int]) -> int:
+    def of(self, cost: Callable[[M], int]) -> int:
         """Return it where a move costs so many messages.
 
         What is said `for: all` counts once where it has a budget, or where all lanes stand together.
@@ -47,10 +115,10 @@ class Ceiling:
 
     # --- lanes ---
 
-    def _lanes(self, cost: Callable[["Move"], int]) -> int:
+    def _lanes(self, cost: Callable[[M], int]) -> int:
         """Return what is said lane by lane."""
 
-        def of_lane(move: "Move") -> int:
+        def of_lane(move: M) -> int:
             return cost(move) if self._counted(move) == "lane" else 0
 
         many = self.protocol.members[1]
@@ -61,14 +129,14 @@ class Ceiling:
         late = self._late_lanes * self._longest(lambda move: of_lane(move) if move.state in self._late else 0)
         return min(whole, early + late)
 
-    def _shared(self, cost: Callable[["Move"], int]) -> int:
+    def _shared(self, cost: Callable[[M], int]) -> int:
         """Return what is said before lanes begin, and once for all of them."""
         moves = [move for state in self.protocol.states.values() for move in state.moves.values()]
         return self._longest(lambda move: cost(move) if self._counted(move) == "together" else 0) + sum(
             cost(move) * (move.max or 0) for move in moves if self._counted(move) == "budget"
         )
 
-    def _counted(self, move: "Move") -> Literal["lane", "together", "budget"]:
+    def _counted(self, move: M) -> Literal["lane", "together", "budget"]:
         state = self.protocol.states[move.state]
         if not state.in_lane or (move.for_all and (not state.gather or self._gathers == [move.state])):
             return "together"
@@ -121,7 +189,7 @@ class Ceiling:
             name: most for name, most in found.items() if name in self._gathers and name not in open_to_all
         }
 
-    def _deadlines(self, state: "State") -> Iterator[str]:
+    def _deadlines(self, state: BoundedState[M]) -> Iterator[str]:
         yield state.otherwise
         region = state.region
         while region:
@@ -130,7 +198,7 @@ class Ceiling:
 
     # --- one way ---
 
-    def _longest(self, cost: Callable[["Move"], int], *, is_turn: bool = False) -> int:
+    def _longest(self, cost: Callable[[M], int], *, is_turn: bool = False) -> int:
         """Return the dearest way through the graph, each run at the price of its own dearest way.
 
         With `is_turn`, a deadline that runs out at a gather costs one, too.

@@ -14,7 +14,7 @@ import msgspec
 
 from agentcomm.acts.content import Content, FieldType, content_model
 from agentcomm.acts.performative import PERFORMATIVES, Performative, PerformativeInfo
-from agentcomm.protocol.ceiling import Ceiling
+from agentcomm.protocol.ceiling import BoundedMove, Ceiling
 
 __all__ = (
     "Act",
@@ -363,7 +363,7 @@ class Protocol:
         """Return the longest possible conversation where a move costs so many messages."""
         return Ceiling(self).of(cost)
 
-    def ours(self, run: str, move: Move) -> Move:
+    def ours(self, run: str, move: BoundedMove) -> Move:
         """Return the move of a run's protocol as it stands among our states."""
         return self.states[f"{run}/{move.state}"].moves[label_in(run, move.label)]
 
