@@ -9,10 +9,10 @@ __all__ = ("check_budgets",)
 
 _SMALL = 64
 """Places of a loop in which it is counted how often a move can be said."""
-_NODES = 2_000
-"""Places in the product of one loop and its budgets that are looked at."""
-_MOVES = 1_000
-"""Moves of loops that are counted."""
+_NODES = 20_000
+"""Places in products of loops and budgets that are looked at, for all moves together."""
+_FEWEST = 100
+"""Places for one move."""
 
 
 def check_budgets(protocol: Protocol, arcs: Arcs, report: Report) -> None:
@@ -22,22 +22,21 @@ def check_budgets(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """
     gathers = sum(state.gather for state in protocol.states.values())
     number, found = arcs.components
-    left = _MOVES
-    for name, state in protocol.states.items():
-        if state.region:
-            continue  # the protocol that is run is checked by itself
-        for move in state.moves.values():
-            if move.max is None or not move.then or (move.for_all and state.gather and gathers > 1):
+    asked = [
+        (move, found[number[arcs.number[name]]])
+        for name, state in protocol.states.items()
+        for move in state.moves.values()
+        if move.then and not state.region and not (move.for_all and state.gather and gathers > 1)
+    ]
+    nodes = _NODES // max(1, len(asked))
+    for move, members in asked:
+        often = 1
+        if len(members) > 1 or move.state in _targets(protocol, move.state):
+            if len(members) > _SMALL or nodes < _FEWEST:
                 continue
-            members = found[number[arcs.number[name]]]
-            often = 1
-            if len(members) > 1 or name in _targets(protocol, name):
-                if len(members) > _SMALL or not left:
-                    continue
-                left -= 1
-                often = _often(protocol, move, [arcs.names[place] for place in members])
-            if often <= move.max:
-                _tell(protocol, arcs, report, move, often)
+            often = _often(protocol, move, [arcs.names[place] for place in members], nodes)
+        if often <= (move.max or 0):
+            _tell(protocol, arcs, report, move, often)
 
 
 def _tell(protocol: Protocol, arcs: Arcs, report: Report, move: Move, often: int) -> None:
@@ -56,7 +55,7 @@ def _tell(protocol: Protocol, arcs: Arcs, report: Report, move: Move, often: int
     )
 
 
-def _often(protocol: Protocol, move: Move, members: list[str]) -> int:
+def _often(protocol: Protocol, move: Move, members: list[str], nodes: int) -> int:
     """Return how often a move of a loop can be said, or more."""
 
     def place(name: str) -> str:
@@ -76,7 +75,7 @@ def _often(protocol: Protocol, move: Move, members: list[str]) -> int:
             moves = list(state.moves.values())
             rows[name] = [(place(by.next), by.max, place(by.then)) for by in moves], place(state.otherwise)
             costs |= {(name, number): int(by is move) for number, by in enumerate(moves)}
-    return longest(rows, move.state, costs, nodes=_NODES)
+    return longest(rows, move.state, costs, nodes=nodes)
 
 
 def _targets(protocol: Protocol, name: str) -> set[str]:
