@@ -25,7 +25,7 @@ Costs = Mapping[tuple[str, int], int]
 """What a move costs in messages, by state and number of the move in its row; 1 where nothing is said."""
 
 
-def longest(rows: Mapping[str, Row], start: str, costs: Costs | None = None) -> int:
+def longest(rows: Mapping[str, Row], start: str, costs: Costs | None = None, *, nodes: int = NODES) -> int:
     """Return the number of messages in the longest conversation.
 
     The graph without budgeted moves must have no cycle; where it has one, the number means nothing.
@@ -34,6 +34,7 @@ def longest(rows: Mapping[str, Row], start: str, costs: Costs | None = None) -> 
         rows: The states by name; every other name is an outcome.
         start: Name of the first state.
         costs: Moves that cost more than one message, such as those that are read back.
+        nodes: Places in products of states and budgets that are looked at.
     """
     costs = costs or {}
     index = {name: number for number, name in enumerate(rows)}
@@ -53,7 +54,7 @@ def longest(rows: Mapping[str, Row], start: str, costs: Costs | None = None) -> 
         table.append(options)
     if start not in index:
         return 0
-    search = _Search(table, [0] * (ends + 1), {}, rows, costs)
+    search = _Search(table, [0] * (ends + 1), {}, rows, costs, nodes)
     names = list(rows)
     for members in _components(table, index[start]):
         if len(members) == 1 and not _is_loop(table, members[0]):
@@ -126,7 +127,7 @@ class _Search:
     """Of the loop at hand: target, weight and radix of the budget, target after that, cost."""
     rows: Mapping[str, Row]
     costs: Costs
-    nodes: int = NODES
+    nodes: int
     """Places in products that may still be looked at."""
 
     def settle(self, place: int) -> None:

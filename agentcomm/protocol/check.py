@@ -1,7 +1,7 @@
 """Check a protocol: text in, findings out; a bad document is a finding, never an exception.
 
 The passes are source, spec, compile and, where the graph is all there, the checks of this module and of `ends.py`, `choice.py`,
-`flow.py`, `debts.py`, `exits.py`, `local.py` and `informed.py`. Each looks at every arc a few times; the way that leads to a mistake is looked for only
+`flow.py`, `debts.py`, `budgets.py`, `exits.py`, `answers.py`, `local.py` and `informed.py`. Each looks at every arc a few times; the way that leads to a mistake is looked for only
 where there is one. Some mistakes hide others: what a first mistake makes uncertain is not checked, so that one mistake makes
 one finding.
 """
@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from agentcomm.acts.content import Content, format_duration
+from agentcomm.protocol.answers import check_answered
 from agentcomm.protocol.arcs import Arcs
+from agentcomm.protocol.budgets import check_budgets
 from agentcomm.protocol.choice import check_free_moves, check_lane_deadlines, check_races
 from agentcomm.protocol.codes import CODES
 from agentcomm.protocol.compile import Draft, draft
@@ -146,7 +148,9 @@ def _check_graph(made: Draft, *, distributed: bool) -> None:
     _check_unused(made, arcs)
     _check_deadlines(protocol, report)
     check_sizes(protocol, report)
+    check_budgets(protocol, arcs, report)
     check_exits(protocol, arcs, report)
+    check_answered(protocol, arcs, report)
     check_open(protocol, arcs, report)
     check_informed(protocol, arcs, report, distributed=distributed)
 

@@ -349,6 +349,13 @@ _ROWS = (
         "shorten it, or lengthen `whole`",
     ),
     Code(
+        "W208",
+        ("unreachable",),
+        "a `then` that never comes: the move cannot be said more often than its `max`",
+        "no loop brings the conversation back often enough to use the budget up",
+        "remove `max` and `then`, let something lead back, or lower `max`",
+    ),
+    Code(
         "W304",
         ("role_not_informed",),
         "who speaks next took no part in the message before",
@@ -383,6 +390,13 @@ _ROWS = (
         "somebody who is asked cannot refuse, or cannot fail",
         "who has no honest exit will agree to what it cannot do",
         "add the acts `refuse` and `failure`",
+    ),
+    Code(
+        "W505",
+        ("orphan_message",),
+        "an answer to what nobody who hears it can have asked or proposed before",
+        "to accept, agree or refuse does something to what is owed only where something was asked or proposed",
+        "let it be asked or proposed before, say it to who did, or take another act",
     ),
     Code(
         "W604",

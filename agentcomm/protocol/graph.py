@@ -14,7 +14,7 @@ import msgspec
 
 from agentcomm.acts.content import Content, FieldType, content_model
 from agentcomm.acts.performative import PERFORMATIVES, Performative, PerformativeInfo
-from agentcomm.protocol.bound import Row, longest
+from agentcomm.protocol.ceiling import BoundedMove, Ceiling
 
 __all__ = (
     "Act",
@@ -357,61 +357,13 @@ class Protocol:
 
     @cached_property
     def _bound(self) -> int:
-        return self.bound_with(lambda _move: 1)
+        return Ceiling(self).alone()
 
     def bound_with(self, cost: Callable[[Move], int]) -> int:
-        """Return the longest possible conversation where a move costs so many messages.
+        """Return the longest possible conversation where a move costs so many messages."""
+        return Ceiling(self).of(cost)
 
-        In lanes every member may take the longest way; what is said `for: all` counts once where it has a budget, or where
-        all lanes stand together.
-        """
-        if not self.many:
-            return self._longest(cost)
-        gathers = [state.name for state in self.states.values() if state.gather]
-
-        def count(move: Move) -> Literal["lane", "together", "budget"]:
-            state = self.states[move.state]
-            if not state.in_lane or (move.for_all and (not state.gather or gathers == [move.state])):
-                return "together"
-            return "budget" if move.for_all and move.max is not None and not move.then else "lane"
-
-        moves = [move for state in self.states.values() for move in state.moves.values()]
-        return (
-            self.members[1] * self._longest(lambda move: cost(move) if count(move) == "lane" else 0)
-            + self._longest(lambda move: cost(move) if count(move) == "together" else 0)
-            + sum(cost(move) * (move.max or 0) for move in moves if count(move) == "budget")
-        )
-
-    def _longest(self, cost: Callable[[Move], int]) -> int:
-        """Return the dearest way through the graph, each run at the price of its own dearest way."""
-        rows: dict[str, Row] = {}
-        costs: dict[tuple[str, int], int] = {}
-
-        def place(name: str) -> str:
-            region = name.partition("/")[0]
-            return region if region in self.runs else name
-
-        for name, state in self.states.items():
-            if state.region:
-                continue
-            moves = list(state.moves.values())
-            rows[name] = (
-                [(place(move.next), move.max, place(move.then)) for move in moves],
-                place(state.otherwise),
-            )
-            costs |= {
-                (name, number): price for number, move in enumerate(moves) if (price := cost(move)) != 1
-            }
-        for name, run in self.runs.items():
-            if "/" in name:
-                continue
-            price = run.protocol.bound_with(lambda move, name=name: cost(self._ours(name, move)))
-            targets = list(dict.fromkeys(place(target) for target in run.then.values()))
-            rows[name] = [(target, None, "") for target in targets], place(run.otherwise or targets[-1])
-            costs |= {(name, number): price for number in range(len(targets))}
-        return longest(rows, place(self.start), costs)
-
-    def _ours(self, run: str, move: Move) -> Move:
+    def ours(self, run: str, move: BoundedMove) -> Move:
         """Return the move of a run's protocol as it stands among our states."""
         return self.states[f"{run}/{move.state}"].moves[label_in(run, move.label)]
 

@@ -14,7 +14,12 @@ __all__ = ("NAMES", "overlay_of", "own_overlays")
 
 _Occasion = Literal["any", "readback", "demonstrated"]
 _OCCASIONS: tuple[_Occasion, ...] = ("any", "readback", "demonstrated")
-_ROLES = ({"sender", "hearer"}, {"canceller", "other"})
+_ROLES: Mapping[str, Collection[str]] = {
+    "cancel": {"canceller", "other"},
+    "escalate": {"sender", "hearer", "authority"},
+}
+"""By overlay; the roles of all others are `_PAIR`."""
+_PAIR: Collection[str] = {"sender", "hearer"}
 NAMES: Mapping[str, _Occasion] = {
     "cancel": "any",
     "not-understood": "any",
@@ -41,13 +46,13 @@ def overlay_of(
     if spec.on.text not in _OCCASIONS:
         unknown(report, spec.on, "an occasion for an overlay", _OCCASIONS)
         return None
-    if {role.name.text for role in roles} not in _ROLES:
+    if {role.name.text for role in roles} not in (_PAIR, *_ROLES.values()):
         report.add(
             "E102",
             "unknown_role",
             roles[0].name.at if roles else spec.at,
-            "the roles of an overlay are [sender, hearer], or [canceller, other]",
-            why="they are bound to the message it is about",
+            "the roles of an overlay are [sender, hearer], [sender, hearer, authority], or [canceller, other]",
+            why="they are bound to the message it is about: who said it, who heard it, and who decides where the two cannot",
             fix="rename the roles",
         )
     for role in roles:
@@ -111,5 +116,5 @@ def _misfit(name: str, protocol: Protocol) -> str:
         return "it is not an overlay: it has no `overlay: {on: ...}`"
     if protocol.overlay.on != NAMES[name]:
         return f"it is an overlay on `{protocol.overlay.on}`, not on `{NAMES[name]}`"
-    wanted = _ROLES[1] if name == "cancel" else _ROLES[0]
+    wanted = _ROLES.get(name, _PAIR)
     return "" if set(protocol.roles) == wanted else f"its roles are not {quoted(sorted(wanted))}"

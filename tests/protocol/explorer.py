@@ -276,14 +276,16 @@ class Talk:
                 yield "last word to be answered"
 
     def orphans(self):
-        """Yield a kind where somebody answers what no hearer of the answer can have asked or proposed on any way there."""
+        """Yield a kind where somebody answers what no hearer of the answer can have said or heard on any way there."""
         ahead = {name: self.ahead(name) for name in self.places}
         for name, step in self.moves():
             wanted = ANSWERED.get(self.kind(step.label), set()) if step.speaker else set()
             asked = [
                 target
                 for _, by in self.moves()
-                if self.kind(by.label) in wanted and step.speaker in by.to and by.speaker in step.to
+                if self.kind(by.label) in wanted
+                and step.speaker in by.to
+                and {by.speaker, *by.to} & set(step.to)
                 for target in (by.next, by.then)
             ]
             if wanted and not any(name in ahead.get(target, ()) for target in asked):

@@ -75,6 +75,7 @@ def mutants(name, document):
             *doubled(document, state, role, label),
             *said_by_others(document, state, role, label),
             *unbounded(document, state, role, label),
+            *put_off(document, state, role, label),
         ):
             yield Mutant(name, operator, where, mutant)
     for state, spec in document["states"].items():
@@ -162,3 +163,17 @@ def unbounded(document, state, role, label):
         del inner["max"]
         inner.pop("then", None)
         yield "no budget", whole
+
+
+def put_off(document, state, role, label):
+    """Yield a document in which a move leads where it did only once it has ended the conversation before."""
+    move = document["states"][state][role][label]
+    if target(move) in document["states"] and not (isinstance(move, dict) and "max" in move):
+        whole, inner = changed(document, "states", state, role)
+        end = next(iter(document["outcomes"]))
+        inner[label] = {
+            **with_target(move if isinstance(move, dict) else {}, end),
+            "max": 1,
+            "then": target(move),
+        }
+        yield "put off", whole

@@ -232,6 +232,14 @@ def test_what_stands_beside_the_file_comes_before_the_library(tmp_path):
 # --- overlays of a protocol's own ---
 
 
+def test_an_escalation_has_a_third_who_decides():
+    protocol = work(("outcomes:", "overlays: {escalate: escalate}\noutcomes:"))
+    escalation = protocol.overlays["escalate"]
+    assert escalation.roles == ("sender", "hearer", "authority")
+    assert escalation.states["deciding"].speaker == "authority"
+    assert escalation.states["deciding"].moves["decide"].to == ("sender", "hearer")
+
+
 def test_overlays_are_switched_off_and_replaced():
     protocol = work(("outcomes:", "overlays: {cancel: off, repair: my-repair}\noutcomes:"))
     assert protocol.overlays["cancel"] is None
@@ -284,6 +292,7 @@ BROKEN = {
     "an overlay that is none": ("E804", ("outcomes:", "overlays: {repair: «job»}\noutcomes:")),
     "an overlay for something else": ("E804", ("outcomes:", "overlays: {read-back: «my-repair»}\noutcomes:")),
     "an overlay with other roles": ("E804", ("outcomes:", "overlays: {cancel: «my-repair»}\noutcomes:")),
+    "an overlay for an authority without one": ("E804", ("outcomes:", "overlays: {escalate: «my-repair»}\noutcomes:")),
     "an overlay that is not there": ("E102", ("outcomes:", "overlays: {repair: «her-repair»}\noutcomes:")),
     "an overlay that is a boolean": ("E100", ("outcomes:", "overlays: {repair: «false»}\noutcomes:")),
     "overlays that are a list": ("E101", ("outcomes:", "overlays: «[»cancel]\noutcomes:")),
