@@ -17,6 +17,8 @@ from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find, put, with_entry
 from agentcomm.commitments.ledger import Ledger
 from agentcomm.conversation import speaking
+from agentcomm.conversation.checking import Refusal, check_move, move_for
+from agentcomm.conversation.commit import Step, closing, entered, stop
 from agentcomm.conversation.events import (
     Cancel,
     DeadlineSet,
@@ -35,18 +37,10 @@ from agentcomm.conversation.events import (
     Staged,
     Tick,
 )
-from agentcomm.conversation.moves import floors, limit_of
+from agentcomm.conversation.moves import floors, in_full, limit_of
 from agentcomm.conversation.reading import UNREADABLE, clean, is_sound, sender_of
-from agentcomm.conversation.speaking import Refusal, Step
-from agentcomm.conversation.state import (
-    Conversation,
-    GatherTurn,
-    Lanes,
-    Outcome,
-    Position,
-    Rules,
-    altered,
-)
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation, GatherTurn, Lanes, Outcome, Position, altered
 from agentcomm.protocol.graph import Move, OutcomeClass
 
 __all__ = ("advance", "step")
@@ -72,7 +66,7 @@ def step(conversation: Conversation, given: Input, at: float) -> Step:
             if given.lane:
                 if given.lane not in conversation.lanes:
                     return conversation, ()
-                lane, events = speaking.stop(conversation.view(given.lane), OutcomeClass.ABORTED, cause, at)
+                lane, events = stop(conversation.view(given.lane), OutcomeClass.ABORTED, cause, at)
                 after = _put(conversation, given.lane, lane)
             else:
                 return _stop(conversation, "", OutcomeClass.ABORTED, cause, at)
@@ -114,7 +108,7 @@ def _begin(conversation: Conversation, at: float, events: list[Event]) -> Conver
     position = conversation.position
     if len(conversation.members) < conversation.protocol.members[0]:
         cause = f"only {len(conversation.members)} play {conversation.protocol.many!r}"
-        ended, told = speaking.stop(conversation, OutcomeClass.ABORTED, cause, at)
+        ended, told = stop(conversation, OutcomeClass.ABORTED, cause, at)
         events.extend(told)
         return ended
     if events and isinstance(events[-1], DeadlineSet):  # of the one position that there was
@@ -122,7 +116,7 @@ def _begin(conversation: Conversation, at: float, events: list[Event]) -> Conver
     events.append(LanesBegan(position, conversation.members))
     here, shared = conversation.here, conversation.shared
     lane = _replace(
-        speaking.entered(conversation, position, at).here,
+        entered(conversation, position, at).here,
         ledger=Ledger(),
         undo=(),
         held=(),
@@ -260,7 +254,7 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
         return conversation, speaking.say(lane, message, at)[1]
     if here.frame is None:
         state = protocol.states[here.name]
-        move = speaking.move_for(state, act)
+        move = move_for(state, act)
         if move is not None and move.speaker == sender and (state.gather or move.for_all):
             if move.for_all:
                 reason = f"{act!r} is said once, for all"
@@ -296,7 +290,7 @@ def _say_for_all(conversation: Conversation, message: Message, at: float) -> Ste
     states = conversation.rules.protocol.states
     for name, here in conversation.lanes.items():
         if here.outcome is None and here.frame is None:
-            move = speaking.move_for(states[here.name], message.act)
+            move = move_for(states[here.name], message.act)
             if move is not None and move.for_all and move.speaker == message.sender:
                 targets.append((name, move))
     if not targets:
@@ -310,7 +304,7 @@ def _say_for_all(conversation: Conversation, message: Message, at: float) -> Ste
 def _is_offered(conversation: Conversation, name: str, move: Move) -> bool:
     """Say whether a lane has no move yet in the open turn, and this one's budget is not spent there."""
     turn = conversation.shared.turn
-    return (turn is None or turn.move(name) is None) and speaking.in_full(conversation.view(name), move)
+    return (turn is None or turn.move(name) is None) and in_full(conversation.view(name), move)
 
 
 def _stage(conversation: Conversation, targets: list[tuple[str, Move]], message: Message, at: float) -> Step:
@@ -362,11 +356,11 @@ def _checked(
             raise Refusal("unexpected-act", f"in {lane.here.name!r} every lane is waited for first")
         if turn.move(name) is not None:
             raise Refusal("unexpected-act", f"{name} has its move already")
-    if move.max is not None and not move.then and not speaking.in_full(lane, move):
+    if move.max is not None and not move.then and not in_full(lane, move):
         raise Refusal(
             "unexpected-act", f"{move.label!r} has been said {move.max} times, which is all it may be"
         )
-    return speaking.check_move(lane, move, message, known)
+    return check_move(lane, move, message, known)
 
 
 def _count_for_all(conversation: Conversation, move: Move) -> Conversation:
@@ -461,7 +455,7 @@ def _stop(conversation: Conversation, outcome: str, kind: OutcomeClass, cause: s
         events.append(Expired("", name))
     for member, here in conversation.lanes.items():
         if here.outcome is None:
-            after, told = speaking.stop(conversation.view(member), kind, cause, at)
+            after, told = stop(conversation.view(member), kind, cause, at)
             conversation = _put(conversation, member, after)
             events.extend(told)
     return _end(conversation, name, kind, cause, at, events), tuple(events)
@@ -483,7 +477,7 @@ def _settle(conversation: Conversation, at: float, events: list[Event]) -> Conve
 def _end(
     conversation: Conversation, name: str, kind: OutcomeClass, cause: str, at: float, events: list[Event]
 ) -> Conversation:
-    trunk, told = speaking.closing(conversation.shared.trunk or Ledger(), kind)
+    trunk, told = closing(conversation.shared.trunk or Ledger(), kind)
     events.extend(told)
     events.append(Ended(name, kind.value, cause))
     return altered(conversation, name=name, trunk=trunk, outcome=Outcome(name, kind, cause), turn=None, at=at)

@@ -2,21 +2,18 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from dataclasses import replace as replace_dataclass
-from functools import cached_property
 from typing import Any, cast
 
 import msgspec
 from rpds import HashTrieMap
 
-from agentcomm.acts.content import FieldType, entries_of, to_plain
+from agentcomm.acts.content import entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import Record, entries, find
 from agentcomm.commitments.ledger import Change, Commitment, Ledger
+from agentcomm.conversation.rules import Rules
 from agentcomm.grounding.compare import Difference
-from agentcomm.protocol.bound import longest
-from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol, Stakes, State
+from agentcomm.protocol.graph import OutcomeClass, Protocol, State
 
 __all__ = (
     "CommonGround",
@@ -28,162 +25,11 @@ __all__ = (
     "Lanes",
     "Outcome",
     "Position",
-    "Rules",
     "Said",
     "Shared",
     "altered",
-    "readback_of",
     "state_hash",
 )
-
-REPAIR_OVERLAYS = ("repair", "not-understood")
-"""Overlays that a hearer may open instead of answering."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The laws of a conversation: its protocol and the overlays that may run on it."""
-
-    protocol: Protocol
-    overlays: Mapping[str, Protocol] = field(default_factory=dict[str, Protocol])
-    _fitted: dict[tuple[str, str, tuple[str, ...]], Protocol] = field(
-        default_factory=dict[tuple[str, str, tuple[str, ...]], Protocol], repr=False, compare=False
-    )
-    _exits: dict[tuple[str, str, str], tuple[Move, ...]] = field(
-        default_factory=dict[tuple[str, str, str], tuple[Move, ...]], repr=False, compare=False
-    )
-
-    def overlay(self, name: str, label: str, fields: tuple[str, ...] = ()) -> Protocol:
-        """Return an overlay fitted to an act: in a read-back, `fields: any` takes the types of the act's `fields`."""
-        fitted = self._fitted.get((name, label, fields))
-        if fitted is None:
-            made = _fit(self.overlays[name], self.protocol.acts[label], fields)
-            fitted = self._fitted[name, label, fields] = made
-        return fitted
-
-    def exits(self, state: State, role: str, sender: str) -> tuple[Move, ...]:
-        """Return how a role can say in a state that it did not understand `sender`: first moves of the repair overlays."""
-        found = self._exits.get((state.name, role, sender))
-        if found is None:
-            first = [
-                move
-                for overlay in map(self.overlays.get, REPAIR_OVERLAYS)
-                if overlay is not None and overlay.overlay is not None
-                for move in overlay.states[overlay.start].moves.values()
-            ]
-            found = self._exits[state.name, role, sender] = tuple(
-                msgspec.structs.replace(move, speaker=role, to=(sender,))
-                for move in first
-                if move.label not in state.moves and move.label != "give-up"
-            )
-        return found
-
-    @cached_property
-    def capped(self) -> Mapping[str, int]:
-        """State -> how many lanes may stand in it at once, where that is bounded."""
-        found: dict[str, int] = {}
-        for state in self.protocol.states.values():
-            for move in state.moves.values():
-                if move.at_once is not None:
-                    found[move.next] = min(move.at_once, found.get(move.next, move.at_once))
-        return found
-
-    @cached_property
-    def claims(self) -> bool:
-        """Whether moves or states of lanes are counted."""
-        states = self.protocol.states.values()
-        return bool(self.capped) or any(m.at_most is not None for s in states for m in s.moves.values())
-
-    @cached_property
-    def of_run(self) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Run -> the budgets and the acts that belong to it, those of runs within it included."""
-        found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-        for name in self.protocol.runs:
-            inside = (name, f"{name}/")
-            states = [
-                s for s in self.protocol.states.values() if s.region == name or s.region.startswith(inside[1])
-            ]
-            moves = [move for state in states for move in state.moves.values()]
-            found[name] = (
-                tuple(move.key for move in moves),
-                tuple(dict.fromkeys(move.label for move in moves)),
-            )
-        return found
-
-    @property
-    def repairs_in_all(self) -> int:
-        """Repairs that a conversation may spend."""
-        limits = self.protocol.limits
-        return max(3, self.protocol.bound // 5) if limits.repairs_in_all is None else limits.repairs_in_all
-
-    @cached_property
-    def bound(self) -> int:
-        """The longest possible conversation in messages, read-backs and repairs included.
-
-        A message costs 1, and R more for each hearer who reads it back. With W the longest talk at these prices, M the dearest
-        message, S the repairs in all and O the messages of one repair, it is `W + S (M + O)`: a repair takes back at most one
-        message, which is then said and read back again, and a read-back that differs costs a repair, too.
-        """
-        back = self._length("read-back")
-
-        protocol = self.protocol
-
-        def cost(move: Move) -> int:
-            lanes = protocol.members[1] if move.for_all else 1
-            return 1 + lanes * len(move.to) * back if readback_of(move) else 1
-
-        dearest = max(cost(move) for state in protocol.states.values() for move in state.moves.values())
-        repair = max(self._length("repair"), self._length("not-understood"))
-        return protocol.bound_with(cost) + self.repairs_in_all * (dearest + repair)
-
-    def _length(self, overlay: str) -> int:
-        """Return the messages in an overlay whose budgets are used up; each of their moves is paid for by a repair."""
-        protocol = self.overlays.get(overlay)
-        if protocol is None:
-            return 0
-        rows = {
-            name: (
-                [(move.next, None if move.max is None else 0, move.then) for move in state.moves.values()],
-                state.otherwise,
-            )
-            for name, state in protocol.states.items()
-        }
-        return longest(rows, protocol.start)
-
-
-def readback_of(move: Move) -> tuple[str, ...]:
-    """Return the fields that are read back before this move counts: the act's, and the critical ones where stakes are high."""
-    act = move.act
-    if move.stakes is None or move.stakes in (Stakes.LOW, Stakes.NORMAL):
-        return act.readback
-    return tuple(dict.fromkeys((*act.readback, *act.critical)))
-
-
-def _fit(overlay: Protocol, act: Act, names: tuple[str, ...]) -> Protocol:
-    if overlay.overlay is None or overlay.overlay.on != "readback" or not names:
-        return overlay
-    whole = {name: act.fields[name] for name in names}
-    some = {name: msgspec.structs.replace(kind, optional=True) for name, kind in whole.items()}
-    acts: dict[str, Act] = {}
-    for label, made in overlay.acts.items():
-        kind = made.fields.get("fields")
-        if kind is not None and kind.kind == "any":
-            first = overlay.states[overlay.start].moves
-            fitted = FieldType("map", fields=whole if label in first else some)
-            acts[label] = replace_dataclass(made, fields={**made.fields, "fields": fitted})
-        else:
-            acts[label] = made
-    states = {
-        name: replace_dataclass(
-            state,
-            moves={
-                label: msgspec.structs.replace(move, act=acts[move.act.label])
-                for label, move in state.moves.items()
-            },
-        )
-        for name, state in overlay.states.items()
-    }
-    return replace_dataclass(overlay, acts=acts, states=states)
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):

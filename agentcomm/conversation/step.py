@@ -12,6 +12,7 @@ import msgspec
 
 from agentcomm.acts.message import Message
 from agentcomm.conversation import lanes, speaking
+from agentcomm.conversation.commit import Step, entered, stop
 from agentcomm.conversation.events import (
     Cancel,
     DeadlineSet,
@@ -28,8 +29,8 @@ from agentcomm.conversation.events import (
     Tick,
 )
 from agentcomm.conversation.reading import clean
-from agentcomm.conversation.speaking import Step
-from agentcomm.conversation.state import Conversation, Position, Rules, Shared, readback_of
+from agentcomm.conversation.rules import Rules, readback_of
+from agentcomm.conversation.state import Conversation, Position, Shared
 from agentcomm.errors import UsageError
 from agentcomm.protocol.graph import Criterion, OutcomeClass, Protocol
 from agentcomm.protocol.shape import is_name
@@ -66,7 +67,7 @@ def open_conversation(
         rules, conversation_id, limit, names, Shared(), Position(protocol.start, math.inf, protocol.owner)
     )
     events: list[Event] = [Opened(protocol.name, protocol.hash, protocol.start, protocol.owner)]
-    opened = speaking.entered(opened, protocol.start, 0.0)
+    opened = entered(opened, protocol.start, 0.0)
     if not protocol.states[protocol.start].in_lane:
         events.append(DeadlineSet(protocol.start, opened.here.deadline))
     return lanes.advance(opened, 0.0, events)
@@ -151,10 +152,10 @@ def _alone(conversation: Conversation, given: Input, at: float) -> Step:
             return speaking.refuse(conversation, clean(given.role), "", "unreadable", clean(given.reason), at)
         case Cancel():
             cause = f"cancelled by {clean(given.by)}: {clean(given.reason)}"
-            return speaking.stop(conversation, OutcomeClass.CANCELLED, cause, at)
+            return stop(conversation, OutcomeClass.CANCELLED, cause, at)
         case Leave():
             cause = f"{clean(given.role)} left: {clean(given.reason)}"
-            return speaking.stop(conversation, OutcomeClass.ABORTED, cause, at)
+            return stop(conversation, OutcomeClass.ABORTED, cause, at)
         case Join():
             reason = "nobody joins a conversation whose roles are all cast"
             return conversation, (Refused(clean(given.member), "", "too-late", reason, (), 0),)

@@ -19,7 +19,8 @@ import msgspec
 from agentcomm.acts.content import to_plain
 from agentcomm.conversation.events import Event, Input
 from agentcomm.conversation.reading import recorded
-from agentcomm.conversation.state import Conversation, Rules, state_hash
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.errors import RecordError, UsageError
 

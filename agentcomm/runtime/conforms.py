@@ -12,6 +12,7 @@ import msgspec
 
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
+from agentcomm.conversation.checking import move_for
 from agentcomm.conversation.events import (
     Duplicate,
     Event,
@@ -25,8 +26,8 @@ from agentcomm.conversation.events import (
     TroubleFound,
 )
 from agentcomm.conversation.moves import Make, due, wants_all
-from agentcomm.conversation.speaking import move_for
-from agentcomm.conversation.state import Conversation, Rules
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import UsageError

@@ -35,7 +35,8 @@ from agentcomm.conversation.events import (
     Tick,
 )
 from agentcomm.conversation.moves import Joint, Make, Over, Speak, limit_of, wants, wants_all
-from agentcomm.conversation.state import Conversation, Rules, state_hash
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain
 from agentcomm.errors import AgentcommError, EdgeError, StoreError, UsageError

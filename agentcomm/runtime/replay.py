@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import Content
-from agentcomm.conversation.state import Rules
+from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
 from agentcomm.errors import RecordError
 from agentcomm.protocol.library import loads

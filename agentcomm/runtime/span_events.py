@@ -14,7 +14,7 @@ from agentcomm.conversation.events import (
     RepairOpened,
     TroubleFound,
 )
-from agentcomm.conversation.state import Rules
+from agentcomm.conversation.rules import Rules
 from agentcomm.tracing import names
 
 if TYPE_CHECKING:

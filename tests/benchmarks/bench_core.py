@@ -18,7 +18,8 @@ from pathlib import Path
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Say
 from agentcomm.conversation.moves import legal, wants
-from agentcomm.conversation.state import Conversation, Rules
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.protocol.library import load, loads
 

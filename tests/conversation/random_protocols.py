@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from talks import overlays
 
-from agentcomm.conversation.state import Rules
+from agentcomm.conversation.rules import Rules
 from agentcomm.errors import ProtocolError
 from agentcomm.protocol.library import loads
 

@@ -36,7 +36,8 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.moves import Joint, Make, Over, Speak, unmet, wants, wants_all
 from agentcomm.conversation.moves import given as filled
-from agentcomm.conversation.state import Conversation, Rules, altered, state_hash
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, Transcript
 from agentcomm.grounding.compare import Incomparable

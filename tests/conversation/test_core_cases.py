@@ -26,7 +26,8 @@ from agentcomm.conversation.events import (
     TroubleFound,
 )
 from agentcomm.conversation.moves import Make, Over, Speak, legal, wants
-from agentcomm.conversation.state import Rules, altered, state_hash
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import altered, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.errors import UsageError
 from agentcomm.protocol.library import loads

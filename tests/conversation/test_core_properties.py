@@ -43,7 +43,8 @@ from agentcomm.conversation.events import (
     TroubleFound,
 )
 from agentcomm.conversation.moves import Over, Speak, wants
-from agentcomm.conversation.state import Conversation, Rules, altered, state_hash
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.conversation.transcript import replay_inputs
 from agentcomm.grounding.compare import is_same

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from talks import LANED, Talk, content_for, dice_of, kinds, only, shipped, turn_of_any, walk_lanes
 
 from agentcomm.acts.message import Message
+from agentcomm.conversation.checking import move_for
 from agentcomm.conversation.events import Ended, Heard, LaneEnded, RepairClosed, RepairOpened, Say
 from agentcomm.conversation.moves import Joint, Speak, wants_all
-from agentcomm.conversation.speaking import move_for
 from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.conversation.transcript import replay_inputs

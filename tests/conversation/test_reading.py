@@ -18,7 +18,7 @@ from agentcomm.acts.frozen import FrozenDict, FrozenList, freeze
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Heard, Leave, Misfire, Say
 from agentcomm.conversation.moves import Over, wants
-from agentcomm.conversation.state import Rules
+from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.transcript import replay_inputs
 from agentcomm.protocol.library import loads
 

@@ -13,7 +13,8 @@ from agentcomm.acts.content import parse_duration
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Event, Late, Refused, Say, Tick
 from agentcomm.conversation.moves import Make, wants_all
-from agentcomm.conversation.state import Conversation, Rules
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.protocol.findings import Finding
 from agentcomm.protocol.library import check, load, names

@@ -1,0 +1,342 @@
+"""What a message that counts does: evidence for what it answers, position, common ground, ledgers, deadlines, ends.
+
+Source: contributions of Clark & Schaefer 1989; commitments of Singh.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from agentcomm.acts.content import to_plain
+from agentcomm.acts.message import Message
+from agentcomm.acts.performative import LedgerOp
+from agentcomm.acts.persistent import find, put, with_entry, without
+from agentcomm.commitments.ledger import Books, Change, Ledger, audit, hand_over, record
+from agentcomm.conversation.events import (
+    CommitmentChanged,
+    DeadlineSet,
+    Ended,
+    Event,
+    Grounded,
+    Heard,
+    LaneEnded,
+    Moved,
+    OverlayClosed,
+    OwnerChanged,
+    RepairClosed,
+)
+from agentcomm.conversation.state import (
+    Conversation,
+    Held,
+    Outcome,
+    Position,
+    Said,
+    Shared,
+    altered,
+)
+from agentcomm.protocol.graph import Act, Criterion, Move, OutcomeClass, Protocol, State
+
+__all__ = (
+    "Step",
+    "abandoned",
+    "closing",
+    "commit",
+    "cross",
+    "deadline_in",
+    "end",
+    "entered",
+    "put_on_record",
+    "stop",
+)
+
+Step = tuple[Conversation, tuple[Event, ...]]
+
+_replace = msgspec.structs.replace
+_NONE, _RELEVANT, _NO_OP = Criterion.NONE, Criterion.RELEVANT, LedgerOp.NONE
+_DELIVERED, _READ_BACK = ("delivered",), ("readback: copied",)
+_NO_FIELDS: dict[str, Any] = {}
+
+
+def put_on_record(
+    conversation: Conversation, message: Message, at: float, overlay: str = ""
+) -> tuple[Conversation, tuple[Heard, ...]]:
+    """Put a message on record; what is said for all is heard once."""
+    shared = conversation.shared
+    if find(shared.seen, shared.n, message.id) is not None:
+        return altered(conversation, at=at, misfires=0), ()
+    seen = put(shared.seen, shared.n, message.id, message)
+    after = altered(conversation, n=shared.n + 1, at=at, misfires=0, seen=seen)
+    return after, (Heard(shared.n + 1, message, overlay),)
+
+
+def commit(
+    conversation: Conversation,
+    move: Move,
+    message: Message,
+    at: float,
+    events: list[Event],
+    readback: Mapping[str, Any] | None = None,
+) -> Step:
+    """Let a message take effect: evidence for what it answers, position, common ground, ledger, deadline.
+
+    Args:
+        conversation: Before it; with the message on record if it was read back.
+        move: What is done by it.
+        message: As it is meant.
+        at: Now.
+        events: What happened before; it is added to.
+        readback: The fields that every hearer has read back, if it was read back.
+    """
+    act, here, shared, protocol = (
+        move.act,
+        conversation.here,
+        conversation.shared,
+        conversation.rules.protocol,
+    )
+    lane, n, seen, tally, used, target = here.lane, shared.n, shared.seen, shared.tally, here.used, move.next
+    if readback is None and find(seen, n, message.id) is None:
+        seen, n = put(seen, n, message.id, message), n + 1
+        events.append(Heard(n, message))
+    effects = None
+    if here.held or move.owner or act.discharges or act.info.op is not _NO_OP:
+        effects = _Effects(here, shared.trunk, events)
+        if here.held:
+            effects.take_as_evidence(protocol, message)
+    said, held = (here.said, here.held) if effects is None else (effects.said, effects.held)
+    if move.at_most is not None:
+        tally = with_entry(tally, move.key, tally.get(move.key, 0) + 1)
+    if move.max is not None:
+        times = (tally if move.for_all else used).get(f"*{move.key}" if move.for_all else move.key, 0)
+        if times >= move.max + move.for_all:
+            target = move.then
+        elif not move.for_all:
+            used = with_entry(used, move.key, times + 1)
+    state = protocol.states.get(target)
+    evidence = _DELIVERED
+    waits, prior = False, None
+    if readback is not None:
+        evidence = _READ_BACK
+        events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback), lane))
+    elif act.criterion is _RELEVANT and state is not None:
+        waits = True
+        earlier = said.get(act.label)
+        prior = earlier.ground if earlier is not None else None
+        held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
+    elif act.criterion is not _NONE:
+        events.append(Grounded(message.id, act.label, "delivered", evidence, _NO_FIELDS, lane))
+    if effects is not None and not waits:
+        effects.enter(act, message)
+    events.append(Moved(act.label, message.sender, move.state, target, message.id, lane))
+    last = here.last.copy()
+    for hearer in message.receivers:
+        last[hearer] = message.id
+    if effects is not None and move.owner and not waits:
+        effects.hand_over(move.owner, message)
+    said = with_entry(said, act.label, Said(message, not waits, evidence, n, prior))
+    until = here.until
+    if protocol.runs:
+        used, said, until = cross(conversation, move.state, target, used, said, at)
+    deadline = here.deadline
+    if state is not None:
+        deadline = deadline_in(state, until, at) if until or state.gather else at + state.within
+    repairs = here.repairs
+    if repairs:  # an answered contribution is closed, one said again stays charged
+        repairs = {move.key: repairs[move.key]} if move.key in repairs else {}
+    ledger, trunk, owner, changes = here.ledger, shared.trunk, here.owner, ()
+    if effects is not None:
+        books, owner, changes = effects.books, effects.owner, tuple(effects.changes)
+        ledger, trunk = books.own, books.trunk
+    now = Position(  # in the order of its fields, for speed
+        target,
+        deadline,
+        owner,
+        lane,
+        message.id,
+        0,
+        said,
+        last,
+        used,
+        repairs,
+        ledger,
+        held,
+        (),
+        here.expired,
+        None,
+        changes,
+        until,
+        move.state if len(protocol.states[move.state].speakers) > 1 else here.raced,
+        here.outcome,
+    )
+    after = Conversation(
+        conversation.rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended),
+        now,
+        here if here.frame is None else _replace(here, frame=None),
+        conversation.lanes,
+    )
+    if state is None:
+        return end(after, target, protocol.outcomes[target], f"{message.sender} said {act.label}", at, events)
+    if deadline < math.inf:
+        events.append(DeadlineSet(target, deadline, lane))
+    return after, tuple(events)
+
+
+class _Effects:
+    """What becomes of the record, the ledgers and the owner by a message, and by what it is evidence for."""
+
+    __slots__ = ("books", "changes", "events", "held", "lane", "owner", "said")
+
+    def __init__(self, here: Position, trunk: Ledger | None, events: list[Event]) -> None:
+        self.books = Books(here.ledger, trunk)
+        self.lane, self.said, self.held, self.owner = here.lane, here.said, here.held, here.owner
+        self.changes: list[Change] = []
+        self.events = events
+
+    def enter(self, act: Act, message: Message) -> None:
+        """Enter in the ledgers what an act does."""
+        if act.info.op is _NO_OP and not act.discharges:
+            return
+        self.books, made = record(self.books, act, message.sender, message.receivers, message.id, self.lane)
+        self._tell(made)
+
+    def hand_over(self, owner: str, message: Message) -> None:
+        """Let the matter have a new owner, with what the old one still owes for it."""
+        if self.owner == owner:
+            return
+        self.events.append(OwnerChanged(self.owner, owner, message.id, self.lane))
+        self.books, made = hand_over(self.books, self.owner, owner, self.lane)
+        self.owner = owner
+        self._tell(made)
+
+    def take_as_evidence(self, protocol: Protocol, message: Message) -> None:
+        """A reply grounds what it answers (Clark & Schaefer's relevant next contribution), and what waited for that happens."""
+        still: list[Held] = []
+        for entry in self.held:
+            it = entry.message
+            if message.in_reply_to != it.id or message.sender not in it.receivers:
+                still.append(entry)
+                continue
+            evidence = (f"answered by {message.id}",)
+            self.events.append(Grounded(it.id, it.act, "relevant", evidence, _NO_FIELDS, self.lane))
+            self.enter(protocol.acts[it.act], it)
+            if entry.owner:
+                self.hand_over(entry.owner, it)
+            latest = self.said.get(it.act)
+            if latest is not None and latest.message.id == it.id:
+                self.said = with_entry(self.said, it.act, Said(it, True, ("relevant",), latest.n))
+        self.held = tuple(still)
+
+    def _tell(self, made: tuple[Change, ...]) -> None:
+        for change in made:
+            self.changes.append(change)
+            self.events.append(_told(change, self.lane))
+
+
+def deadline_in(state: State, until: tuple[tuple[str, float], ...], at: float) -> float:
+    """Return when a state that is entered now expires; at a gather, that is set when it opens."""
+    own = math.inf if state.gather else at + state.within
+    if not until:
+        return own
+    return min(own, *(limit for _, limit in until))
+
+
+def _regions(protocol: Protocol, place: str) -> tuple[str, ...]:
+    """Return the runs that a place is in, outermost first."""
+    state = protocol.states.get(place)
+    parts = state.region.split("/") if state is not None and state.region else []
+    return tuple("/".join(parts[: n + 1]) for n in range(len(parts)))
+
+
+def cross(
+    conversation: Conversation,
+    source: str,
+    target: str,
+    used: Mapping[str, int],
+    said: Mapping[str, Said],
+    at: float,
+) -> tuple[Mapping[str, int], Mapping[str, Said], tuple[tuple[str, float], ...]]:
+    """Enter and leave runs: each entry is a new enactment, with whole budgets, no record and a deadline of its own."""
+    rules = conversation.rules
+    before, now = _regions(rules.protocol, source), _regions(rules.protocol, target)
+    until = tuple(entry for entry in conversation.here.until if entry[0] in now and entry[0] in before)
+    for region in now:
+        if region in before:
+            continue
+        keys, labels = rules.of_run[region]
+        for key in keys:
+            used = without(used, key)
+        for label in labels:
+            said = without(said, label)
+        within = rules.protocol.runs[region].within
+        if within is not None:
+            until = (*until, (region, at + within))
+    return used, said, until
+
+
+def entered(conversation: Conversation, place: str, at: float) -> Conversation:
+    """Return a conversation, or a lane, that begins in a state."""
+    here = conversation.here
+    used, said, until = cross(conversation, "", place, here.used, here.said, at)
+    deadline = deadline_in(conversation.protocol.states[place], until, at)
+    return altered(conversation, name=place, used=used, said=said, until=until, deadline=deadline)
+
+
+def _is_other(entry: Held, message: Message) -> bool:
+    """Say whether something held is not replaced by `message`, which says it anew."""
+    return entry.message.act != message.act or entry.message.sender != message.sender
+
+
+def _told(change: Change, lane: str) -> CommitmentChanged:
+    now = change.now
+    was = change.was.status if change.was is not None else ""
+    return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, was, now.status, lane)
+
+
+def closing(ledger: Ledger, kind: OutcomeClass, lane: str = "") -> tuple[Ledger, tuple[Event, ...]]:
+    """Return the ledger audited at an end, and what changed."""
+    ledger, changes = audit(ledger, kind)
+    return ledger, tuple(_told(change, lane) for change in changes)
+
+
+def end(
+    conversation: Conversation, name: str, kind: OutcomeClass, cause: str, at: float, events: list[Event]
+) -> Step:
+    """Let it end: what is owed is audited, what happened is told."""
+    here = conversation.here
+    ledger, told = closing(here.ledger, kind, here.lane)
+    events.extend(told)
+    if here.lane:
+        events.append(LaneEnded(here.lane, name, kind.value, cause))
+    else:
+        events.append(Ended(name, kind.value, cause))
+    ended = altered(
+        conversation, name=name, ledger=ledger, outcome=Outcome(name, kind, cause), frame=None, at=at
+    )
+    return _forgetting(ended), tuple(events)
+
+
+def _forgetting(conversation: Conversation) -> Conversation:
+    """Return a conversation without a checkpoint."""
+    return conversation if conversation.before is None else _replace(conversation, before=None)
+
+
+def stop(conversation: Conversation, kind: OutcomeClass, cause: str, at: float) -> Step:
+    """End it from outside."""
+    if conversation.here.outcome is not None:
+        return conversation, ()
+    return end(conversation, kind.value, kind, cause, at, abandoned(conversation, kind))
+
+
+def abandoned(conversation: Conversation, kind: OutcomeClass) -> list[Event]:
+    """Return the events that close a running overlay where the conversation ends from outside."""
+    frame, lane = conversation.here.frame, conversation.here.lane
+    if frame is None:
+        return []
+    events: list[Event] = [RepairClosed(frame.it.id, mended=False, lane=lane)] if frame.repairing else []
+    events.append(OverlayClosed(frame.overlay, frame.it.id, kind.value, kind.value, lane))
+    return events

@@ -1,0 +1,367 @@
+"""Overlays: small protocols on top of a frozen state, pushed, enacted and popped.
+
+Source: closed-loop communication (ICAO read-back and hear-back); third-position repair of Schegloff 1992 (a read-back that
+differs is answered by the one who spoke, and the correction is read back again).
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from agentcomm.acts.content import Content, entries_of, format_value, to_plain
+from agentcomm.acts.message import Message
+from agentcomm.acts.persistent import with_entry
+from agentcomm.commitments.ledger import Books, take_back
+from agentcomm.conversation.checking import Refusal, check_conditions, content_of, mismatch, reply_to
+from agentcomm.conversation.commit import Step, commit, deadline_in, end, put_on_record, stop
+from agentcomm.conversation.events import (
+    CommitmentChanged,
+    DeadlineSet,
+    Event,
+    Moved,
+    OverlayClosed,
+    OverlayOpened,
+    OwnerChanged,
+    RepairClosed,
+    RepairOpened,
+    TroubleFound,
+)
+from agentcomm.conversation.moves import (
+    bind,
+    in_full,
+    overlay_of,
+    repairs_left,
+)
+from agentcomm.conversation.state import (
+    Conversation,
+    Frame,
+    altered,
+)
+from agentcomm.grounding.compare import Difference, difference, differences, is_same
+from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
+
+__all__ = ("enter_overlay", "open_by_hearer", "open_readback", "open_repair", "say_in_overlay")
+
+_replace = msgspec.structs.replace
+
+
+def _push(
+    conversation: Conversation,
+    overlay: str,
+    it: Message,
+    hearer: str,
+    at: float,
+    *,
+    pending: bool,
+    fields: Mapping[str, Any],
+    rest: tuple[str, ...] = (),
+    done: tuple[str, ...] = (),
+    trouble: tuple[Difference, ...] = (),
+    left: float | None = None,
+) -> Frame:
+    protocol = conversation.rules.overlay(overlay, it.act, tuple(fields))
+    start = protocol.states[protocol.start]
+    return Frame(
+        overlay=overlay,
+        position=protocol.start,
+        sender=it.sender,
+        hearer=hearer,
+        it=it,
+        pending=pending,
+        fields=fields,
+        said={},
+        used={},
+        deadline=at + start.within,
+        left=max(0.0, conversation.here.deadline - at) if left is None else left,
+        heard=it.id,
+        rest=rest,
+        done=done,
+        trouble=trouble,
+    )
+
+
+def open_readback(conversation: Conversation, names: tuple[str, ...], message: Message, at: float) -> Step:
+    """Ask the hearers of a message, one after the other, to say what they understood."""
+    conversation, heard = put_on_record(conversation, message, at)
+    hearer, *rest = message.receivers
+    fields = {name: getattr(message.content, name) for name in names}
+    frame = _push(
+        conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
+    )
+    opened = OverlayOpened("read-back", message.id, message.sender, hearer, conversation.here.lane)
+    return altered(conversation, frame=frame), (*heard, opened)
+
+
+def open_repair(
+    conversation: Conversation, message: Message, trouble: tuple[Difference, ...], at: float
+) -> Step:
+    """A message that does not repeat what is on record stays out of it; its first hearer asks."""
+    state, lane = conversation.here.name, conversation.here.lane
+    found = TroubleFound(message.id, message.act, "repeats", trouble, lane)
+    left = repairs_left(conversation, state, message.act)
+    if not left or "repair" not in conversation.rules.overlays:
+        cause = f"{message.act} differs from the record: {'; '.join(map(str, trouble))}; no repair is left"
+        ended, events = stop(conversation, OutcomeClass.ABORTED, cause, at)
+        return ended, (found, *events)
+    conversation, heard = put_on_record(conversation, message, at)
+    conversation = _charge(conversation, state, message.act)
+    hearer = message.receivers[0]
+    frame = _push(conversation, "repair", message, hearer, at, pending=True, fields={}, trouble=trouble)
+    return altered(conversation, frame=_replace(frame, repairing=True)), (
+        *heard,
+        found,
+        OverlayOpened("repair", message.id, message.sender, hearer, lane),
+        RepairOpened(message.id, "repeats", left - 1, lane),
+    )
+
+
+def open_by_hearer(conversation: Conversation, message: Message, at: float) -> Step:
+    """The hearer of the last message says that it did not understand."""
+    it, lane = conversation.seen[conversation.here.last[message.sender]], conversation.here.lane
+    name = next(name for name in ("repair", "not-understood") if _begins(conversation, name, message.act))
+    before = conversation.before
+    if before is None:  # pragma: no cover  (exits() offers nothing then)
+        raise Refusal("unexpected-act", "there is nothing to go back to")
+    state, left = before.name, repairs_left(conversation, before.name, it.act)
+    conversation = _charge(conversation, state, it.act)
+    frame = _push(conversation, name, it, message.sender, at, pending=False, fields={})
+    frame = _replace(frame, repairing=True)
+    after, events = say_in_overlay(altered(conversation, frame=frame), frame, message, at)
+    heads: tuple[Event, ...] = (
+        OverlayOpened(name, it.id, it.sender, message.sender, lane),
+        RepairOpened(it.id, message.act, left - 1, lane),
+    )
+    return after, (*heads, *events)
+
+
+def _begins(conversation: Conversation, name: str, label: str) -> bool:
+    overlay = conversation.rules.overlays.get(name)
+    return overlay is not None and label in overlay.states[overlay.start].moves
+
+
+def _charge(conversation: Conversation, state: str, act: str) -> Conversation:
+    key, repairs = f"{state}/{act}", conversation.here.repairs
+    return altered(
+        conversation,
+        repairs=with_entry(repairs, key, repairs.get(key, 0) + 1),
+        spent=conversation.shared.spent + 1,
+    )
+
+
+def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, at: float) -> Step:
+    """Return what becomes of a message while an overlay runs."""
+    overlay = overlay_of(conversation, frame)
+    state = overlay.states[frame.position]
+    move = state.moves.get(message.act)
+    if bind(frame, state.speaker) != message.sender:
+        speaker = bind(frame, state.speaker)
+        raise Refusal("unexpected-act", f"{speaker} speaks now, about {frame.it.act} ({frame.overlay})")
+    if move is None or not in_full(conversation, move):
+        raise Refusal("unexpected-act", f"{message.sender} may not say {message.act!r} in {frame.overlay}")
+    content = content_of(move.act, message.content)
+    heard = frame.heard if message.sender in conversation.seen[frame.heard].receivers else ""
+    reply = reply_to(conversation, message, heard)
+    check_conditions(conversation, move, content)
+    corrected = _corrections(conversation, frame, move, content)
+    message = _replace(
+        message,
+        content=content,
+        receivers=tuple(bind(frame, role) for role in move.to),
+        in_reply_to=reply,
+        about=frame.it.id,
+    )
+    conversation, heard = put_on_record(conversation, message, at, frame.overlay)
+    events: list[Event] = [*heard]
+    used, target = frame.used, move.next
+    if move.max is not None:
+        times = used.get(move.key, 0)
+        if times >= move.max:
+            target = move.then
+        else:
+            used = {**used, move.key: times + 1}
+    frame = _replace(frame, said={**frame.said, move.label: content}, used=used, heard=message.id)
+    if corrected:
+        frame = _correct(conversation, frame, corrected)
+    understood = entries_of(getattr(content, "fields", None))
+    if frame.fields and understood is not None and _is_first(overlay, move):
+        differs = differences(conversation.protocol.acts[frame.it.act].fields, frame.fields, understood)
+        frame = _replace(frame, repeated=not differs)
+        if differs:
+            return _mishearing(conversation, frame, differs, target, at, events)
+        if frame.repairing:
+            events.append(RepairClosed(frame.it.id, mended=True, lane=conversation.here.lane))
+            frame = _replace(frame, repairing=False, trouble=())
+    return enter_overlay(conversation, frame, target, at, events)
+
+
+def _correct(conversation: Conversation, frame: Frame, corrected: Mapping[str, Any]) -> Frame:
+    """Take in a correction: it is to be read back, too, also by those who have read back what it changes."""
+    kinds = conversation.protocol.acts[frame.it.act].fields
+    again = not all(is_same(kinds.get(name), frame.fields[name], value) for name, value in corrected.items())
+    return _replace(
+        frame,
+        fields={**frame.fields, **corrected},
+        repeated=False,
+        rest=(*frame.rest, *frame.done) if again else frame.rest,
+        done=() if again else frame.done,
+    )
+
+
+def _is_first(overlay: Protocol, move: Move) -> bool:
+    return move.state == overlay.start
+
+
+def _mishearing(
+    conversation: Conversation,
+    frame: Frame,
+    differs: tuple[Difference, ...],
+    target: str,
+    at: float,
+    events: list[Event],
+) -> Step:
+    """A read-back differs: that is a repair, paid for; with none left the overlay gives up."""
+    it, here = frame.it, conversation.here
+    events.append(TroubleFound(it.id, it.act, "readback", differs, here.lane))
+    left = repairs_left(conversation, here.name, it.act)
+    if frame.repairing:
+        events.append(RepairClosed(it.id, mended=False, lane=here.lane))
+    if not left:
+        cause = f"{it.act} was not understood: {'; '.join(map(str, differs))}; no repair is left"
+        events.append(OverlayClosed(frame.overlay, it.id, "given-up", OutcomeClass.ABORTED.value, here.lane))
+        return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
+    events.append(RepairOpened(it.id, "readback", left - 1, here.lane))
+    conversation = _charge(conversation, here.name, it.act)
+    frame = _replace(frame, repairing=True, trouble=differs)
+    return enter_overlay(conversation, frame, target, at, events)
+
+
+def _corrections(conversation: Conversation, frame: Frame, move: Move, content: Content) -> dict[str, Any]:
+    """Return the values that a correction gives; they must pass what the corrected message itself had to pass."""
+    given = entries_of(getattr(content, "fields", None))
+    overlay = overlay_of(conversation, frame)
+    if given is None or not frame.fields or _is_first(overlay, move):
+        return {}
+    values = {name: value for name, value in given.items() if value is not None}
+    if not values and not any(found.meant is None for found in frame.trouble):  # nothing was meant there
+        raise Refusal("invalid-content", "a correction names at least one field and what it should be")
+    it = frame.it
+    beneath = altered(conversation, frame=None)
+    main = beneath.state.moves[it.act]
+    corrected = content_of(main.act, {**to_plain(it.content), **to_plain({**frame.fields, **values})})
+    check_conditions(beneath, main, corrected)
+    if trouble := mismatch(beneath, main.act, corrected):
+        raise Refusal("condition-false", f"differs from the record: {'; '.join(map(str, trouble))}")
+    return {name: getattr(corrected, name) for name in values}
+
+
+def enter_overlay(
+    conversation: Conversation, frame: Frame, place: str, at: float, events: list[Event]
+) -> Step:
+    """Let an overlay go on in a state, or end with an outcome and what follows from that."""
+    overlay = overlay_of(conversation, frame)
+    state = overlay.states.get(place)
+    if state is not None:
+        after = _replace(frame, position=place, deadline=at + state.within)
+        return altered(conversation, frame=after), tuple(events)
+    kind = overlay.outcomes[place]
+    then = overlay.overlay.then if overlay.overlay is not None else dict[str, str]()
+    effect = then.get(kind.value) or then.get("otherwise") or OutcomeClass.ABORTED.value
+    it, lane = frame.it, conversation.here.lane
+    events.append(OverlayClosed(frame.overlay, it.id, place, effect, lane))
+    if frame.repairing and effect != "resume":
+        events.append(RepairClosed(it.id, mended=effect == "again", lane=lane))
+    match effect:
+        case "resume":
+            return _resume(conversation, frame, kind, at, events)
+        case "again":
+            return _again(conversation, frame, at, events)
+        case _:
+            cause = f"{frame.overlay} about {it.act} ended as {place}"
+            return end(conversation, effect, OutcomeClass(effect), cause, at, events)
+
+
+def _resume(
+    conversation: Conversation, frame: Frame, kind: OutcomeClass, at: float, events: list[Event]
+) -> Step:
+    if not frame.pending or kind is not OutcomeClass.SUCCESS:
+        return altered(conversation, frame=None, deadline=at + frame.left), tuple(events)
+    it, lane = frame.it, conversation.here.lane
+    if not frame.repeated:  # the gate: whatever an overlay's file says, nothing counts that was not read back
+        if frame.repairing:
+            events.append(RepairClosed(it.id, mended=False, lane=lane))
+        cause = f"{it.act} was not read back"
+        return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
+    if frame.rest:
+        hearer, *rest = frame.rest
+        following = _push(
+            conversation,
+            frame.overlay,
+            it,
+            hearer,
+            at,
+            pending=True,
+            fields=frame.fields,
+            rest=tuple(rest),
+            done=(*frame.done, frame.hearer),
+            left=frame.left,
+        )
+        events.append(OverlayOpened(frame.overlay, it.id, it.sender, hearer, lane))
+        return altered(conversation, frame=following), tuple(events)
+    move = conversation.state.moves[it.act]
+    meant = content_of(move.act, {**to_plain(it.content), **to_plain(frame.fields)})
+    if meant != it.content:
+        it = _replace(it, content=meant)
+        conversation = altered(conversation, mended=with_entry(conversation.shared.mended, it.id, it))
+    return commit(conversation, move, it, at, events, frame.fields)
+
+
+def _again(conversation: Conversation, frame: Frame, at: float, events: list[Event]) -> Step:
+    """Go back to where `it` was about to be said; what was derived from it is void, what was spent stays spent."""
+    troubles = frame.trouble or _asked(frame)
+    here, shared, before = conversation.here, conversation.shared, conversation.before
+    if frame.pending or before is None:
+        after = altered(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
+        return after, tuple(events)
+    books, undone = take_back(Books(here.ledger, shared.trunk), here.undo, here.lane)
+    for was, now in undone:
+        it = now or was
+        status = now.status.value if now else ""
+        events.append(
+            CommitmentChanged(it.id, it.act, it.debtor, it.creditor, was.status.value, status, here.lane)
+        )
+    state, tally = conversation.protocol.states[before.name], shared.tally
+    move = state.moves.get(frame.it.act)
+    if move is not None and move.at_most is not None:
+        tally = with_entry(tally, move.key, tally.get(move.key, 1) - 1)
+    if here.owner != before.owner:
+        events.append(OwnerChanged(here.owner, before.owner, frame.it.id, here.lane))
+    deadline = deadline_in(state, before.until, at)
+    after = _replace(
+        conversation,
+        shared=_replace(shared, at=at, trunk=books.trunk, tally=tally),
+        here=_replace(
+            before, ledger=books.own, repairs=here.repairs, troubles=troubles, misfires=0, deadline=deadline
+        ),
+        before=None,
+    )
+    events.append(Moved("again", frame.sender, here.name, before.name, frame.it.id, here.lane))
+    if deadline < math.inf:
+        events.append(DeadlineSet(before.name, deadline, here.lane))
+    return after, tuple(events)
+
+
+def _asked(frame: Frame) -> tuple[Difference, ...]:
+    """Return what the hearer asked about and what the sender answered, for the one who must speak again."""
+    found: list[Difference] = []
+    meant = entries_of(frame.it.content) or {}
+    for content in frame.said.values():
+        path = getattr(content, "path", None)
+        if path is not None:
+            answer = getattr(frame.said.get("value"), "value", getattr(content, "candidate", None))
+            found.append(difference(str(path), answer, meant.get(str(path))))
+    reason = getattr(frame.said.get("not-understood"), "reason", None)
+    if reason is not None:
+        found.append(Difference("message", "something clearer", format_value(reason)))
+    return tuple(found)
