@@ -216,6 +216,9 @@ def by_code(turn: Turn, *, has_model: bool) -> Message | None:
     if turn.can("wrong"):
         meant = {item.field: overlay.fields[item.field] for item in trouble if item.field in overlay.fields}
         return turn.say("wrong", fields=meant or dict(overlay.fields))
+    if turn.can("escalate"):
+        texts = [str(item) for item in trouble] or [f"{turn.heard} is not understood" if turn.heard else ""]
+        return turn.say("escalate", trouble="; ".join(texts), tried=["repair"])
     if turn.can("offer") and trouble:
         return turn.say("offer", path=trouble[0].field, candidate=trouble[0].meant)
     if has_model:
@@ -223,6 +226,8 @@ def by_code(turn: Turn, *, has_model: bool) -> Message | None:
     heard = turn.heard
     if turn.can("readback") and heard is not None:
         return turn.say("readback", fields={name: getattr(heard.content, name) for name in _asked(turn)})
+    if turn.can("stopped"):
+        return turn.say("stopped")
     it = turn.conversation.frame.it if turn.conversation.frame else None
     if turn.can("confirm"):
         return turn.say("confirm")

@@ -9,6 +9,7 @@ import msgspec
 
 from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
+from agentcomm.conversation.asides import asides
 from agentcomm.conversation.events import Refused
 from agentcomm.conversation.moves import Speak, given, signature
 from agentcomm.conversation.reading import Unreadable, read
@@ -162,6 +163,9 @@ class Turn:
                         why=str(error),
                         fix=f"it is {signature(move)}",
                     ) from None
+        for move in asides(self.conversation, self.role):
+            if move.label == act:
+                return self._message(move, read(move.act, content))
         raise self._illegal(act)
 
     def _illegal(self, act: str) -> IllegalMove:

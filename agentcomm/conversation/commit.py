@@ -57,6 +57,8 @@ _replace = msgspec.structs.replace
 _NONE, _RELEVANT, _NO_OP = Criterion.NONE, Criterion.RELEVANT, LedgerOp.NONE
 _DELIVERED, _READ_BACK = ("delivered",), ("readback: copied",)
 _NO_FIELDS: dict[str, Any] = {}
+_CANCEL = "cancel"
+_CANCELLED = (_CANCEL,)
 
 
 def put_on_record(
@@ -167,6 +169,7 @@ def commit(
         changes,
         until,
         move.state if len(protocol.states[move.state].speakers) > 1 else here.raced,
+        _CANCELLED if here.asides and _CANCEL in here.asides else (),
         here.outcome,
     )
     after = Conversation(

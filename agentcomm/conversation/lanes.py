@@ -17,6 +17,7 @@ from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find, put, with_entry
 from agentcomm.commitments.ledger import Ledger
 from agentcomm.conversation import speaking
+from agentcomm.conversation.asides import begins_cancel, why_not_cancel
 from agentcomm.conversation.checking import Refusal, check_move, move_for
 from agentcomm.conversation.commit import Step, closing, entered, stop
 from agentcomm.conversation.events import (
@@ -237,7 +238,7 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
     ):
         return conversation, (Duplicate(message.id),)
     sender, act, protocol = message.sender, message.act, conversation.rules.protocol
-    if sender not in protocol.roles:
+    if sender not in protocol.roles and (sender != conversation.rules.authority or not name):
         reason = f"{sender!r} is no role in this conversation"
         return conversation, (Refused(sender, act, "wrong-party", reason, (), 0, name),)
     if not name:
@@ -295,10 +296,31 @@ def _say_for_all(conversation: Conversation, message: Message, at: float) -> Ste
                 targets.append((name, move))
     if not targets:
         act = message.act
+        if begins_cancel(conversation, act):
+            return _cancel_all(conversation, message, at)
         reason = f"{act!r} cannot be said for all now"
         return _refuse(conversation, "", message.sender, act, "unexpected-act", reason, at)
     on_offer = [entry for entry in targets if _is_offered(conversation, *entry)]
     return _stage(conversation, on_offer or targets, message, at)
+
+
+def _cancel_all(conversation: Conversation, message: Message, at: float) -> Step:
+    """Cancel every living lane; it is said once, and each lane answers for itself."""
+    reasons = {
+        name: why_not_cancel(conversation.view(name), message.sender)
+        for name, here in conversation.lanes.items()
+        if here.outcome is None
+    }
+    lanes = [name for name, reason in reasons.items() if not reason]
+    if not lanes:
+        reason = next(iter(reasons.values()))
+        return _refuse(conversation, "", message.sender, message.act, "unexpected-act", reason, at)
+    events: list[Event] = []
+    for name in lanes:
+        after, told = speaking.speak(conversation.view(name), message, at)
+        conversation = _put(conversation, name, after)
+        events.extend(told)
+    return conversation, tuple(events)
 
 
 def _is_offered(conversation: Conversation, name: str, move: Move) -> bool:

@@ -21,6 +21,7 @@ __all__ = (
     "Speak",
     "Wants",
     "due",
+    "escalates",
     "exits",
     "floors",
     "full",
@@ -28,12 +29,14 @@ __all__ = (
     "in_full",
     "legal",
     "limit_of",
-    "refers",
     "signature",
     "unmet",
     "wants",
     "wants_all",
 )
+
+
+_ESCALATE = ("escalate",)
 
 
 class Speak(msgspec.Struct, frozen=True):
@@ -166,7 +169,9 @@ def overlay_of(conversation: Conversation, frame: Frame) -> Protocol:
 
 
 def bind(frame: Frame, role: str) -> str:
-    """Return who plays an overlay's role: `sender` said what it is about, `hearer` heard it."""
+    """Return who plays an overlay's role: `sender` said what it is about, `hearer` heard it, or cancels it."""
+    if role == "authority":
+        return frame.authority
     return frame.sender if role in {"sender", "other"} else frame.hearer
 
 
@@ -200,19 +205,28 @@ def exits(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
     state = conversation.state
     role = role or state.speaker
     heard = conversation.here.last.get(role)
-    if heard is None or conversation.before is None or not refers(conversation, heard):
-        return ()
-    return conversation.rules.exits(state, role, _heard(conversation, heard).sender)
-
-
-def refers(conversation: Conversation, message: str) -> bool:
-    """Say whether a repair about `message` can still be opened: it was the last one, and a repair is left for it."""
     before = conversation.before
-    if before is None or before.name not in conversation.protocol.states:
+    if heard is None or before is None or conversation.here.latest != heard:
+        return ()
+    it = _heard(conversation, heard)
+    if repairs_left(conversation, before.name, it.act):
+        return conversation.rules.exits(state, role, it.sender)
+    if conversation.here.repairs.get(f"{before.name}/{it.act}") and escalates(
+        conversation, before.name, it, role
+    ):
+        return conversation.rules.exits(state, role, it.sender, _ESCALATE)
+    return ()
+
+
+def escalates(conversation: Conversation, state: str, it: Message, hearer: str) -> bool:
+    """Say whether a trouble with `it`, said in a state, can be laid before the authority: once, and at the price of a repair."""
+    rules = conversation.rules
+    if not rules.authority or rules.authority in (it.sender, hearer):
         return False
-    if conversation.here.latest != message:
-        return False
-    return repairs_left(conversation, before.name, _heard(conversation, message).act) > 0
+    return (
+        f"escalate:{state}/{it.act}" not in conversation.here.asides
+        and conversation.shared.spent < rules.repairs_in_all
+    )
 
 
 def _heard(conversation: Conversation, message: str) -> Message:

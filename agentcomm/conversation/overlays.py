@@ -30,10 +30,12 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.moves import (
     bind,
+    escalates,
     in_full,
     overlay_of,
     repairs_left,
 )
+from agentcomm.conversation.rules import REPAIR_OVERLAYS
 from agentcomm.conversation.state import (
     Conversation,
     Frame,
@@ -45,9 +47,11 @@ from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
 __all__ = ("enter_overlay", "open_by_hearer", "open_readback", "open_repair", "say_in_overlay")
 
 _replace = msgspec.structs.replace
+MENDING = (*REPAIR_OVERLAYS, "read-back")
+"""Overlays whose failure is laid before the authority, if there is one."""
 
 
-def _push(
+def push(
     conversation: Conversation,
     overlay: str,
     it: Message,
@@ -87,7 +91,7 @@ def open_readback(conversation: Conversation, names: tuple[str, ...], message: M
     conversation, heard = put_on_record(conversation, message, at)
     hearer, *rest = message.receivers
     fields = {name: getattr(message.content, name) for name in names}
-    frame = _push(
+    frame = push(
         conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
     )
     opened = OverlayOpened("read-back", message.id, message.sender, hearer, conversation.here.lane)
@@ -103,12 +107,26 @@ def open_repair(
     left = repairs_left(conversation, state, message.act)
     if not left or "repair" not in conversation.rules.overlays:
         cause = f"{message.act} differs from the record: {'; '.join(map(str, trouble))}; no repair is left"
+        hearer = message.receivers[0]
+        if escalates(conversation, state, message, hearer):
+            conversation, heard = put_on_record(conversation, message, at)
+            left_over = max(0.0, conversation.here.deadline - at)
+            return _escalate(
+                conversation,
+                message,
+                hearer,
+                at,
+                [*heard, found],
+                pending=True,
+                trouble=trouble,
+                left=left_over,
+            )
         ended, events = stop(conversation, OutcomeClass.ABORTED, cause, at)
         return ended, (found, *events)
     conversation, heard = put_on_record(conversation, message, at)
     conversation = _charge(conversation, state, message.act)
     hearer = message.receivers[0]
-    frame = _push(conversation, "repair", message, hearer, at, pending=True, fields={}, trouble=trouble)
+    frame = push(conversation, "repair", message, hearer, at, pending=True, fields={}, trouble=trouble)
     return altered(conversation, frame=_replace(frame, repairing=True)), (
         *heard,
         found,
@@ -120,23 +138,68 @@ def open_repair(
 def open_by_hearer(conversation: Conversation, message: Message, at: float) -> Step:
     """The hearer of the last message says that it did not understand."""
     it, lane = conversation.seen[conversation.here.last[message.sender]], conversation.here.lane
-    name = next(name for name in ("repair", "not-understood") if _begins(conversation, name, message.act))
     before = conversation.before
     if before is None:  # pragma: no cover  (exits() offers nothing then)
         raise Refusal("unexpected-act", "there is nothing to go back to")
+    name = next((name for name in REPAIR_OVERLAYS if begins(conversation, name, message.act)), "escalate")
+    if name == "escalate":
+        left_over = max(0.0, conversation.here.deadline - at)
+        events: list[Event] = []
+        opened, _ = _escalate(
+            conversation, it, message.sender, at, events, pending=False, trouble=(), left=left_over
+        )
+        after, told = say_in_overlay(opened, _frame(opened), message, at)
+        return after, (*events, *told)
     state, left = before.name, repairs_left(conversation, before.name, it.act)
     conversation = _charge(conversation, state, it.act)
-    frame = _push(conversation, name, it, message.sender, at, pending=False, fields={})
+    frame = push(conversation, name, it, message.sender, at, pending=False, fields={})
     frame = _replace(frame, repairing=True)
-    after, events = say_in_overlay(altered(conversation, frame=frame), frame, message, at)
+    after, told = say_in_overlay(altered(conversation, frame=frame), frame, message, at)
     heads: tuple[Event, ...] = (
         OverlayOpened(name, it.id, it.sender, message.sender, lane),
         RepairOpened(it.id, message.act, left - 1, lane),
     )
-    return after, (*heads, *events)
+    return after, (*heads, *told)
 
 
-def _begins(conversation: Conversation, name: str, label: str) -> bool:
+def _escalate(
+    conversation: Conversation,
+    it: Message,
+    hearer: str,
+    at: float,
+    events: list[Event],
+    *,
+    pending: bool,
+    trouble: tuple[Difference, ...],
+    left: float,
+) -> Step:
+    """Lay a trouble that repair did not mend before the authority, at the price of one more repair."""
+    here, before = conversation.here, conversation.before
+    state = here.name if pending or before is None else before.name
+    authority = conversation.rules.authority
+    frame = _replace(
+        push(
+            conversation, "escalate", it, hearer, at, pending=pending, fields={}, trouble=trouble, left=left
+        ),
+        authority=authority,
+        repairing=True,
+    )
+    events.append(OverlayOpened("escalate", it.id, it.sender, hearer, here.lane))
+    events.append(RepairOpened(it.id, "escalate", 0, here.lane))
+    asides = (*here.asides, f"escalate:{state}/{it.act}")
+    return altered(conversation, frame=frame, asides=asides, spent=conversation.shared.spent + 1), tuple(
+        events
+    )
+
+
+def _frame(conversation: Conversation) -> Frame:
+    frame = conversation.here.frame
+    if frame is None:  # pragma: no cover
+        raise AssertionError("an overlay was expected")
+    return frame
+
+
+def begins(conversation: Conversation, name: str, label: str) -> bool:
     overlay = conversation.rules.overlays.get(name)
     return overlay is not None and label in overlay.states[overlay.start].moves
 
@@ -168,7 +231,7 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
     message = _replace(
         message,
         content=content,
-        receivers=tuple(bind(frame, role) for role in move.to),
+        receivers=tuple(bind(frame, role) for role in move.to) + (() if frame.pending else frame.rest),
         in_reply_to=reply,
         about=frame.it.id,
     )
@@ -228,6 +291,11 @@ def _mishearing(
     if frame.repairing:
         events.append(RepairClosed(it.id, mended=False, lane=here.lane))
     if not left:
+        if escalates(conversation, here.name, it, frame.hearer):
+            events.append(OverlayClosed(frame.overlay, it.id, "given-up", "escalate", here.lane))
+            return _escalate(
+                conversation, it, frame.hearer, at, events, pending=True, trouble=differs, left=frame.left
+            )
         cause = f"{it.act} was not understood: {'; '.join(map(str, differs))}; no repair is left"
         events.append(OverlayClosed(frame.overlay, it.id, "given-up", OutcomeClass.ABORTED.value, here.lane))
         return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
@@ -269,6 +337,25 @@ def enter_overlay(
     then = overlay.overlay.then if overlay.overlay is not None else dict[str, str]()
     effect = then.get(kind.value) or then.get("otherwise") or OutcomeClass.ABORTED.value
     it, lane = frame.it, conversation.here.lane
+    if frame.rest and not frame.pending and effect != "resume":  # one has stopped; the next is asked
+        return _next_to_stop(conversation, frame, overlay, place, at, events)
+    if effect == OutcomeClass.ABORTED.value and kind is not OutcomeClass.EXPIRED and frame.overlay in MENDING:
+        before = conversation.before
+        state = conversation.here.name if frame.pending or before is None else before.name
+        if escalates(conversation, state, it, frame.hearer):
+            events.append(OverlayClosed(frame.overlay, it.id, place, "escalate", lane))
+            if frame.repairing:
+                events.append(RepairClosed(it.id, mended=False, lane=lane))
+            return _escalate(
+                conversation,
+                it,
+                frame.hearer,
+                at,
+                events,
+                pending=frame.pending,
+                trouble=frame.trouble,
+                left=frame.left,
+            )
     events.append(OverlayClosed(frame.overlay, it.id, place, effect, lane))
     if frame.repairing and effect != "resume":
         events.append(RepairClosed(it.id, mended=effect == "again", lane=lane))
@@ -279,6 +366,8 @@ def enter_overlay(
             return _again(conversation, frame, at, events)
         case _:
             cause = f"{frame.overlay} about {it.act} ended as {place}"
+            if frame.overlay == "cancel":
+                cause = f"cancelled by {frame.hearer}"
             return end(conversation, effect, OutcomeClass(effect), cause, at, events)
 
 
@@ -286,7 +375,12 @@ def _resume(
     conversation: Conversation, frame: Frame, kind: OutcomeClass, at: float, events: list[Event]
 ) -> Step:
     if not frame.pending or kind is not OutcomeClass.SUCCESS:
-        return altered(conversation, frame=None, deadline=at + frame.left), tuple(events)
+        later = at + frame.left + (frame.extra if kind is OutcomeClass.SUCCESS else 0.0)
+        limit = min((limit for _, limit in conversation.here.until), default=math.inf)
+        deadline = min(later, limit)
+        if frame.extra and deadline < math.inf:
+            events.append(DeadlineSet(conversation.here.name, deadline, conversation.here.lane))
+        return altered(conversation, frame=None, deadline=deadline), tuple(events)
     it, lane = frame.it, conversation.here.lane
     if not frame.repeated:  # the gate: whatever an overlay's file says, nothing counts that was not read back
         if frame.repairing:
@@ -295,7 +389,7 @@ def _resume(
         return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     if frame.rest:
         hearer, *rest = frame.rest
-        following = _push(
+        following = push(
             conversation,
             frame.overlay,
             it,
@@ -315,6 +409,26 @@ def _resume(
         it = _replace(it, content=meant)
         conversation = altered(conversation, mended=with_entry(conversation.shared.mended, it.id, it))
     return commit(conversation, move, it, at, events, frame.fields)
+
+
+def _next_to_stop(
+    conversation: Conversation, frame: Frame, overlay: Protocol, place: str, at: float, events: list[Event]
+) -> Step:
+    """Ask the next one to stop what is cancelled; who cancels has said so once, to all."""
+    other, *rest = frame.rest
+    opening = overlay.states[overlay.start].moves[next(iter(frame.said))]
+    position = opening.next
+    following = _replace(
+        frame,
+        sender=other,
+        rest=tuple(rest),
+        position=position,
+        deadline=at + overlay.states[position].within,
+    )
+    it, lane = frame.it, conversation.here.lane
+    events.append(OverlayClosed(frame.overlay, it.id, place, "resume", lane))
+    events.append(OverlayOpened(frame.overlay, it.id, other, frame.hearer, lane))
+    return altered(conversation, frame=following), tuple(events)
 
 
 def _again(conversation: Conversation, frame: Frame, at: float, events: list[Event]) -> Step:
@@ -342,7 +456,13 @@ def _again(conversation: Conversation, frame: Frame, at: float, events: list[Eve
         conversation,
         shared=_replace(shared, at=at, trunk=books.trunk, tally=tally),
         here=_replace(
-            before, ledger=books.own, repairs=here.repairs, troubles=troubles, misfires=0, deadline=deadline
+            before,
+            ledger=books.own,
+            repairs=here.repairs,
+            asides=here.asides,
+            troubles=troubles,
+            misfires=0,
+            deadline=deadline,
         ),
         before=None,
     )
@@ -361,6 +481,9 @@ def _asked(frame: Frame) -> tuple[Difference, ...]:
         if path is not None:
             answer = getattr(frame.said.get("value"), "value", getattr(content, "candidate", None))
             found.append(difference(str(path), answer, meant.get(str(path))))
+        decision = getattr(content, "decision", None)
+        if decision is not None:
+            found.append(Difference("decision", format_value(decision), None))
     reason = getattr(frame.said.get("not-understood"), "reason", None)
     if reason is not None:
         found.append(Difference("message", "something clearer", format_value(reason)))

@@ -23,37 +23,52 @@ class Rules:
 
     protocol: Protocol
     overlays: Mapping[str, Protocol] = field(default_factory=dict[str, Protocol])
+    human: bool = False
+    """Somebody outside the protocol's roles is there, `human`, to decide what two cannot mend."""
     _fitted: dict[tuple[str, str, tuple[str, ...]], Protocol] = field(
         default_factory=dict[tuple[str, str, tuple[str, ...]], Protocol], repr=False, compare=False
     )
-    _exits: dict[tuple[str, str, str], tuple[Move, ...]] = field(
-        default_factory=dict[tuple[str, str, str], tuple[Move, ...]], repr=False, compare=False
+    _exits: dict[tuple[str, str, str, tuple[str, ...]], tuple[Move, ...]] = field(
+        default_factory=dict[tuple[str, str, str, tuple[str, ...]], tuple[Move, ...]],
+        repr=False,
+        compare=False,
     )
 
     def overlay(self, name: str, label: str, fields: tuple[str, ...] = ()) -> Protocol:
         """Return an overlay fitted to an act: in a read-back, `fields: any` takes the types of the act's `fields`."""
+        if not fields:
+            return self.overlays[name]
         fitted = self._fitted.get((name, label, fields))
         if fitted is None:
             made = _fit(self.overlays[name], self.protocol.acts[label], fields)
             fitted = self._fitted[name, label, fields] = made
         return fitted
 
-    def exits(self, state: State, role: str, sender: str) -> tuple[Move, ...]:
-        """Return how a role can say in a state that it did not understand `sender`: first moves of the repair overlays."""
-        found = self._exits.get((state.name, role, sender))
+    def exits(
+        self, state: State, role: str, sender: str, names: tuple[str, ...] = REPAIR_OVERLAYS
+    ) -> tuple[Move, ...]:
+        """Return how a role can say in a state that it did not understand `sender`: first moves of overlays."""
+        found = self._exits.get((state.name, role, sender, names))
         if found is None:
             first = [
                 move
-                for overlay in map(self.overlays.get, REPAIR_OVERLAYS)
+                for overlay in map(self.overlays.get, names)
                 if overlay is not None and overlay.overlay is not None
                 for move in overlay.states[overlay.start].moves.values()
             ]
-            found = self._exits[state.name, role, sender] = tuple(
+            found = self._exits[state.name, role, sender, names] = tuple(
                 msgspec.structs.replace(move, speaker=role, to=(sender,))
                 for move in first
                 if move.label not in state.moves and move.label != "give-up"
             )
         return found
+
+    @cached_property
+    def authority(self) -> str:
+        """Who decides what two cannot mend: `limits.escalate_to`, else `human` where one is there; empty if nobody does."""
+        if "escalate" not in self.overlays:
+            return ""
+        return self.protocol.limits.escalate_to or ("human" if self.human else "")
 
     @cached_property
     def capped(self) -> Mapping[str, int]:
@@ -98,8 +113,9 @@ class Rules:
         """The longest possible conversation in messages, read-backs and repairs included.
 
         A message costs 1, and R more for each hearer who reads it back. With W the longest talk at these prices, M the dearest
-        message, S the repairs in all and O the messages of one repair, it is `W + S (M + O)`: a repair takes back at most one
-        message, which is then said and read back again, and a read-back that differs costs a repair, too.
+        message, S the repairs in all and O the messages of one repair, it is `W + S (M + O) + C`: a repair takes back at most one
+        message, which is then said and read back again, and a read-back that differs costs a repair, too, as do a standby and an
+        escalation. C are the messages of one attempt to cancel, in every lane.
         """
         back = self._length("read-back")
 
@@ -110,8 +126,10 @@ class Rules:
             return 1 + lanes * len(move.to) * back if readback_of(move) else 1
 
         dearest = max(cost(move) for state in protocol.states.values() for move in state.moves.values())
-        repair = max(self._length("repair"), self._length("not-understood"))
-        return protocol.bound_with(cost) + self.repairs_in_all * (dearest + repair)
+        repair = max(map(self._length, ("repair", "not-understood", "escalate", "standby")))
+        lanes = protocol.members[1] if protocol.many else 1
+        cancel = lanes * len(protocol.roles) if "cancel" in self.overlays else 0
+        return protocol.bound_with(cost) + self.repairs_in_all * (dearest + repair) + cancel
 
     def _length(self, overlay: str) -> int:
         """Return the messages in an overlay whose budgets are used up; each of their moves is paid for by a repair."""

@@ -18,6 +18,7 @@ import math
 
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find
+from agentcomm.conversation.asides import aside
 from agentcomm.conversation.checking import Refusal, check_move, mismatch, move_for
 from agentcomm.conversation.commit import Step, abandoned, commit, cross, deadline_in, end, stop
 from agentcomm.conversation.events import (
@@ -64,7 +65,10 @@ def say(conversation: Conversation, message: Message, at: float) -> Step:
         return conversation, (Duplicate(message.id),)
     if here.outcome is not None:
         return conversation, (Late(message.id, message.act, message.sender, _is_over(here), here.lane),)
-    if message.sender not in conversation.rules.protocol.roles:
+    rules = conversation.rules
+    if message.sender not in rules.protocol.roles and (
+        message.sender != rules.authority or not message.sender
+    ):
         reason = f"{message.sender!r} is no role in this conversation"
         return refuse(conversation, message.sender, message.act, "wrong-party", reason, at)
     return speak(conversation, message, at)
@@ -78,6 +82,8 @@ def speak(conversation: Conversation, message: Message, at: float) -> Step:
             return say_in_overlay(conversation, here.frame, message, at)
         state = conversation.rules.protocol.states[here.name]
         move = state.moves.get(message.act) or move_for(state, message.act)
+        if move is None and (step := aside(conversation, message, at)) is not None:
+            return step
         if move is None or move.speaker != message.sender or not in_full(conversation, move):
             return _say_otherwise(conversation, message, at)
         message = check_move(conversation, move, message)

@@ -92,6 +92,10 @@ class Frame(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     repeated: bool = False
     """This hearer's last read-back was the same as `fields`."""
     repairing: bool = False
+    authority: str = ""
+    """Who decides, in an escalation."""
+    extra: float = 0.0
+    """Seconds that the frozen state gets on top, once this ends well."""
     trouble: tuple[Difference, ...] = ()
 
 
@@ -177,6 +181,8 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     """Runs that have a deadline of their own, and when; outermost first."""
     raced: str = ""
     """The race that was decided last, by its state."""
+    asides: tuple[str, ...] = ()
+    """Overlays that open once and have been opened: `cancel`, `standby:<message>`, `escalate:<state>/<act>`."""
     outcome: Outcome | None = None
 
 

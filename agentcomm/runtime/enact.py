@@ -55,7 +55,7 @@ Player = Agent | Callable[[Turn], Awaitable[Said]]
 Cast = Mapping[str, Player | Sequence[Player] | Mapping[str, Player]]
 """Role -> who plays it; for a many-role a list of agents, called by their names, or member -> agent."""
 
-OVERLAYS = ("read-back", "repair", "not-understood")
+OVERLAYS = ("read-back", "repair", "not-understood", "cancel", "standby", "escalate")
 """Overlays that every protocol has unless it names its own."""
 
 
