@@ -22,6 +22,8 @@ from agentcomm.protocol.graph import Move
 __all__ = ("aside", "asides", "begins_cancel", "why_not_cancel")
 
 _replace = msgspec.structs.replace
+_MOST = 10
+"""Times the deadline of a state that a standby may ask for."""
 
 
 def aside(conversation: Conversation, message: Message, at: float) -> Step | None:
@@ -116,7 +118,7 @@ def _why_not_stand_by(conversation: Conversation, role: str) -> str:
 
 
 def _stand_by(conversation: Conversation, message: Message, at: float) -> Step:
-    """Give a hearer who has the floor one more deadline at most."""
+    """Give a hearer who has the floor as much more time as it says."""
     role, here, state = message.sender, conversation.here, conversation.state
     if reason := _why_not_stand_by(conversation, role):
         raise Refusal("unexpected-act", reason)
@@ -125,9 +127,10 @@ def _stand_by(conversation: Conversation, message: Message, at: float) -> Step:
     opening = overlay.states[overlay.start].moves[message.act]
     wait = getattr(content_of(opening.act, message.content), "wait", None)
     seconds = wait.total_seconds() if isinstance(wait, timedelta) else state.within
-    if not 0 < seconds <= state.within:
+    if not 0 < seconds <= _MOST * state.within:
         raise Refusal(
-            "invalid-content", f"wait: more than 0 s and at most {state.within:g} s, one more deadline"
+            "invalid-content",
+            f"wait: more than 0 s and at most {_MOST * state.within:g} s, {_MOST} times the deadline",
         )
     it = conversation.seen[heard]
     frame = _replace(push(conversation, "standby", it, role, at, pending=False, fields={}), extra=seconds)

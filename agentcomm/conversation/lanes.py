@@ -238,7 +238,8 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
     ):
         return conversation, (Duplicate(message.id),)
     sender, act, protocol = message.sender, message.act, conversation.rules.protocol
-    if sender not in protocol.roles and (sender != conversation.rules.authority or not name):
+    lane_of = conversation.lanes.get(name)
+    if sender not in protocol.roles and not (lane_of and speaking.decides(lane_of, sender)):
         reason = f"{sender!r} is no role in this conversation"
         return conversation, (Refused(sender, act, "wrong-party", reason, (), 0, name),)
     if not name:

@@ -211,9 +211,7 @@ def exits(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
     it = _heard(conversation, heard)
     if repairs_left(conversation, before.name, it.act):
         return conversation.rules.exits(state, role, it.sender)
-    if conversation.here.repairs.get(f"{before.name}/{it.act}") and escalates(
-        conversation, before.name, it, role
-    ):
+    if escalates(conversation, before.name, it, role):
         return conversation.rules.exits(state, role, it.sender, _ESCALATE)
     return ()
 

@@ -65,13 +65,15 @@ def say(conversation: Conversation, message: Message, at: float) -> Step:
         return conversation, (Duplicate(message.id),)
     if here.outcome is not None:
         return conversation, (Late(message.id, message.act, message.sender, _is_over(here), here.lane),)
-    rules = conversation.rules
-    if message.sender not in rules.protocol.roles and (
-        message.sender != rules.authority or not message.sender
-    ):
+    if message.sender not in conversation.rules.protocol.roles and not decides(here, message.sender):
         reason = f"{message.sender!r} is no role in this conversation"
         return refuse(conversation, message.sender, message.act, "wrong-party", reason, at)
     return speak(conversation, message, at)
+
+
+def decides(here: Position, name: str) -> bool:
+    """Say whether somebody outside the roles is the one who decides in the escalation that runs."""
+    return bool(name) and here.frame is not None and here.frame.authority == name
 
 
 def speak(conversation: Conversation, message: Message, at: float) -> Step:
