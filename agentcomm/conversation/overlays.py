@@ -433,7 +433,7 @@ def _next_to_stop(
 
 def _again(conversation: Conversation, frame: Frame, at: float, events: list[Event]) -> Step:
     """Go back to where `it` was about to be said; what was derived from it is void, what was spent stays spent."""
-    troubles = frame.trouble or _asked(frame)
+    troubles = (*frame.trouble, *_asked(frame)) if frame.authority else frame.trouble or _asked(frame)
     here, shared, before = conversation.here, conversation.shared, conversation.before
     if frame.pending or before is None:
         after = altered(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
@@ -483,7 +483,7 @@ def _asked(frame: Frame) -> tuple[Difference, ...]:
             found.append(difference(str(path), answer, meant.get(str(path))))
         decision = getattr(content, "decision", None)
         if decision is not None:
-            found.append(Difference("decision", format_value(decision), None))
+            found.append(Difference("decision", str(decision), None))
     reason = getattr(frame.said.get("not-understood"), "reason", None)
     if reason is not None:
         found.append(Difference("message", "something clearer", format_value(reason)))

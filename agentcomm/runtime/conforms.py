@@ -89,7 +89,7 @@ def conforms(
     if isinstance(messages, Transcript):
         return _judge_transcript(protocol, messages, None, grounding, tuple(members))
     entries = list(entries_of_messages(messages))
-    return _Judge(protocol, grounding, _members(protocol, entries, tuple(members))).judge(entries)
+    return _judge(protocol, grounding, entries, tuple(members)).judge(entries)
 
 
 def conforms_file(
@@ -111,7 +111,7 @@ def conforms_file(
     lines[:1] = [line.removeprefix(BOM_UTF8) for line in lines[:1]]
     if not is_transcript(lines):
         entries = list(entries_of_lines(lines))
-        return _Judge(protocol, grounding, _members(protocol, entries, tuple(members))).judge(entries)
+        return _judge(protocol, grounding, entries, tuple(members)).judge(entries)
     transcript = Transcript.from_lines(lines, where=str(path))
     return _judge_transcript(protocol, transcript, lines, grounding, tuple(members))
 
@@ -127,9 +127,27 @@ def _judge_transcript(
     is_own = hash_of(transcript) == protocol.hash
     entries = list(entries_of_transcript(transcript, lines))
     opened = members_of(transcript) if is_own and not members else None
-    names = _members(protocol, entries, members) if opened is None else opened
-    judge = _Judge(protocol, grounding, names, is_whole=grounding and is_own, whole=whole_of(transcript))
-    return judge.judge(entries)
+    names = members if opened is None else opened
+    return _judge(
+        protocol, grounding, entries, names, is_whole=grounding and is_own, whole=whole_of(transcript)
+    ).judge(entries)
+
+
+def _judge(
+    protocol: Protocol,
+    grounding: bool,
+    entries: Sequence[Entry],
+    members: tuple[str, ...],
+    *,
+    is_whole: bool = False,
+    whole: float | None = None,
+) -> "_Judge":
+    """Return a judge of these entries; a human takes part if one speaks, or is asked to decide."""
+    said = [entry.given.message for entry in entries if isinstance(entry.given, Say)]
+    human = any(message.sender == "human" or message.act == "escalate" for message in said)
+    rules = rules_for(protocol, human=human) if grounding else Rules(_without_grounding(protocol))
+    names = _members(protocol, entries, members)
+    return _Judge(rules, grounding, names, is_whole=is_whole, whole=whole)
 
 
 def _members(protocol: Protocol, entries: Iterable[Entry], given: tuple[str, ...]) -> tuple[str, ...]:
@@ -164,10 +182,6 @@ def _members(protocol: Protocol, entries: Iterable[Entry], given: tuple[str, ...
     return tuple(found)
 
 
-def _rules(protocol: Protocol, grounding: bool) -> Rules:
-    return rules_for(protocol) if grounding else Rules(_without_grounding(protocol))
-
-
 def _without_grounding(protocol: Protocol) -> Protocol:
     """Return the protocol with messages that count as they are said: no evidence is asked for, `repeats` still compares."""
     acts = {label: _as_said(act) for label, act in protocol.acts.items()}
@@ -198,14 +212,14 @@ class _Judge:
 
     def __init__(
         self,
-        protocol: Protocol,
+        rules: Rules,
         grounding: bool,
         members: tuple[str, ...],
         *,
         is_whole: bool = False,
         whole: float | None = None,
     ) -> None:
-        self.now, _ = open_conversation(_rules(protocol, grounding), "record", whole=whole, members=members)
+        self.now, _ = open_conversation(rules, "record", whole=whole, members=members)
         self.grounding = grounding
         self.is_whole = is_whole
         """The record has every time and every move of code: none is added."""

@@ -59,15 +59,15 @@ OVERLAYS = ("read-back", "repair", "not-understood", "cancel", "standby", "escal
 """Overlays that every protocol has unless it names its own."""
 
 
-def rules_for(protocol: Protocol) -> Rules:
-    """Return the protocol with the overlays that may run on it."""
+def rules_for(protocol: Protocol, *, human: bool = False) -> Rules:
+    """Return the protocol with the overlays that may run on it; `human` says that one is there to decide what two cannot mend."""
     overlays = dict(_overlays())
     for name, own in protocol.overlays.items():
         if own is None:
             overlays.pop(name, None)
         elif name in overlays:
             overlays[name] = own
-    return Rules(protocol, overlays)
+    return Rules(protocol, overlays, human)
 
 
 @cache

@@ -12,7 +12,7 @@ from agentcomm.acts.content import parse_duration
 from agentcomm.errors import UsageError
 from agentcomm.protocol.library import loads
 from agentcomm.runtime.conforms import Verdict, conforms_file
-from tests.protocol.library.test_sequences import pending, sequences, tables
+from tests.protocol.library.test_sequences import sequences, tables
 from tests.runtime.test_enact_lanes import bidder, manager
 
 ASK = {"sender": "initiator", "act": "request", "content": {"action": "restart"}}
@@ -26,8 +26,6 @@ def request_protocol():
 
 
 def protocol_of(name):
-    if why := pending(name):
-        pytest.skip(why)
     return load(tables()[name].get("protocol", name))
 
 
