@@ -5,11 +5,12 @@ of the same debtor and creditor, for nothing tells these apart.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agentcomm.acts.performative import LedgerOp, Performative
 from agentcomm.protocol.arcs import MANY, NEAR, Arc, Arcs, Effort, after, move_mark, said_near, steps
+from agentcomm.protocol.dominators import passed
 from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 
@@ -137,6 +138,8 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
         matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
         effort = Effort(2 * len(arcs.names))
         debts = [debt for debt in debts if not _ends_soon(protocol, arcs, debt, made[debt], matter, effort)]
+    if len(debts) > MANY:
+        debts = _not_surely_done(protocol, arcs, debts, made)
     for first in range(0, len(debts), BITS):
         some = _Bits({debt: 1 << number for number, debt in enumerate(debts[first : first + BITS])})
         follow = _to_success(protocol, arcs, some)
@@ -182,6 +185,38 @@ def _ends_soon(
                 seen.add((target, status))
                 queue.append((target, status))
     return True
+
+
+def _not_surely_done(
+    protocol: Protocol, arcs: Arcs, debts: list[_Debt], made: Mapping[_Debt, list[tuple[int, int]]]
+) -> list[_Debt]:
+    """Return the commitments of which it is not plain that something discharges them on every way to a success."""
+    labels = {debt.label for debt in debts}
+    targets = list(arcs.targets)
+    stations: dict[str, list[int]] = {}
+    """By act: places put in, each on the arcs of one state that discharge it."""
+    for place, by in enumerate(arcs.moves):
+        here: dict[str, int] = {}
+        for position, move in enumerate(by):
+            if move and move.act.discharges in labels:
+                station = here.setdefault(move.act.discharges, len(targets))
+                if station == len(targets):
+                    targets.append([])
+                    stations.setdefault(move.act.discharges, []).append(station)
+                targets[station].append(targets[place][position])
+                targets[place] = [*targets[place]]
+                targets[place][position] = station
+    goals = [arcs.number[name] for name, kind in protocol.outcomes.items() if kind is OutcomeClass.SUCCESS]
+    tree = passed(targets, goals)
+
+    def is_done(debt: _Debt) -> bool:
+        few = stations.get(debt.label, [])
+        return len(few) <= NEAR and all(
+            not tree.reaches(after) or tree.through(few, after)
+            for after in (arcs.targets[place][position] for place, position in made[debt])
+        )
+
+    return [debt for debt in debts if not is_done(debt)]
 
 
 @dataclass(frozen=True, slots=True)
