@@ -1,9 +1,9 @@
 """Check a protocol: text in, findings out; a bad document is a finding, never an exception.
 
 The passes are source, spec, compile and, where the graph is all there, the checks of this module and of `ends.py`, `choice.py`,
-`flow.py`, `debts.py`, `budgets.py`, `exits.py`, `answers.py`, `local.py` and `informed.py`. Each looks at every arc a few times; the way that leads to a mistake is looked for only
-where there is one. Some mistakes hide others: what a first mistake makes uncertain is not checked, so that one mistake makes
-one finding.
+`flow.py`, `debts.py`, `discharges.py`, `budgets.py`, `exits.py`, `answers.py`, `local.py` and `informed.py`. Each looks at every
+arc a few times; the way that leads to a mistake is looked for only where there is one. Some mistakes hide others: what a first
+mistake makes uncertain is not checked, so that one mistake makes one finding.
 """
 
 import gc
@@ -18,7 +18,8 @@ from agentcomm.protocol.budgets import check_budgets
 from agentcomm.protocol.choice import check_free_moves, check_lane_deadlines, check_races
 from agentcomm.protocol.codes import CODES
 from agentcomm.protocol.compile import Draft, draft
-from agentcomm.protocol.debts import check_discharges, check_open
+from agentcomm.protocol.debts import check_open
+from agentcomm.protocol.discharges import check_discharges
 from agentcomm.protocol.embed import tell_broken
 from agentcomm.protocol.ends import Ends
 from agentcomm.protocol.exits import check_exits
