@@ -1,14 +1,13 @@
-"""What there is to choose from: races, states that may leave somebody without a move, and lanes that would wait."""
+"""What there is to choose from: races, and states that may leave somebody without a move."""
 
 from collections.abc import Iterable
-from math import isfinite
 
 from agentcomm.protocol.arcs import Arcs, after, state_mark
 from agentcomm.protocol.embed import Draft
-from agentcomm.protocol.findings import Report, quoted
-from agentcomm.protocol.graph import Move, Protocol, Ref, State
+from agentcomm.protocol.findings import quoted
+from agentcomm.protocol.graph import Move, Ref, State
 
-__all__ = ("check_free_moves", "check_lane_deadlines", "check_races")
+__all__ = ("check_free_moves", "check_races")
 
 
 def check_races(made: Draft, arcs: Arcs) -> None:
@@ -129,19 +128,3 @@ def _tell_bare(made: Draft, arcs: Arcs, state: State, free: list[Move]) -> None:
         fix=fix,
         witness=arcs.witness(state.name),
     )
-
-
-def check_lane_deadlines(protocol: Protocol, report: Report) -> None:
-    """Add E701: a state of a lane without a deadline, so that a gather might never open."""
-    if not protocol.many:
-        return
-    for name, state in protocol.states.items():
-        if state.in_lane and not (state.within > 0 and isfinite(state.within) and state.otherwise):
-            report.add(
-                "E701",
-                "missing_deadline",
-                state_mark(protocol, name),
-                f"a lane may wait for ever in '{name}'",
-                why="it has no deadline, neither its own nor that of `limits`, and a gather waits for every lane",
-                fix="add `within: 60s` and `else:` to the state",
-            )

@@ -243,13 +243,6 @@ _ROWS = (
         "name a role that does not say or hear every message, or remove it",
     ),
     Code(
-        "E701",
-        ("missing_deadline",),
-        "a state of a lane without a deadline: a gather might never open",
-        "a gather waits for every lane",
-        "add `within: 60s` and `else:` to the state",
-    ),
-    Code(
         "E702",
         ("lanes",),
         "a state that is reached before lanes begin, and in lanes",

@@ -128,7 +128,7 @@ class _Compiler:
         overlay = overlay_of(spec.overlay, spec.roles, kinds, self.report) if spec.overlay else None
         overlays = own_overlays(spec.overlays, self.embedder, self.report)
         many = self.many.name if self.many else None
-        clear = all(role.is_clear for role in spec.roles) and spec.settles is not None
+        clear = self._is_clear() and spec.settles is not None and spec.overlay is None
         settles = (
             settled(spec.settles or (), spec.settles_at, many, self.names.outcomes, self.report)
             if clear
@@ -184,14 +184,23 @@ class _Compiler:
             sound=not spec.broken,
         )
 
+    def _is_clear(self) -> bool:
+        """Whether it is clear how many play each role."""
+        roles = self.spec.roles
+        return (
+            all(role.is_clear for role in roles)
+            and sum(role.members is not None for role in roles) <= 1
+            and not self.names.strangers
+        )
+
     def _in_lanes(self, protocol: Protocol) -> Protocol:
         """Return the protocol with its lanes marked."""
         if not protocol.many:
-            if all(role.is_clear for role in self.spec.roles):
-                check_alone(self.spec.states, self.report)
+            if self._is_clear():
+                check_alone(self.spec.states, self.spec.settles_at, self.report)
             return protocol
         lanes = Lanes.of(protocol)
-        if not self.spec.broken and not self.names.holes:
+        if not self.spec.broken and not self.names.holes and not self.names.strangers:
             check_lanes(protocol, lanes, self.spec.states, self.report)
         states = {
             name: replace(state, in_lane=True) if name in lanes.inside else state
@@ -226,7 +235,7 @@ class _Compiler:
                 if moves.setdefault(move.label.text, made) is not made:
                     tell_twice(move, speaker, moves[move.label.text], self.report)
         first = winner(spec, spec.first, self.report) if spec.first else ""
-        if self.many and spec.gather:
+        if self.many and spec.gather and self.names.role(spec.gather, "`gather`") and self._is_clear():
             check_gather(spec, spec.gather, self.many.name.text, self.report)
         if len(spec.speakers) > 1 and not first:
             self.races[name] = tuple(role.text for role, _ in spec.speakers)
@@ -330,6 +339,7 @@ class _Compiler:
                     "an act of this protocol",
                     sorted(self.acts),
                     why="`acts` lists what may be said",
+                    is_named=True,
                 )
             act = Act(label, Performative.INFORM, {})
             own = ()

@@ -133,7 +133,7 @@ class ConditionReader:
             own = self.fields.get(label, {})
             if label in self.opaque:
                 return ANY
-            if left not in own:
+            if left not in own and self.report.is_news(f".{left}"):
                 self.report.add(
                     "E102", "unknown_name", word.at, f"'{label}' has no field '{left}'", fix=near(left, own)
                 )
@@ -151,15 +151,15 @@ class ConditionReader:
             )
             return None
         if left.act not in self.fields:
-            hint = near(left.act, self.fields)
-            self.report.add(
-                "E102", "unknown_name", word.at, f"'{left.act}' in '{left}' is not an act", fix=hint
-            )
+            if self.report.is_news(left.act):
+                hint = near(left.act, self.fields)
+                what = f"'{left.act}' in '{left}' is not an act"
+                self.report.add("E102", "unknown_name", word.at, what, fix=hint)
             return None
         fields = self.fields[left.act]
         if left.act in self.opaque:
             return ANY
-        if left.field not in fields:
+        if left.field not in fields and self.report.is_news(f".{left.field}"):
             hint = near(left.field, fields, otherwise=f"'{left.act}' carries nothing")
             self.report.add(
                 "E102", "unknown_name", word.at, f"'{left.act}' has no field '{left.field}'", fix=hint

@@ -5,19 +5,21 @@ of the same debtor and creditor, for nothing tells these apart.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agentcomm.acts.performative import LedgerOp, Performative
-from agentcomm.protocol.arcs import MANY, NEAR, Arc, Arcs, Effort, after, move_mark, said_near, steps
+from agentcomm.protocol.arcs import MANY, NEAR, Arc, Arcs, Effort, move_mark, steps
+from agentcomm.protocol.dominators import passed
 from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 
-__all__ = ("check_discharges", "check_open")
+__all__ = ("MAKES", "check_open")
 
 _QUERIES = (Performative.QUERY_IF, Performative.QUERY_REF)
 _ANSWERS = (Performative.INFORM, Performative.CONFIRM, Performative.DISCONFIRM)
-_MAKES = (LedgerOp.DIRECT, LedgerOp.OFFER)
+MAKES = (LedgerOp.DIRECT, LedgerOp.OFFER)
+"""What acts do that make somebody owe something."""
 BITS = 8_192
 """Commitments that are followed at once: more would make the sets too long to keep one at each place."""
 
@@ -37,7 +39,7 @@ class _Debt:
 def _debts(move: Move, named: Iterable[str]) -> Iterator[_Debt]:
     """Yield what a move makes somebody owe; `named` are the acts that something discharges by name."""
     op = move.act.info.op
-    if op not in _MAKES:
+    if op not in MAKES:
         return
     is_query = move.act.performative in _QUERIES
     label = move.label if move.label in named else ""
@@ -124,7 +126,7 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     still to be done, only its author knows; `discharges` and `outlives` are how he says it.
     """
     named = {act.discharges for act in protocol.acts.values() if act.discharges}
-    makes = {label for label, act in protocol.acts.items() if act.info.op in _MAKES and not act.outlives}
+    makes = {label for label, act in protocol.acts.items() if act.info.op in MAKES and not act.outlives}
     made: dict[_Debt, list[tuple[int, int]]] = {}
     """By commitment: the arcs that make it."""
     for place in arcs.order if makes else ():
@@ -137,6 +139,8 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
         matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
         effort = Effort(2 * len(arcs.names))
         debts = [debt for debt in debts if not _ends_soon(protocol, arcs, debt, made[debt], matter, effort)]
+    if len(debts) > MANY:
+        debts = _not_surely_done(protocol, arcs, debts, made)
     for first in range(0, len(debts), BITS):
         some = _Bits({debt: 1 << number for number, debt in enumerate(debts[first : first + BITS])})
         follow = _to_success(protocol, arcs, some)
@@ -182,6 +186,38 @@ def _ends_soon(
                 seen.add((target, status))
                 queue.append((target, status))
     return True
+
+
+def _not_surely_done(
+    protocol: Protocol, arcs: Arcs, debts: list[_Debt], made: Mapping[_Debt, list[tuple[int, int]]]
+) -> list[_Debt]:
+    """Return the commitments of which it is not plain that something discharges them on every way to a success."""
+    labels = {debt.label for debt in debts}
+    targets = list(arcs.targets)
+    stations: dict[str, list[int]] = {}
+    """By act: places put in, each on the arcs of one state that discharge it."""
+    for place, by in enumerate(arcs.moves):
+        here: dict[str, int] = {}
+        for position, move in enumerate(by):
+            if move and move.act.discharges in labels:
+                station = here.setdefault(move.act.discharges, len(targets))
+                if station == len(targets):
+                    targets.append([])
+                    stations.setdefault(move.act.discharges, []).append(station)
+                targets[station].append(targets[place][position])
+                targets[place] = [*targets[place]]
+                targets[place][position] = station
+    goals = [arcs.number[name] for name, kind in protocol.outcomes.items() if kind is OutcomeClass.SUCCESS]
+    tree = passed(targets, goals)
+
+    def is_done(debt: _Debt) -> bool:
+        few = stations.get(debt.label, [])
+        return len(few) <= NEAR and all(
+            not tree.reaches(after) or tree.through(few, after)
+            for after in (arcs.targets[place][position] for place, position in made[debt])
+        )
+
+    return [debt for debt in debts if not is_done(debt)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +276,7 @@ def _may_matter(act: Act) -> bool:
     """Whether an act can change what is owed already."""
     return (
         bool(act.discharges)
-        or act.info.op not in (*_MAKES, LedgerOp.NONE)
+        or act.info.op not in (*MAKES, LedgerOp.NONE)
         or act.performative is Performative.CANCEL
         or act.performative in _ANSWERS
     )
@@ -322,61 +358,3 @@ def _add_open(protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, owed:
         fix=f"add `discharges: {label}` to the act that fulfils it, or `outlives: true` to '{label}'",
         witness=steps(found),
     )
-
-
-# --- what is discharged ---
-
-
-def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
-    """Add E502: an act that discharges what cannot be owed there."""
-    named = [act.discharges for act in protocol.acts.values() if act.discharges in protocol.acts]
-    named = {label: 1 << number for number, label in enumerate(dict.fromkeys(named))}
-    if not named:
-        return
-    for label, act in protocol.acts.items():
-        other = protocol.acts.get(act.discharges)
-        if other and other.info.op not in _MAKES:
-            named.pop(act.discharges, None)
-            report.add(
-                "E502",
-                "commitment_open",
-                protocol.marks.get(f"acts.{label}", NOWHERE),
-                f"'{label}' discharges '{act.discharges}', which makes nobody owe anything",
-                why=f"it is the act `{other.performative}`; what is asked for, or proposed, is owed",
-                fix="remove `discharges`, or name the act that asks or promises",
-            )
-    if len(named) > MANY:
-        effort = Effort(2 * len(arcs.names))
-        far = {
-            move.act.discharges
-            for place in arcs.order
-            for move in arcs.moves[place]
-            if move
-            and move.act.discharges in named
-            and not said_near(arcs, place, lambda by, move=move: by.act.label == move.act.discharges, effort)[
-                1
-            ]
-        }
-        named = {label: 1 << number for number, label in enumerate(sorted(far))}
-    said: dict[int, list[int]] = {}
-    for place, by in enumerate(arcs.moves if named else ()):
-        come = [named.get(move.label, 0) if move else 0 for move in by]
-        if any(come):
-            said[place] = come
-    bits = after(arcs, said) if named else []
-    told: set[str] = set()
-    for place in arcs.order if named else ():
-        for move in arcs.moves[place]:
-            label = move.act.discharges if move else ""
-            if move is None or label not in named or bits[place] & named[label] or move.label in told:
-                continue
-            told.add(move.label)
-            report.add(
-                "E502",
-                "commitment_open",
-                move_mark(protocol, move),
-                f"'{move.label}' discharges '{label}', which nobody can have said in '{move.state}'",
-                why=f"no way from the start to '{move.state}' has '{label}' on it",
-                fix=f"let '{label}' be said before, or remove `discharges`",
-                witness=steps(arcs.to(place)),
-            )

@@ -205,7 +205,8 @@ class TypeReader:
             hint = f"did you mean '{_WORDS[word.lower()]}'?"
         else:
             hint = near(word, known)
-        self._wrong(at, f"'{word}' is not a type", fix=hint)
+        if self.report.is_news(f"type {word}"):
+            self._wrong(at, f"'{word}' is not a type", fix=hint)
         return None
 
     def _named(self, name: str, at: Mark) -> FieldType:

@@ -150,6 +150,8 @@ class Report:
     path: str = ""
     lines: Sequence[str] = ()
     found: list[Finding] = field(default_factory=list[Finding])
+    told: set[str] = field(default_factory=set[str])
+    """Names that stand for nothing: each is told of where it stands first."""
 
     def add(
         self,
@@ -190,6 +192,12 @@ class Report:
         )
         if len(self.found) > MOST_FINDINGS:
             raise TooMany
+
+    def is_news(self, name: str) -> bool:
+        """Say whether a name that stands for nothing is met for the first time."""
+        is_news = name not in self.told
+        self.told.add(name)
+        return is_news
 
     @property
     def has_errors(self) -> bool:

@@ -21,6 +21,7 @@ from agentcomm.protocol.arcs import (
 from agentcomm.protocol.conditions import IT
 from agentcomm.protocol.findings import Report, quoted
 from agentcomm.protocol.graph import Move, Protocol, Ref
+from agentcomm.protocol.stations import Stations
 
 __all__ = ("check_known", "check_owners")
 
@@ -55,6 +56,7 @@ def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     if len(facts) > MANY and not protocol.runs:
         effort = Effort(2 * len(arcs.names))
         wanted = [(move, left) for move, refs in wanted if (left := _not_near(arcs, move, refs, effort))]
+        wanted = _not_plain(arcs, wanted)
         facts = {}
         for move, refs in wanted:
             for ref in refs:
@@ -84,6 +86,24 @@ def _not_near(arcs: Arcs, move: Move, refs: list[Ref], effort: Effort) -> list[R
             lambda by, ref=ref: by.act.label == ref.act and move.speaker in (by.speaker, *by.to),
             effort,
         )[0]
+    ]
+
+
+def _not_plain(arcs: Arcs, wanted: list[tuple[Move, list[Ref]]]) -> list[tuple[Move, list[Ref]]]:
+    """Return what the speaker has not plainly heard on every way, however far before."""
+    if sum(len(refs) for _, refs in wanted) <= MANY:
+        return wanted
+    stations = Stations.of(arcs, {ref.act for _, refs in wanted for ref in refs})
+    return [
+        (move, left)
+        for move, refs in wanted
+        if (
+            left := [
+                ref
+                for ref in refs
+                if not stations.surely_said(arcs.number[move.state], ref.act, by=move.speaker)
+            ]
+        )
     ]
 
 

@@ -63,30 +63,31 @@ def _reached(states: Mapping[str, State], starts: Iterable[str], stop: Iterable[
     return seen
 
 
-def check_alone(states: Iterable[StateSpec], report: Report) -> None:
-    """Tell words of lanes in a protocol without a many-role; each word once."""
-    told: set[str] = set()
-
-    def tell(word: str, at: Mark) -> None:
-        if word in told:
-            return
-        told.add(word)
-        report.add(
-            "E704",
-            "lanes",
-            at,
-            f"`{word}` without a role that several agents play",
-            why="it speaks of lanes, one for each member of such a role",
-            fix="remove it, or give a role a range, such as `roles: {bidder: 1..20}`",
-        )
-
+def check_alone(states: Iterable[StateSpec], settles_at: Mark | None, report: Report) -> None:
+    """Tell the first word of lanes in a protocol without a many-role, and which others there are."""
+    words: dict[str, Mark] = {}
     for state in states:
         if state.gather:
-            tell("gather", state.gather.at)
+            words.setdefault("gather", state.gather.at)
         for _, moves in state.speakers:
             for move in moves:
                 for word in _words(move):
-                    tell(word, move.label.at)
+                    words.setdefault(word, move.label.at)
+    if settles_at:
+        words["settles"] = settles_at
+    if not words:
+        return
+    first, *others = words
+    more = f"; so do {', '.join(f'`{word}`' for word in others)}" if others else ""
+    report.add(
+        "E704",
+        "lanes",
+        words[first],
+        f"`{first}` without a role that several agents play",
+        why=f"it speaks of lanes, one for each member of such a role{more}",
+        fix="give a role a range, such as `roles: {bidder: 1..20}`, or remove "
+        + ("them" if others else "it"),
+    )
 
 
 def _words(move: MoveSpec) -> tuple[str, ...]:
@@ -211,15 +212,6 @@ def settled(
     """
     found = list(specs)
     if many is None:
-        if at:
-            report.add(
-                "E704",
-                "lanes",
-                at,
-                "`settles` without a role that several agents play",
-                why="there are no lanes: the outcome's class is the result",
-                fix="remove it, or give a role a range, such as `roles: {bidder: 1..20}`",
-            )
         return ()
     if at is None:
         report.add(
@@ -232,10 +224,8 @@ def settled(
         )
         return ()
     known = (*outcomes, *(str(kind) for kind in OutcomeClass))
-    told: set[str] = set()
     for spec in found:
-        if spec.settle.of and spec.settle.of not in known and spec.settle.of not in told:
-            told.add(spec.settle.of)
+        if spec.settle.of and spec.settle.of not in known and report.is_news(spec.settle.of):
             report.add(
                 "E102",
                 "unknown_name",

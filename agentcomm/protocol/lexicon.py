@@ -46,14 +46,15 @@ class Lexicon:
         conditions = self.conditions()
         own = {spec.label.text for spec in self.spec.acts}
         grounding = {item.label.text: item for item in self.spec.grounding}
-        for item in self.spec.grounding:
-            self.marks[f"grounding.{item.label}"] = item.label.at
-            if item.label.text not in own:
-                unknown(self.report, item.label, "an act", own, why="`grounding` says how an act is grounded")
         acts = {
             spec.label.text: self._act(spec, grounding.get(spec.label.text), conditions)
             for spec in self.spec.acts
         }
+        for item in self.spec.grounding:
+            self.marks[f"grounding.{item.label}"] = item.label.at
+            if item.label.text not in own:
+                why = "`grounding` says how an act is grounded"
+                unknown(self.report, item.label, "an act", own, why=why, is_named=True)
         return {**acts, **embedded}
 
     def conditions(self) -> ConditionReader:
@@ -107,7 +108,7 @@ class Lexicon:
         if spec.discharges:
             self.marks[f"acts.{label}.discharges"] = spec.discharges.at
             if spec.discharges.text not in self.fields:
-                unknown(self.report, spec.discharges, "an act", self.fields)
+                unknown(self.report, spec.discharges, "an act", self.fields, is_named=True)
         return Act(
             label=label,
             performative=self._performative(spec),
@@ -127,7 +128,11 @@ class Lexicon:
         word = spec.performative or spec.label
         if word.text in set(Performative):
             return Performative(word.text)
+        if not spec.is_clear:
+            return Performative.INFORM
         hint = near(word.text, [str(item) for item in Performative])
+        if hint.startswith("did") and not spec.performative:
+            self.report.is_news(hint.split("'")[1])  # that the label is misspelt is told here
         if not spec.performative and not hint.startswith("did"):
             hint = f"write `{word}: {{act: inform, content: ...}}`"
         self.report.add(
@@ -143,7 +148,7 @@ class Lexicon:
     def _own_fields(self, words: tuple[Word, ...], label: str, what: str) -> tuple[str, ...]:
         own = self.fields[label]
         for word in words:
-            if word.text not in own and label not in self.opaque:
+            if word.text not in own and label not in self.opaque and self.report.is_news(f".{word}"):
                 self.report.add(
                     "E602",
                     "grounding",

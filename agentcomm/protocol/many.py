@@ -112,11 +112,12 @@ def _members(reader: Reader, entry: Entry) -> tuple[tuple[int, int] | None, bool
 
 
 def read_settles(reader: Reader, node: Node) -> list[SettleSpec] | None:
-    """Return the conditions of `settles` in the order of the document; None, with a finding, if it is no map."""
+    """Return the conditions of `settles` in the order of the document; None, with findings, if something is wrong with them."""
     if node.entries is None:
         reader.wrong(node.at, f"`settles` is a map, not {node}", fix="write `settles: {success: any done}`")
         return None
     found: list[SettleSpec] = []
+    before = len(reader.report.found)
     for entry in node.entries.values():
         if entry.key not in set(OutcomeClass):
             reader.report.add(
@@ -130,7 +131,7 @@ def read_settles(reader: Reader, node: Node) -> list[SettleSpec] | None:
             continue
         words = reader.words(entry.node, f"when the outcome is `{entry.key}`")
         found += _settles(reader, OutcomeClass(entry.key), words)
-    return found
+    return found if len(reader.report.found) == before else None
 
 
 def _settles(reader: Reader, outcome: OutcomeClass, words: Iterable[Word]) -> list[SettleSpec]:

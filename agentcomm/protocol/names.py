@@ -62,7 +62,7 @@ class Names:
             self.places.add(EXPIRED)
             return EXPIRED
         self.holes.add(word.text)
-        unknown(self.report, word, "a state", sorted(self.places), why=why)
+        unknown(self.report, word, "a state", sorted(self.places), why=why, is_named=True)
         return word.text
 
     def start_in(self, states: Mapping[str, State]) -> str:

@@ -46,7 +46,9 @@ def overlay_of(
     if spec.on.text not in _OCCASIONS:
         unknown(report, spec.on, "an occasion for an overlay", _OCCASIONS)
         return None
-    if {role.name.text for role in roles} not in (_PAIR, *_ROLES.values()):
+    if {role.name.text for role in roles} not in (_PAIR, *_ROLES.values()) and not any(
+        found.kind == "unknown_role" for found in report.found
+    ):
         report.add(
             "E102",
             "unknown_role",
@@ -74,7 +76,7 @@ def overlay_of(
             unknown(report, value, "`resume`, `again` or a class of outcomes", ["resume", "again", *classes])
         then[key.text] = value.text
     missing = {str(kind) for kind in kinds} - set(then)
-    if missing and "otherwise" not in then:
+    if missing and then.keys() <= {*classes, "otherwise"} and "otherwise" not in then:
         report.add(
             "E703",
             "composition",

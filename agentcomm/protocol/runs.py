@@ -49,7 +49,7 @@ def check_run(spec: StateSpec, run: RunSpec, theirs: Protocol, report: Report) -
             )
     said = {key.text for key, _ in run.then}
     missing = dict.fromkeys(str(kind) for kind in theirs.outcomes.values() if str(kind) not in said)
-    if missing and OTHERWISE not in said:
+    if missing and OTHERWISE not in said and said <= set(classes):
         report.add(
             "E703",
             "composition",
@@ -83,7 +83,9 @@ def _check_roles(run: RunSpec, theirs: Protocol, report: Report) -> None:
                 fix="name another role",
             )
         played[ours.text] = role.text
-    if missing := [role for role in theirs.roles if role not in {key.text for key, _ in run.roles}]:
+    played_by = {key.text for key, _ in run.roles}
+    missing = [role for role in theirs.roles if role not in played_by]
+    if missing and played_by <= set(theirs.roles):
         report.add(
             "E802",
             "composition",

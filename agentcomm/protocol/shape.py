@@ -38,8 +38,12 @@ def is_name(text: str) -> bool:
     return len(text) <= _LONGEST_NAME and bool(_NAME.fullmatch(text))
 
 
-def unknown(report: Report, word: Word, what: str, known: Iterable[str], *, why: str = "") -> None:
-    """Add a finding about a name that stands for nothing."""
+def unknown(
+    report: Report, word: Word, what: str, known: Iterable[str], *, why: str = "", is_named: bool = False
+) -> None:
+    """Add a finding about a word that stands for nothing; once, if it is a name that other places may have, too."""
+    if is_named and not report.is_news(word.text):
+        return
     fix = near(word.text, known)
     report.add("E102", "unknown_name", word.at, f"'{word}' is not {what}", why=why, fix=fix)
 

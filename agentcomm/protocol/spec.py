@@ -60,6 +60,8 @@ class ActSpec:
     when: tuple[Word, ...] = ()
     looks_long: bool = False
     """A short form with a key of the long form in it."""
+    is_clear: bool = True
+    """No key of it is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +250,7 @@ def _act(reader: Reader, entry: Entry) -> ActSpec | None:
     content = keys.get("content")
     return ActSpec(
         label=label,
+        is_clear=len(keys) == len(entries),
         performative=reader.optional(keys.get("act"), reader.word, "`act`"),
         content=content.node if content else None,
         critical=reader.optional(keys.get("critical"), reader.words, "a critical field") or (),

@@ -91,7 +91,8 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
         speakers.append((role, tuple([move for move in moves if move])))
     if not keys:
         return StateSpec(name=name, speakers=tuple(speakers))
-    _check_keys(reader, name, keys, [role for role, _ in speakers])
+    if len(keys) + len(speakers) == len(given):
+        _check_keys(reader, name, keys, [role for role, _ in speakers])
     within, runs = keys.get("within"), "run" in keys
     return StateSpec(
         name=name,
@@ -169,6 +170,9 @@ def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
         return None
     keys = reader.known(node, f"the move '{label}' in '{state}'", _MOVE)
     given: dict[str, Any] = {_FIELDS.get(key, key): _value(reader, key, item) for key, item in keys.items()}
+    if len(keys) < len(node.entries):
+        reader.broken = True
+        return None
     if "then" in keys and "max" not in keys:
         reader.wrong(
             keys["then"].at,

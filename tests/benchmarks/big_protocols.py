@@ -117,6 +117,45 @@ def promised_late(count: int) -> Protocol:
     return made.build()
 
 
+def done_either_way(count: int) -> Protocol:
+    """Return a chain of requests, each done in one of two states far from it: no one state is on every way."""
+    made = Builder()
+    part = count // 4
+    agree = made.act("agree", "agree")
+    refuse, failure = made.act("refuse", "refuse"), made.act("failure", "failure")
+    left, right = made.act("left", "inform"), made.act("right", "inform")
+    for n in range(part):
+        request = made.act(f"request-{n}", "request")
+        made.state(f"a{n}", "lead", (request, {"next": f"a{n + 1}" if n + 1 < part else "b0"}))
+    for n in range(part):
+        after = f"b{n + 1}" if n + 1 < part else "done"
+        done = made.act(f"done-{n}", "inform", discharges=f"request-{n}")
+        made.state(
+            f"b{n}", "worker",
+            (agree, {"next": f"c{n}"}), (left, {"next": f"c{n}"}), (right, {"next": f"d{n}"}),
+            (refuse, {"next": "refused"}), (failure, {"next": "failed"}),
+        )  # fmt: skip
+        made.state(f"c{n}", "worker", (done, {"next": after}), (failure, {"next": "failed"}))
+        made.state(f"d{n}", "worker", (done, {"next": after}), (failure, {"next": "failed"}))
+    return made.build()
+
+
+def heard_early(count: int) -> Protocol:
+    """Return a chain: half of it tells values, and the other half compares with what was told first."""
+    made = Builder()
+    half = count // 2
+    for n in range(half):
+        tell = made.act(f"tell-{n}", "inform")
+        made.state(f"a{n}", "lead", (tell, {"next": f"a{n + 1}" if n + 1 < half else "b0"}))
+    for n in range(half):
+        use = made.act(f"use-{n}", "inform", when=(Condition("price", "<=", Ref(f"tell-{n}", "price")),))
+        leave = made.act("leave", "inform")
+        made.state(
+            f"b{n}", "worker", (use, {"next": f"b{n + 1}" if n + 1 < half else "done"}), (leave, {"next": "failed"})
+        )  # fmt: skip
+    return made.build()
+
+
 def chain(count: int) -> Protocol:
     """Return one long chain, each state with two ways back."""
     made = Builder()
@@ -154,6 +193,8 @@ SHAPES: dict[str, Callable[[int], Protocol]] = {
     "realistic": realistic,
     "every request of its own": promising,
     "promised early, done late": promised_late,
+    "done in either of two": done_either_way,
+    "heard early, used late": heard_early,
     "one long chain": chain,
     "one dense component": dense,
 }

@@ -271,20 +271,6 @@ def test_a_lane_always_has_a_move():
     assert ("E303", "starvation") in {(finding.code, finding.kind) for finding in report.found}
 
 
-def test_a_lane_never_waits_for_ever():
-    protocol = examine(TENDER).protocol
-    assert protocol is not None
-    state = next(state for state in protocol.states.values() if state.in_lane)
-    report = Report()
-    check_graph(
-        Draft(
-            replace(protocol, states={**protocol.states, state.name: replace(state, within=float("inf"))}),
-            report,
-        )
-    )
-    assert "E701" in {finding.code for finding in report.found}
-
-
 STATUS = st.sampled_from(
     [
         "request",

@@ -167,7 +167,7 @@ LANES = {
     ),
     "for all in a lane": ("E706", ("    gather: bidder\n", "    within: 1m\n"), ("reject-proposal: lost", "«reject-proposal»: {next: lost, for: all}")),
     "a gather of another role": ("E707", ("gather: bidder", "gather: «manager»")),
-    "a gather of nobody known": ("E707", ("gather: bidder", "gather: «bider»")),
+    "a gather of nobody known": ("E102", ("gather: bidder", "gather: «bider»")),
     "a member at a gather": ("E707", ("    bidder: {propose", "    gather: bidder\n    «bidder»: {propose")),
     "a race at a gather": (
         "E707",

@@ -120,6 +120,25 @@ def test_a_stamp_holds_for_one_checker(monkeypatch):
     assert stamp(SALE.encode()) != before
 
 
+DECIDING = """
+import json, sys
+from agentcomm.protocol.check import examine
+from agentcomm.protocol.library import find, read_document
+for name in ("english-auction", "plan-execute-verify", "_overlays/repair"):
+    examine(read_document(find(name)))
+print(json.dumps([name for name in sys.modules if name.startswith(("agentcomm.protocol.", "agentcomm.acts."))]))
+"""
+
+
+def test_the_version_of_the_checker_is_that_of_all_that_checks():
+    done = subprocess.run([sys.executable, "-c", DECIDING], capture_output=True, text=True, check=True)
+    used = {name.removeprefix("agentcomm.") for name in json.loads(done.stdout)}
+    counted = {f"{file.parent.name}.{file.stem}" for file in library.decides()}
+    assert used - counted <= {"protocol.library"}
+    assert {"protocol.debts", "protocol.source", "acts.content"} <= counted
+    assert not {"protocol.draw", "protocol.schema", "protocol.differ"} & counted
+
+
 def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path):
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, not a folder")
