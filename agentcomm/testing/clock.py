@@ -12,7 +12,12 @@ from typing import Any, Self
 
 from agentcomm.errors import UsageError
 
-__all__ = ("JumpingClock",)
+__all__ = ("JumpingClock", "jumps")
+
+
+def jumps() -> bool:
+    """Say whether the time of the running loop jumps already."""
+    return isinstance(getattr(asyncio.get_running_loop(), "_selector", None), _Selector)
 
 
 class JumpingClock:
@@ -34,7 +39,6 @@ class JumpingClock:
         self._loop: Any = None
         self._real: Callable[[], float] = float
         self._busy = 0
-        self._given: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         """Take over the time of the running loop.
@@ -50,7 +54,7 @@ class JumpingClock:
                 fix="enter the clock within a coroutine: `async def test_…(): with JumpingClock(): …`",
                 code="U510",
             ) from None
-        if isinstance(getattr(loop, "_selector", None), _Selector):
+        if jumps():
             raise UsageError("the time of this loop jumps already", fix="use one clock", code="U511")
         if not isinstance(loop, asyncio.BaseEventLoop) or not hasattr(loop, "_selector"):
             raise UsageError(
@@ -58,24 +62,24 @@ class JumpingClock:
                 fix="run the test in a loop of asyncio's own",
                 code="U512",
             )
-        self._loop, self._start, self._real = loop, loop.time(), loop.time
-        self._selector: Any = loop._selector  # noqa: SLF001  # pyright: ignore
-        own = len(self._selector.get_map() or ()) if hasattr(self._selector, "get_map") else 0
-        self._given = {"time": loop.__dict__.get("time"), "run_in_executor": loop.run_in_executor}
-        loop.time = self.time  # pyright: ignore
-        loop.run_in_executor = self._run_in_executor  # pyright: ignore
-        loop._selector = _Selector(self, self._selector, own)  # noqa: SLF001  # pyright: ignore
+        passed = loop.time
+        self._loop, self._start = loop, loop.time()
+        self._real = passed.real if isinstance(passed, _Ahead) else passed
+        attributes: Any = loop
+        self._selector: Any = attributes._selector  # noqa: SLF001
+        own = len(self._selector.get_map() or ())
+        attributes.time = self.time
+        attributes.run_in_executor = self._run_in_executor
+        attributes._selector = _Selector(self, self._selector, own)  # noqa: SLF001
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the loop its own time back; it goes on from where this one stands."""
-        loop, real = self._loop, self._real
-        ahead = self.time() - real()
-        loop._selector = self._selector
-        loop.time = lambda: real() + ahead
-        del loop.run_in_executor
+        self._loop._selector = self._selector  # noqa: SLF001
+        self._loop.time = _Ahead(self._real, self.time() - self._real())
+        del self._loop.run_in_executor
 
     def time(self) -> float:
         """Return the time of the loop."""
@@ -97,7 +101,8 @@ class JumpingClock:
         self, executor: Executor | None, work: Callable[..., Any], *arguments: Any
     ) -> "asyncio.Future[Any]":
         """Run a function in a thread; until it is done, time passes as it does outside."""
-        done = type(self._loop).run_in_executor(self._loop, executor, work, *arguments)
+        kind: type[asyncio.BaseEventLoop] = type(self._loop)
+        done = kind.run_in_executor(self._loop, executor, work, *arguments)
         self._busy += 1
         done.add_done_callback(self._is_done)
         return done
@@ -118,6 +123,17 @@ class JumpingClock:
         ready = selector.select(timeout)
         self.elapsed += self._real() - before
         return ready
+
+
+class _Ahead:
+    """The time of a loop that has jumped."""
+
+    def __init__(self, real: Callable[[], float], ahead: float) -> None:
+        self.real = real
+        self._ahead = ahead
+
+    def __call__(self) -> float:
+        return self.real() + self._ahead
 
 
 class _Selector:

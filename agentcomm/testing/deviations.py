@@ -67,7 +67,7 @@ def _of_speaker(
         if label not in known and (view.frame is not None or label not in view.state.moves):
             yield Deviation("act", Message(act=label, id="new", sender=asked.role, lane=asked.lane))
     for move in asked.moves:
-        content = content_of_turn(view, asked, move, choices, examples=examples)
+        content = content_of_turn(view, move, choices, examples=examples)
         if content is None:
             continue
         lane = "" if move.for_all else asked.lane

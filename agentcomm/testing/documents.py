@@ -125,7 +125,7 @@ class _Maker:
             case "gather":
                 state = self.plain(ahead, back, boss, [self.many])
                 state["gather"] = self.many
-                extra = {"next": self.choices.pick(ahead), "to": self.many}
+                extra: dict[str, Any] = {"next": self.choices.pick(ahead), "to": self.many}
                 limit = self.choices.pick(("at_most", "at_once", "for"))
                 if limit != "at_once" or extra["next"] not in _OUTCOMES:
                     extra[limit] = "all" if limit == "for" else self.choices.integer(1, 2)
@@ -157,7 +157,7 @@ class _Maker:
         found: dict[str, Any] = {}
         targets = [ahead[0], *(self.choices.pick(ahead) for _ in range(self.choices.integer(0, most - 1)))]
         for target in dict.fromkeys(targets):
-            move = {"next": target, "to": self.hearers(others)}
+            move: dict[str, Any] = {"next": target, "to": self.hearers(others)}
             if self.choices.chance(0.03):
                 move["owner"] = self.choices.pick(self.single)
             found[self.act()] = move

@@ -133,8 +133,8 @@ class Scripted:
         if isinstance(line, str):
             return turn.say(line)
         if isinstance(line, Sequence):
-            act, content = line if len(line) > 1 else (line[0], {})
-            return turn.say(act, **content)
+            act, *rest = cast("Sequence[Any]", line)
+            return turn.say(str(act), **(rest[0] if rest else {}))
         if callable(line):
             return line(turn)
         raise UsageError(
@@ -149,5 +149,5 @@ def _fits(turn: Turn, line: Line) -> bool:
     if isinstance(line, str):
         return line == SILENCE or turn.can(line)
     if isinstance(line, Sequence):
-        return turn.can(str(line[0]))
+        return turn.can(str(cast("Sequence[Any]", line)[0]))
     return callable(line) or isinstance(line, Message)

@@ -1,12 +1,12 @@
 """What a peer could say now, with content that counts."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from agentcomm.acts.content import to_plain
-from agentcomm.conversation.moves import Speak, given, unmet
+from agentcomm.conversation.moves import given, unmet
 from agentcomm.conversation.state import Conversation
 from agentcomm.grounding.compare import Incomparable
 from agentcomm.protocol.graph import Move, Ref
@@ -131,17 +131,17 @@ def _correction(now: Conversation, meant: Mapping[str, Any], choices: Choices) -
 
 def content_of_turn(
     now: Conversation,
-    asked: Speak,
     move: Move,
     choices: Choices,
     *,
+    exits: Collection[Move] = (),
     honest: float = 1.0,
     examples: Examples | None = None,
 ) -> dict[str, Any] | None:
-    """Return content for any move that somebody who has the floor may make: of the talk, of an overlay, or opening one."""
+    """Return content for any move that somebody who has the floor may make; `exits` are the moves that open an overlay."""
     if now.frame is not None:
         return overlay_content(now, move, choices, honest=honest)
-    if move in asked.exits:
+    if move in exits:
         return content_of(move.act.fields, choices)
     content = content_for(now, move, choices, examples)
     return None if content is None else slipped(now, move, content, choices, often=1.0 - honest)

@@ -68,7 +68,8 @@ def _drawn(make: Callable[[_Drawn], T]) -> "st.SearchStrategy[T]":
     def drawn(draw: Callable[[Any], Any]) -> T:
         return make(_Drawn(draw))
 
-    return _strategies().composite(drawn)()
+    made: st.SearchStrategy[T] = _strategies().composite(drawn)()
+    return made
 
 
 def contents(act: Act | Move, *, examples: Examples | None = None) -> "st.SearchStrategy[dict[str, Any]]":

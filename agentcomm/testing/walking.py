@@ -231,7 +231,7 @@ def _spoken(
     if not moves:
         return None
     move = choices.pick(moves)
-    content = content_of_turn(now, speak, move, choices, honest=manner.honest, examples=examples)
+    content = content_of_turn(now, move, choices, exits=speak.exits, honest=manner.honest, examples=examples)
     if content is None:
         return None
     if isinstance(asked, Joint) and move.for_all and not _fits_all(talk.conversation, asked, move, content):
