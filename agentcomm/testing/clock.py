@@ -68,6 +68,7 @@ class JumpingClock:
         attributes: Any = loop
         self._selector: Any = attributes._selector  # noqa: SLF001
         own = len(self._selector.get_map() or ())
+        self._execute: Callable[..., asyncio.Future[Any]] = loop.run_in_executor
         attributes.time = self.time
         attributes.run_in_executor = self._run_in_executor
         attributes._selector = _Selector(self, self._selector, own)  # noqa: SLF001
@@ -101,8 +102,7 @@ class JumpingClock:
         self, executor: Executor | None, work: Callable[..., Any], *arguments: Any
     ) -> "asyncio.Future[Any]":
         """Run a function in a thread; until it is done, time passes as it does outside."""
-        kind: type[asyncio.BaseEventLoop] = type(self._loop)
-        done = kind.run_in_executor(self._loop, executor, work, *arguments)
+        done = self._execute(executor, work, *arguments)
         self._busy += 1
         done.add_done_callback(self._is_done)
         return done

@@ -45,7 +45,8 @@ class _Drawn:
     def pick(self, options: Sequence[T], /) -> T:
         if len(options) == 1:
             return options[0]
-        return options[self.draw(self.st.integers(0, len(options) - 1))]
+        index: int = self.draw(self.st.integers(0, len(options) - 1))
+        return options[index]
 
     def integer(self, low: int, high: int, /) -> int:
         return self.draw(self.st.integers(low, high))

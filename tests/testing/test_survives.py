@@ -1,6 +1,7 @@
 """Whether an agent survives everything that a protocol may say to it."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
@@ -117,10 +118,8 @@ async def test_an_agent_that_hangs_has_not_survived_and_costs_no_time():
 
 async def test_an_agent_that_goes_on_although_it_was_cancelled_has_not_survived():
     async def bob(turn):
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(1)
-        except asyncio.CancelledError:
-            pass
         return turn.say("refuse", reason="busy")
 
     report = await failure_of(bob)
