@@ -3,11 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import msgspec
-
 from agentcomm.acts.content import to_plain
 from agentcomm.conversation.moves import given, unmet
-from agentcomm.conversation.state import Conversation
+from agentcomm.conversation.state import Conversation, altered
 from agentcomm.grounding.compare import Incomparable
 from agentcomm.protocol.graph import Move, Ref
 from agentcomm.testing.choices import Choices
@@ -39,7 +37,7 @@ def meets(now: Conversation, move: Move, content: Mapping[str, Any]) -> bool:
 
 def on_record(now: Conversation, ref: Ref) -> Any:
     """Return the latest value said under a reference, as plain data; None if there is none."""
-    said = now.said.get(ref.act)
+    said = now.here.said.get(ref.act)
     return None if said is None else to_plain(getattr(said.message.content, ref.field))
 
 
@@ -124,7 +122,7 @@ def _correction(now: Conversation, meant: Mapping[str, Any], choices: Choices) -
     if name not in move.act.repeats and choices.chance(0.5):
         value = value_of(move.act.fields[name], choices)
         whole = {**to_plain(frame.it.content), **said, name: value}
-        if value is not None and meets(msgspec.structs.replace(now, frame=None), move, whole):
+        if value is not None and meets(altered(now, frame=None), move, whole):
             return {name: value}
     return {name: said[name]}
 

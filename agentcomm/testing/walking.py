@@ -238,7 +238,7 @@ def _spoken(
         return None
     lane = "" if move.for_all else speak.lane
     message = talk.message(speak.role, short_label(now, move, choices), content, lane)
-    heard = now.last.get(speak.role)
+    heard = now.here.last.get(speak.role)
     if heard and now.frame is None and not move.for_all and choices.chance(0.1):
         return msgspec.structs.replace(message, in_reply_to=heard)
     return message

@@ -78,7 +78,11 @@ CONTENTS: tuple[Any, ...] = (
 
 def fuzzed(talk: Walk, dice: Dice) -> Any:
     """Return an input that is wrong somewhere; seldom one that is right."""
-    said = [given.message for given, _ in talk.steps[-5:] if isinstance(given, Say) and isinstance(given.message, Message)]
+    said = [
+        given.message
+        for given, _ in talk.steps[-5:]
+        if isinstance(given, Say) and isinstance(given.message, Message)
+    ]
 
     def text() -> Any:
         roles = (*talk.protocol.roles, *talk.conversation.members)
@@ -98,7 +102,13 @@ def fuzzed(talk: Walk, dice: Dice) -> Any:
             fields = {name: getattr(dice.pick(said), name) for name in Message.__struct_fields__}
         elif legal:
             role, lane, move = dice.pick(legal)
-            fields = {"act": move.label, "sender": role, "lane": lane, "id": f"f{dice.getrandbits(40)}", "content": {}}
+            fields = {
+                "act": move.label,
+                "sender": role,
+                "lane": lane,
+                "id": f"f{dice.getrandbits(40)}",
+                "content": {},
+            }
         else:
             fields = {"act": "agree", "sender": "manager", "id": f"f{dice.getrandbits(40)}"}
         for name in dice.sample(Message.__struct_fields__, dice.pick((1, 1, 1, 2, 4))):
@@ -113,7 +123,11 @@ def fuzzed(talk: Walk, dice: Dice) -> Any:
         case 2:
             return Misfire(text(), text(), at(), text())
         case 3:
-            return Leave(text(), text(), at(), text()) if dice.chance(0.3) else Misfire(text(), text(), at(), text())
+            return (
+                Leave(text(), text(), at(), text())
+                if dice.chance(0.3)
+                else Misfire(text(), text(), at(), text())
+            )
         case 4:
             return Join(text(), at())
         case 5:

@@ -1,6 +1,6 @@
 """Any object as input ends in an event or in a usage error, and never in a half-changed state."""
 
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ from fuzz import fuzzed
 from talks import LANED, SHIPPED, shipped
 
 from agentcomm.conversation.events import Duplicate, Event, Late, Refused, Superseded
-from agentcomm.conversation.state import Conversation, state_hash
+from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.errors import UsageError
 from agentcomm.testing.choices import Dice
@@ -19,10 +19,11 @@ _REFUSALS = (Refused, Late, Duplicate, Superseded)
 
 def calm(now: Conversation) -> str:
     """Return the hash of what is the case, whoever has misfired."""
-    lanes: Any = now.lanes
-    for name, lane in now.lanes.items():
-        lanes = lanes.insert(name, msgspec.structs.replace(lane, misfires=0, at=0.0))
-    return state_hash(msgspec.structs.replace(now, lanes=lanes, misfires=0, at=0.0))
+    lanes = now.lanes
+    for name in lanes:
+        here, before = lanes.at(name)
+        lanes = lanes.put(name, msgspec.structs.replace(here, misfires=0), before, lanes.living, lanes.away)
+    return state_hash(msgspec.structs.replace(altered(now, misfires=0, at=0.0), lanes=lanes))
 
 
 def fuzz(name: str, seed: int, inputs: int, *, every: int = 1) -> None:
