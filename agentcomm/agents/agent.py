@@ -12,7 +12,7 @@ from agentcomm.agents.turn import Handler, Said, Turn, Unspoken
 from agentcomm.errors import UsageError
 from agentcomm.models.base import Model, Progress
 
-__all__ = ("Agent",)
+__all__ = ("Agent", "by_code")
 
 GATHER = "(gather)"
 """Key of the handler for turns that are for several lanes; no overlay has such a name."""

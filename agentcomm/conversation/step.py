@@ -12,6 +12,7 @@ import msgspec
 
 from agentcomm.acts.message import Message
 from agentcomm.conversation import lanes, speaking
+from agentcomm.conversation.border import checked
 from agentcomm.conversation.commit import Step, entered, stop
 from agentcomm.conversation.events import (
     Cancel,
@@ -124,7 +125,11 @@ def step(conversation: Conversation, given: Input) -> Step:
     Args:
         conversation: Where it stands.
         given: A message, a time, a misfire, a cancellation, a leave or a join; its `at` in seconds since the opening.
+
+    Raises:
+        UsageError: If it is no input at all.
     """
+    given = checked(given)
     at = given.at
     if not conversation.shared.at <= at < math.inf:  # time does not run backwards
         at = conversation.shared.at

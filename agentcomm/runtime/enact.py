@@ -47,7 +47,7 @@ from agentcomm.runtime.spans import ConversationSpans
 from agentcomm.store.jsonl import JsonlLog, MemoryLog
 from agentcomm.version import VERSION
 
-__all__ = ("OVERLAYS", "Player", "enact", "enact_sync", "rules_for")
+__all__ = ("OVERLAYS", "Driver", "Player", "enact", "enact_sync", "rules_for")
 
 Player = Agent | Callable[[Turn], Awaitable[Said]]
 """Whoever takes turns: an `Agent` or any async callable."""
@@ -122,7 +122,7 @@ async def enact(
     """
     _check_cast(protocol, cast, brief or {})
     roles, members = _split(protocol, cast)
-    driver = _Driver(
+    driver = Driver(
         protocol,
         roles,
         members,
@@ -218,7 +218,7 @@ def _check_cast(protocol: Protocol, cast: Cast, brief: Mapping[str, Any]) -> Non
 class _Steps:
     """The journal of one turn; see `agentcomm.agents.turn.Journal`."""
 
-    driver: "_Driver"
+    driver: "Driver"
     spans: Any
 
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
@@ -234,7 +234,9 @@ _SPANS: ContextVar[Any] = ContextVar("agentcomm_turn_spans", default=None)
 """The spans of the turn that goes on in this task."""
 
 
-class _Driver:
+class Driver:
+    """Whoever lets one conversation go on; `enact` makes one. What subclasses in our own testing room override begins with `_`."""
+
     def __init__(
         self,
         protocol: Protocol,
@@ -269,12 +271,15 @@ class _Driver:
         self.spans = ConversationSpans.begin(protocol, conversation_id, self.names)
 
     def now(self) -> float:
+        """Return the seconds since the opening."""
         return round(self.loop.time() - self.begun, 6)
 
     def write(self, lines: bytes) -> None:
+        """Put lines on record."""
         self.log.append(lines)
 
     async def run(self) -> Result:
+        """Let the conversation go on to its end."""
         opened = self._open()
         try:
             self._tell(opened)
@@ -309,7 +314,7 @@ class _Driver:
                     running.pop(key).cancel()
                 for key, asked in wanted.items():
                     if key not in running:
-                        running[key] = asyncio.create_task(self._turn(asked))
+                        running[key] = asyncio.create_task(self._go(key, asked))
                 await asyncio.wait(running.values(), return_when=asyncio.FIRST_COMPLETED)
                 for key, task in list(running.items()):
                     if task.done():
@@ -319,6 +324,11 @@ class _Driver:
             for task in running.values():
                 task.cancel()
             await asyncio.gather(*running.values(), return_exceptions=True)
+
+    async def _go(self, key: Any, asked: Speak | Make | Joint) -> None:
+        """Let a turn be taken, unless what another one did in the meantime has ended it."""
+        if self._key(asked) == key:
+            await self._turn(asked)
 
     def _key(self, asked: Speak | Make | Joint) -> Any:
         """Return what tells one go from the next."""

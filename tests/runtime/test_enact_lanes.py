@@ -172,3 +172,21 @@ def test_in_a_race_the_first_one_counts_and_the_other_is_left_alone(faster):
 def test_a_cast_that_does_not_fit_is_told(cast, words):
     with pytest.raises(UsageError, match=words):
         enact_sync(load("contract-net"), cast=cast)
+
+
+def test_nobody_is_asked_once_another_has_ended_the_talk():
+    asked = []
+    first, second = Agent("b1"), Agent("b2")
+
+    @first.on("cfp")
+    def fail(turn):
+        raise RuntimeError("out of paint")
+
+    @second.on("cfp")
+    def bid(turn):
+        asked.append(turn.state)
+        return turn.say("refuse", reason="busy")
+
+    with pytest.raises(RuntimeError, match="out of paint"):
+        enact_sync(load("contract-net"), cast={"manager": manager(), "bidder": [first, second]})
+    assert asked == []

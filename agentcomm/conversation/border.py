@@ -1,0 +1,72 @@
+"""Whether something is an input at all: what a program hands to `step` before anybody looks at what was said.
+
+What an agent says is judged later, and refused by an event; an input that is none is a mistake of the program.
+"""
+
+import math
+from typing import Any, get_args
+
+from msgspec.structs import replace
+
+from agentcomm.acts.message import Message
+from agentcomm.conversation.events import Input, Say
+from agentcomm.errors import UsageError
+
+__all__ = ("checked",)
+
+_INPUTS: tuple[type, ...] = get_args(Input)
+
+
+def checked(given: Any) -> Input:
+    """Return an input whose parts have their types; a message that has not is made one that will be refused.
+
+    Raises:
+        UsageError: If it is no input, its time is no number, or a name in it is no text.
+    """
+    if type(given) is Say and type(given.at) is float:
+        message = given.message
+        if type(message) is Message and type(message.lane) is str and type(message.made_by) is str:
+            return given
+    if type(given) not in _INPUTS:
+        raise UsageError(
+            f"a {type(given).__name__} is no input of a conversation",
+            why="it takes Say, Tick, Misfire, Cancel, Leave and Join",
+            fix="Say(message, at)",
+            code="U210",
+        )
+    for name in given.__struct_fields__:
+        value = getattr(given, name)
+        if name == "message":
+            if not isinstance(value, Message):
+                raise _wrong(given, name, value, "a Message")
+            given = replace(given, message=_with_texts(value))
+        elif name != "at" and not isinstance(value, str):
+            raise _wrong(given, name, value, "a text")
+    return replace(given, at=_seconds(given))
+
+
+def _seconds(given: Any) -> float:
+    at = given.at
+    if isinstance(at, bool) or not isinstance(at, int | float):
+        raise _wrong(given, "at", at, "seconds since the opening")
+    try:
+        return float(at)
+    except OverflowError:
+        return math.inf
+
+
+def _with_texts(message: Message) -> Message:
+    """Return a message whose lane is a text; one that had none says nothing, and is refused."""
+    if isinstance(message.lane, str) and isinstance(message.made_by, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return message
+    return replace(message, act="", lane="", made_by="")
+
+
+def _wrong(given: Any, name: str, value: object, wanted: str) -> UsageError:
+    kind = type(given).__name__
+    return UsageError(
+        f"{kind}.{name} is a {type(value).__name__}",
+        why=f"it is to be {wanted}",
+        fix=f"{kind}({', '.join(given.__struct_fields__)})",
+        code="U211",
+    )
