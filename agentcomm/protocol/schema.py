@@ -162,9 +162,24 @@ def _fields(*, short: bool = False) -> Schema:
     }
 
 
+_OWN: dict[str, Schema] = {
+    "unit": {"type": "string", "examples": ["l", "km/h"]},
+    "ordered": {"type": "boolean", "default": True},
+    "glossary": {
+        "type": "object",
+        "additionalProperties": words({"type": "string", "minLength": 1}),
+        "minProperties": 1,
+        "examples": [{"city bike": ["town bike"]}],
+    },
+}
+"""The constraints that say how values compare."""
+
+
 def _type() -> Schema:
     bounds: dict[str, Schema] = {
-        key: {"type": "string" if key == "pattern" else ["number", "string"]}
+        key: _OWN[key]
+        if key in _OWN
+        else {"type": "string" if key == "pattern" else ["number", "string"]}
         if "money" in kinds or key == "pattern"
         else {"type": "number"}
         if "number" in kinds
