@@ -91,7 +91,21 @@ _SPELLED = {
     "nautical mile": "nautical_mile",
 }
 """Spellings that pint does not know, or reads as something else."""
-_NO_UNIT = {"unit", "units", "k", "fl", "pH", "people", "person", "piece", "pieces", "item", "items", "box", "pack"}
+_NO_UNIT = {
+    "unit",
+    "units",
+    "k",
+    "fl",
+    "pH",
+    "people",
+    "person",
+    "piece",
+    "pieces",
+    "item",
+    "items",
+    "box",
+    "pack",
+}
 """Words for what is counted, and symbols of constants, which pint may read as a unit."""
 
 
@@ -133,7 +147,9 @@ def convertible(one: str, other: str) -> bool:
 @lru_cache(maxsize=1024)
 def scales(unit: str) -> tuple[Scale, ...]:
     """Return what a unit can mean, empty if it is not known."""
-    words = _MEANINGS.get(unit) or _MEANINGS.get(unit.removesuffix("s")) or (_SPELLED.get(_singular(unit), unit),)
+    words = (
+        _MEANINGS.get(unit) or _MEANINGS.get(unit.removesuffix("s")) or (_SPELLED.get(_singular(unit), unit),)
+    )
     found = [scale for word in words if (scale := _scale(word)) is not None]
     return tuple(dict.fromkeys(found))
 
@@ -171,6 +187,7 @@ def _is_chance(registry: Any, word: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _registry() -> Any:
-    from pint import UnitRegistry
+    import pint
 
-    return UnitRegistry(non_int_type=Decimal, autoconvert_offset_to_baseunit=True)
+    library: Any = pint
+    return library.UnitRegistry(non_int_type=Decimal, autoconvert_offset_to_baseunit=True)

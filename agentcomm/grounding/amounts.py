@@ -54,7 +54,7 @@ _SIGNS: dict[str, tuple[str, ...]] = {
     "₩": ("KRW",),
 }
 _PLURALS = {"pounds sterling": "pound sterling", "kronor": "krona", "kroner": "krone"}
-_SIGN_FIRST = re.compile(rf"(?P<unit>[^\d\s+\-−.,]{{1,3}})\s*(?P<n>{NUMERAL}.*)")
+_SIGN_FIRST = re.compile(rf"(?P<unit>[^\d\s+\-\u2212.,]{{1,3}})\s*(?P<n>{NUMERAL}.*)")
 
 
 def read_quantity(text: str) -> tuple[Quantity, ...]:
@@ -97,7 +97,7 @@ def _split(text: str) -> Iterator[tuple[tuple[Fraction, ...], str]]:
     if len(text) > _LONGEST:
         return
     text = " ".join(text.split())
-    if text[:1].isdigit() or text[:1] in "+-−":
+    if text[:1].isdigit() or text[:1] in "+-\u2212":
         if found := _DIGITS_FIRST.fullmatch(_ungrouped(text)):
             yield read_number(found["n"]), found["unit"].strip()
         return
@@ -110,7 +110,7 @@ def _split(text: str) -> Iterator[tuple[tuple[Fraction, ...], str]]:
 
 def _ungrouped(text: str) -> str:
     """Return a text with the spaces within a number taken out: `1 000 l`."""
-    found = re.match(r"[+\-−]?\d{1,3}(?: \d{3})+(?!\d)", text)
+    found = re.match(r"[+\-\u2212]?\d{1,3}(?: \d{3})+(?!\d)", text)
     return found[0].replace(" ", "") + text[found.end() :] if found else text
 
 

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 __all__ = ("NUMERAL", "read_number", "read_numeral")
 
 _LONGEST = 100
 """Characters of a number."""
-NUMERAL = r"[+\-−]?\d[\d.,'’_\u00a0\u202f]*(?:(?<=\d)[eE][+-]?\d{1,2}\b)?"
-_GROUPED = re.compile(r"\d{1,3}(?:[ '’_\u00a0\u202f]\d{3})+(?!\d)")
+NUMERAL = r"[+\-\u2212]?\d[\d.,'\u2019_\u00a0\u202f]*(?:(?<=\d)[eE][+-]?\d{1,2}\b)?"
+_GROUPED = re.compile(r"\d{1,3}(?:[ '\u2019_\u00a0\u202f]\d{3})+(?!\d)")
 _PARTS = re.compile(r"(?P<sign>[+-]?)(?P<n>\d[\d.,]*)(?:[eE](?P<e>[+-]?\d{1,2}))?")
 _SCALES = {
     "k": 10**3,
@@ -57,14 +58,14 @@ def read_number(text: str) -> tuple[Fraction, ...]:
     """
     if len(text) > _LONGEST:
         return ()
-    return _read(" ".join(text.replace("−", "-").split()))
+    return _read(" ".join(text.replace("\u2212", "-").split()))
 
 
 @lru_cache(maxsize=1024)
 def _read(text: str) -> tuple[Fraction, ...]:
     if found := read_numeral(text):
         return found
-    if text.endswith("%") or text.endswith(" percent"):
+    if text.endswith(("%", " percent")):
         inner = _read(text.removesuffix("%").removesuffix("percent").strip())
         return (*inner, *(number / 100 for number in inner))
     if found := _SCALED.fullmatch(text):
@@ -78,9 +79,9 @@ def _read(text: str) -> tuple[Fraction, ...]:
 
 def read_numeral(text: str) -> tuple[Fraction, ...]:
     """Return the numbers that digits with points and commas can be."""
-    text = text.replace("−", "-").strip()
+    text = text.replace("\u2212", "-").strip()
     if _GROUPED.search(text):
-        text = _GROUPED.sub(lambda found: re.sub(r"[ '’_\u00a0\u202f]", "", found[0]), text)
+        text = _GROUPED.sub(lambda found: re.sub(r"[ '\u2019_\u00a0\u202f]", "", found[0]), text)
     found = _PARTS.fullmatch(text)
     if found is None or len(text) > _LONGEST:
         return ()
@@ -147,6 +148,7 @@ def _cardinal(text: str) -> Fraction | None:
 
 @lru_cache(maxsize=1)
 def _reader() -> Callable[[str, str], int]:
-    from text_to_num import text2num
+    import text_to_num  # pyright: ignore[reportMissingTypeStubs]
 
-    return text2num
+    library: Any = text_to_num
+    return library.text2num

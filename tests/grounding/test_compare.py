@@ -106,7 +106,10 @@ def test_differences_name_each_field_with_both_values():
     meant = {"price": money("110"), "host": "db-1", "note": None}
     assert differences(kinds, meant, {"price": money("110"), "host": "db-1", "note": None}) == ()
     found = differences(kinds, meant, {"price": money("101"), "host": "db-1", "note": "x"})
-    assert found == (Difference("price", "110 EUR", "101 EUR"), Difference("note", None, "x"))
+    assert found == (
+        Difference("price", "110 EUR", "101 EUR"),
+        Difference("note", None, "x", "added", "nothing was meant"),
+    )
     assert str(found[0]) == "price (meant 110 EUR, understood 101 EUR)"
     assert [entry.field for entry in differences(kinds, meant, {})] == ["price", "host"]
 
