@@ -38,7 +38,7 @@ class Scale(msgspec.Struct, frozen=True):
 
 
 _NUMBER = r"[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?"
-_WORD = r"(?:[^\W\d_]|[°%µμ])[^\W\d_]*[23²³]?(?:\^[-]?\d)?"
+_WORD = r"(?:[^\W\d_²³¹½¼¾]|[°%µμ])[^\W\d_]*[23²³]?(?:\^[-]?\d)?"
 _UNIT = rf"{_WORD}(?:(?:\s*[/*·]\s*|[ -]){_WORD}){{0,4}}"
 _QUANTITY = re.compile(rf"\s*(?P<n>{_NUMBER})\s*(?P<unit>{_UNIT})\s*")
 _LONGEST = 100

@@ -17,7 +17,7 @@ __all__ = ("as_decimal", "read_money", "read_quantity")
 _LONGEST = 100
 """Characters of an amount."""
 _DIGITS_FIRST = re.compile(
-    rf"(?P<n>{NUMERAL}(?: (?:hundred|thousand|million|billion|dozen)\b)?)\s*(?P<unit>\S.*)", re.IGNORECASE
+    rf"(?P<n>{NUMERAL}(?:k\b| (?:hundred|thousand|million|billion|dozen)\b)?)\s*(?P<unit>\S.*)", re.IGNORECASE
 )
 _SIGNS: dict[str, tuple[str, ...]] = {
     "€": ("EUR",),

@@ -114,9 +114,10 @@ def _texts(word: str, meant: str, understood: str) -> Reason | None:
     """Compare two texts: as they are, as a value that both restate, and by what they say yes or no to."""
     if expanded(meant) == expanded(understood):
         return None
+    times = word in _TEXTUAL and read_when(meant) and read_when(understood)
     found = [
         _outcome(None, read(meant), read(understood))
-        for read in _READERS
+        for read in ((read_when,) if times else _READERS)
         if word in _TEXTUAL or _is_reader_of(word, read)
         if read(meant) and read(understood)
     ]

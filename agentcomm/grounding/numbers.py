@@ -12,13 +12,18 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-__all__ = ("NUMERAL", "read_number", "read_numeral")
+__all__ = ("NUMBER_WORDS", "NUMERAL", "read_number", "read_numeral")
 
 _LONGEST = 100
 """Characters of a number."""
 NUMERAL = r"[+\-\u2212]?\d[\d.,'\u2019_\u00a0\u202f]*(?:(?<=\d)[eE][+-]?\d{1,2}\b)?"
 _GROUPED = re.compile(r"\d{1,3}(?:[ '\u2019_\u00a0\u202f]\d{3})+(?!\d)")
 _PARTS = re.compile(r"(?P<sign>[+-]?)(?P<n>\d[\d.,]*)(?:[eE](?P<e>[+-]?\d{1,2}))?")
+NUMBER_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen half"
+).split()
+_CARDINALS = frozenset([*NUMBER_WORDS[:-2], "and"])
 _SCALES = {
     "k": 10**3,
     "thousand": 10**3,
@@ -137,7 +142,7 @@ def _word(text: str) -> Fraction | None:
 
 def _cardinal(text: str) -> Fraction | None:
     dozens = text.removesuffix(" dozen")
-    if not re.fullmatch(r"[a-z]+(?:[ -][a-z]+)*", dozens):
+    if not _CARDINALS.issuperset(re.split("[ -]", dozens)):
         return None
     try:
         number = _reader()(dozens, "en")

@@ -17,7 +17,7 @@ import msgspec
 
 from agentcomm.acts.content import Money, entries_of, to_plain
 from agentcomm.acts.units import Quantity
-from agentcomm.grounding.numbers import read_number
+from agentcomm.grounding.numbers import NUMBER_WORDS, read_number
 from agentcomm.grounding.same import DEEPEST
 from agentcomm.grounding.troubles import Unsourced
 
@@ -30,11 +30,7 @@ _FIGURE = re.compile(
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[t ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?(z|[+-]\d\d:?\d\d)?", re.IGNORECASE)
 _WITH_UNIT = re.compile(r"[^\w\d+.-]?(?P<n>[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?)[-\s]?(?P<unit>[^\W\d_]+|%|°\w?)")
 _MARKS = ".:!?"
-_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen half"
-)
-_WORD = rf"(?:{'|'.join(_WORDS.split())})"
+_WORD = rf"(?:{'|'.join(NUMBER_WORDS)})"
 _SPELLED = re.compile(rf"\b(?:an? )?{_WORD}(?:(?:[ -]| and (?:a )?| point ){_WORD})*\b", re.IGNORECASE)
 _SMALL = 10
 """Numbers up to here are words of the language in a text (`one of them`) rather than figures."""
@@ -73,8 +69,9 @@ class Sources:
         self.words: set[str] = set()
         texts: list[str] = []
         for item in given:
-            for _path, value in _leaves("", item):
+            for path, value in _leaves("", _decoded(item)):
                 self._take(value, texts)
+                texts.append(path.casefold())
         self.text = "\n".join(texts)
         for entry in derived:
             if self._is_right(entry):
@@ -94,8 +91,7 @@ class Sources:
         text = _text(value)
         texts.append(text)
         for figure in _FIGURE.findall(text):
-            for part in {figure, *figure.split(",")}:
-                self._take_word(part.strip(_MARKS))
+            self._take_word(figure.strip(_MARKS))
         for spelled in _SPELLED.findall(text):
             self.numbers.update(read_number(spelled))
         for found in _MOMENT.finditer(text):
@@ -159,8 +155,8 @@ def unsourced(
 def _foreign_figures(text: str, known: Sources) -> Iterator[str]:
     for match in _FIGURE.finditer(text):
         word = match[0].rstrip(_MARKS)
-        parts = word.split(",")
-        if word and not known.has(word) and not (len(parts) > 1 and all(known.has(part) for part in parts)):
+        parts = re.split(r"[,/\u2013-]", word)
+        if word and not known.has(word) and not (len(parts) > 1 and all(map(known.has, parts))):
             yield match[0]
     for match in _SPELLED.finditer(text):
         numbers = read_number(match[0])
@@ -229,6 +225,16 @@ def _leaves(path: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{path}.{name}" if path else str(name), item, depth + 1)
     else:
         yield path, value
+
+
+def _decoded(item: Any) -> Any:
+    """Return JSON as data, so that commas between numbers are none within them; anything else as it is."""
+    if isinstance(item, str) and item[:1] in ("{", "["):
+        try:
+            return msgspec.json.decode(item)
+        except (ValueError, RecursionError):
+            return item
+    return item
 
 
 def _text(value: Any) -> str:
