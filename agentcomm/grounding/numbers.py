@@ -19,10 +19,11 @@ _LONGEST = 100
 NUMERAL = r"[+\-\u2212]?\d[\d.,'\u2019_\u00a0\u202f]*(?:(?<=\d)[eE][+-]?\d{1,2}\b)?"
 _GROUPED = re.compile(r"\d{1,3}(?:[ '\u2019_\u00a0\u202f]\d{3})+(?!\d)")
 _PARTS = re.compile(r"(?P<sign>[+-]?)(?P<n>\d[\d.,]*)(?:[eE](?P<e>[+-]?\d{1,2}))?")
-NUMBER_WORDS = (
+_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
     "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen half"
-).split()
+)
+NUMBER_WORDS = tuple(_WORDS.split())
 _CARDINALS = frozenset([*NUMBER_WORDS[:-2], "and"])
 _SCALES = {
     "k": 10**3,

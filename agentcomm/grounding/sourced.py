@@ -82,7 +82,7 @@ class Sources:
             case bool():
                 return
             case int() | float() | Decimal():
-                if math.isfinite(value):
+                if _is_finite(value):
                     self.numbers.add(_exact(value))
             case Money() | Quantity():
                 self.numbers.add(_exact(value.amount))
@@ -100,15 +100,16 @@ class Sources:
 
     def _take_word(self, word: str) -> None:
         self.words.add(word)
-        self.numbers.update(_numbers(word))
+        numbers = _numbers(word)
+        self.numbers.update(numbers if "," not in word or not numbers else [max(numbers, key=abs)])
 
     def _is_right(self, entry: Derived) -> bool:
-        of = [_exact(value) for value in entry.of if math.isfinite(value)]
+        of = [_exact(value) for value in entry.of if _is_finite(value)]
         if (
             not of
             or len(of) != len(entry.of)
             or not self.numbers.issuperset(of)
-            or not math.isfinite(entry.value)
+            or not _is_finite(entry.value)
         ):
             return False
         try:
@@ -194,7 +195,7 @@ def _missing(value: Any, known: Sources) -> str:
         case None | bool():
             return ""
         case int() | float() | Decimal():
-            return "" if math.isfinite(value) and _exact(value) in known.numbers else none
+            return "" if _is_finite(value) and _exact(value) in known.numbers else none
         case Money() | Quantity():
             unit = value.currency if isinstance(value, Money) else value.unit
             if _exact(value.amount) not in known.numbers:
@@ -253,6 +254,10 @@ def _numbers(word: str) -> tuple[Fraction, ...]:
     if parts is None:
         parts = re.fullmatch(r"[^\w\s+.-](?P<n>\d[\d.,]*)", word)
     return read_number(parts["n"]) if parts else ()
+
+
+def _is_finite(value: float | Decimal) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def _exact(value: float | Decimal) -> Fraction:

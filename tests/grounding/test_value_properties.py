@@ -17,10 +17,11 @@ from agentcomm.grounding.times import read_day, read_duration, read_when
 
 ANY_TEXT = st.text(st.characters(), max_size=20)
 """Lone surrogates among it."""
-PIECES = st.sampled_from(
+WORDS = (
     "0 1 5 12 500 1,000 1.000 01/02/2026 2026-12-01 16:00 4 pm CET Z UTC+1 l m3 kg °C EUR $ € five hundred and a half not minus % k"
-    " point / - . : T e9 \u2212 ½ ² \ud800 hours May 1e99".split(" ")
+    " point / - . : T e9 \u2212 ½ ² \ud800 hours May 1e99"
 )
+PIECES = st.sampled_from(WORDS.split(" "))
 LIKELY_TEXT = st.lists(PIECES, max_size=6).map(" ".join) | st.lists(PIECES, max_size=6).map("".join)
 UNITS = ("l", "m3", "kg", "°C", "%", "gallon", "boxes", "GB", "km/h", "µg")
 
@@ -34,12 +35,12 @@ def nested(depth):
 
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30)
 LEAVES = (
-    st.none() | st.booleans() | st.integers() | st.sampled_from([10**5000, -(10**5000), 2**63])
+    st.none() | st.booleans() | st.integers() | st.sampled_from([5000, 400, 19]).map(lambda digits: 10**digits)
     | st.floats() | ANY_TEXT | LIKELY_TEXT | st.dates() | st.times() | st.datetimes() | st.timedeltas()
     | st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=12))]))
     | st.builds(Money, AMOUNTS | st.decimals(), st.sampled_from(["EUR", "USD"]))
     | st.builds(Quantity, AMOUNTS, st.sampled_from(UNITS))
-    | st.sampled_from([nested(3), nested(99), nested(150), nested(2001)])
+    | st.sampled_from([3, 98, 99, 100, 101, 150, 901]).map(nested)
 )  # fmt: skip
 VALUES = st.recursive(
     LEAVES,
@@ -97,7 +98,10 @@ def test_reading_never_raises(text):
         assert isinstance(read(text), tuple)
 
 
-@given(st.dictionaries(st.text(max_size=3), VALUES, max_size=3), st.dictionaries(st.text(max_size=3), VALUES, max_size=3))
+@given(
+    st.dictionaries(st.text(max_size=3), VALUES, max_size=3),
+    st.dictionaries(st.text(max_size=3), VALUES, max_size=3),
+)
 @settings(max_examples=100, deadline=None)
 def test_nothing_missing_nothing_added(meant, understood):
     there = {entry.field for entry in differences({}, meant, understood, both_ways=True)}
@@ -106,7 +110,16 @@ def test_nothing_missing_nothing_added(meant, understood):
     assert not differences({}, meant, meant, both_ways=True)
 
 
-PAIRS = (("l", "m3"), ("km/h", "m/s"), ("kg", "lb"), ("°C", "degF"), ("GB", "bit"), ("%", "ppm"), ("kWh", "J"), ("in", "cm"))
+PAIRS = (
+    ("l", "m3"),
+    ("km/h", "m/s"),
+    ("kg", "lb"),
+    ("°C", "degF"),
+    ("GB", "bit"),
+    ("%", "ppm"),
+    ("kWh", "J"),
+    ("in", "cm"),
+)
 
 
 @settings(deadline=None)
