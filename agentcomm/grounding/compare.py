@@ -136,16 +136,22 @@ def holds(op: str, left: Any, right: Any) -> bool:
         case "in":
             return any(is_same(None, left, _like(left, item)) for item in right)
         case _:
-            a, b = _ordered(left, right)
-            match op:
-                case "<":
-                    return bool(a < b)
-                case "<=":
-                    return bool(a <= b)
-                case ">":
-                    return bool(a > b)
-                case _:
-                    return bool(a >= b)
+            return _is_ordered(op, *_ordered(left, right))
+
+
+def _is_ordered(op: str, a: Any, b: Any) -> bool:
+    try:
+        match op:
+            case "<":
+                return bool(a < b)
+            case "<=":
+                return bool(a <= b)
+            case ">":
+                return bool(a > b)
+            case _:
+                return bool(a >= b)
+    except ArithmeticError:
+        raise Incomparable(f"{shown(a)} and {shown(b)} have no order") from None
 
 
 def _like(value: Any, constant: Any) -> Any:
