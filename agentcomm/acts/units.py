@@ -1,6 +1,6 @@
 """Quantities: a number with a unit, and what it is in other units.
 
-Units are pint's (BSD, 1.4 MB, kept since 2012); it knows prefixes, plurals and offsets. It is loaded when two *different* units
+Units are pint's (BSD, 3 MB, kept since 2012); it knows prefixes, plurals and offsets. It is loaded when two *different* units
 are compared for the first time, which takes about 0.4 s once, so quantities in one unit never pay for it. What pint reads where
 people mean several things (`gallon`, `ton`, `oz`, `C`) has all its meanings here, and what it reads by chance (`units` as
 micro-nits) is no unit. A unit that nobody knows (`boxes`) is a unit all the same: it equals itself and converts to nothing.

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, cast
 
 from agentcomm.acts.content import FieldType, Money, entries_of, format_value
@@ -14,6 +14,8 @@ __all__ = ("DEEPEST", "TOO_DEEP", "is_close", "is_same", "is_shallow", "shown")
 
 DEEPEST = 100
 """Levels of lists and maps that are compared; what is deeper is the same only if it is the very same object."""
+_PLAIN = frozenset([bool, int, float, str, date, datetime, timedelta])
+"""Types whose equal values mean the same in every field."""
 TOO_DEEP = "what is nested too deeply to show"
 
 
@@ -58,17 +60,20 @@ def is_same(kind: FieldType | None, meant: Any, understood: Any, depth: int = 0)
     """
     if meant is understood:
         return True
+    sort = type(meant)
+    if sort is type(understood) and sort in _PLAIN and meant == understood:
+        return True
     if meant is None or understood is None:
         return False
     if kind is not None and kind.kind in ("id", "choice"):
-        if type(meant) is type(understood) and meant == understood:
+        if type(meant) is type(understood) and _is_equal(meant, understood):
             return True
         return "glossary" in kind.constraints and _is_synonym(kind, meant, understood)
     match meant, understood:
         case (bool(), _) | (_, bool()):
             return False
         case str(), str():
-            if meant == understood or fold(meant) == fold(understood):
+            if fold(meant) == fold(understood):
                 return True
             return (
                 kind is not None and "glossary" in kind.constraints and _is_synonym(kind, meant, understood)
@@ -81,6 +86,8 @@ def is_same(kind: FieldType | None, meant: Any, understood: Any, depth: int = 0)
             return meant == understood
         case ((int() | float()), (int() | float())):
             return meant == understood or is_close(meant, understood)
+        case timedelta(), timedelta():
+            return meant == understood
         case Quantity(), Quantity():
             return (
                 meant.unit == understood.unit and _is_equal(meant.amount, understood.amount)
@@ -132,10 +139,10 @@ def _is_synonym(kind: FieldType, one: Any, other: Any) -> bool:
 
 
 def _is_equal(one: Any, other: Any) -> bool:
-    """Say whether two values are equal; a signalling not-a-number is equal to nothing else."""
+    """Say whether two values are equal; a signalling not-a-number and what is nested without end are equal to nothing else."""
     try:
         return bool(one == other)
-    except ArithmeticError:
+    except (ArithmeticError, RecursionError):
         return False
 
 
