@@ -20,6 +20,7 @@ from agentcomm.grounding.same import TOO_DEEP, is_same, is_shallow, shown
 __all__ = (
     "Difference",
     "Incomparable",
+    "agrees",
     "compare",
     "difference",
     "differences",
@@ -84,6 +85,7 @@ def differences(
     understood: Mapping[str, Any],
     *,
     both_ways: bool = False,
+    restated: bool = False,
 ) -> tuple[Difference, ...]:
     """Return the fields of `meant` that `understood` lacks or has otherwise.
 
@@ -92,15 +94,23 @@ def differences(
         meant: What was said, by field.
         understood: What was said back.
         both_ways: Fields that only `understood` has are differences, too.
+        restated: A text that restates a value is as good as the value.
     """
-    found = [compare(name, kinds.get(name), value, understood.get(name)) for name, value in meant.items()]
+    pairs = [(name, value, understood.get(name)) for name, value in meant.items()]
     if both_ways:
-        added = [name for name in understood if name not in meant]
-        found += [compare(name, kinds.get(name), None, understood[name]) for name in added]
+        pairs += [(name, None, value) for name, value in understood.items() if name not in meant]
+    found = [compare(name, kinds.get(name), one, other, restated=restated) for name, one, other in pairs]
     return tuple([entry for entry in found if entry])
 
 
-def compare(field: str, kind: FieldType | None, meant: Any, understood: Any) -> Difference | None:
+def agrees(kind: FieldType | None, meant: Any, understood: Any) -> bool:
+    """Say whether two values mean the same by type, or one restates the other in words."""
+    return compare("", kind, meant, understood) is None
+
+
+def compare(
+    field: str, kind: FieldType | None, meant: Any, understood: Any, *, restated: bool = True
+) -> Difference | None:
     """Return in which way a value was understood otherwise than meant, None if it was not.
 
     A text that restates a value is read where it can be read in one way, or where every way is the same; where one reading is what
@@ -111,13 +121,16 @@ def compare(field: str, kind: FieldType | None, meant: Any, understood: Any) -> 
         kind: Its type, if it is known.
         meant: The value as it was said.
         understood: The value as it was understood.
+        restated: A text that restates a value is as good as the value; without it, it is a difference.
     """
     if is_same(kind, meant, understood):
         return None
     from agentcomm.grounding.explain import explain
 
     found = explain(kind, meant, understood)
-    return None if found is None else difference(field, meant, understood, found.kind, found.why)
+    if found is not None:
+        return difference(field, meant, understood, found.kind, found.why)
+    return None if restated else difference(field, meant, understood, "value", "the same in other words")
 
 
 def holds(op: str, left: Any, right: Any) -> bool:

@@ -99,7 +99,7 @@ def _nearest(
     """Return how the deed that fits best differs from what was wished: nothing if it fits, None if there is none."""
     types = (kinds or {}).get(wish.action, {})
     tried = [
-        differences(types, wish.arguments, deed.arguments)
+        differences(types, wish.arguments, deed.arguments, restated=True)
         for deed in done
         if deed.action == wish.action and (not wish.by or not deed.by or deed.by == wish.by)
     ]

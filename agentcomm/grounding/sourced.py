@@ -24,8 +24,10 @@ from agentcomm.grounding.troubles import Unsourced
 __all__ = ("Derived", "Sources", "unsourced", "unsourced_values")
 
 _EDGE = r"\s'\"(){}\[\],;="
+_BEGIN = rf"(?<![^{_EDGE}])[^{_EDGE}\d]*+"
+"""The begin of a word up to its first digit; looked for once in each word, so that a long one costs no more than its length."""
 _FIGURE = re.compile(
-    rf"[^{_EDGE}\d]*\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?(?![\d,])[^{_EDGE}]*|[^{_EDGE}]*\d[^{_EDGE}]*|\w[\w-]*(?:\.[a-z0-9][\w-]*)+"
+    rf"{_BEGIN}\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?(?![\d,])[^{_EDGE}]*|{_BEGIN}\d[^{_EDGE}]*|(?<![\w-])\w[\w-]*+(?:\.[a-z0-9][\w-]*)+"
 )
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[t ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?(z|[+-]\d\d:?\d\d)?", re.IGNORECASE)
 _WITH_UNIT = re.compile(r"[^\w\d+.-]?(?P<n>[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?)[-\s]?(?P<unit>[^\W\d_]+|%|°\w?)")

@@ -104,9 +104,10 @@ def test_reading_never_raises(text):
 )
 @settings(max_examples=100, deadline=None)
 def test_nothing_missing_nothing_added(meant, understood):
-    there = {entry.field for entry in differences({}, meant, understood, both_ways=True)}
-    back = {entry.field for entry in differences({}, understood, meant, both_ways=True)}
-    assert there == back
+    for restated in (False, True):
+        there = differences({}, meant, understood, both_ways=True, restated=restated)
+        back = differences({}, understood, meant, both_ways=True, restated=restated)
+        assert {entry.field for entry in there} == {entry.field for entry in back}
     assert not differences({}, meant, meant, both_ways=True)
 
 
