@@ -51,7 +51,7 @@ def test_the_live_view_in_the_readme_is_what_the_command_prints(root, tmp_path):
     assert text[text.index(BEGIN) : text.index(END) + len(END)] == live_view(tmp_path)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/pages/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/pages/python.md", "docs/pages/values.md"])
 def test_the_python_in_the_docs_runs(root, page, tmp_path):
     text = (root / page).read_text(encoding="utf-8")
     for program in blocks(text, "python"):

@@ -24,6 +24,8 @@ from pydantic import (
     create_model,
 )
 
+from agentcomm.acts.units import Quantity, convertible, in_base, parse_quantity, scales
+
 __all__ = (
     "CONSTRAINTS",
     "ITEMS_LIMIT",
@@ -39,6 +41,7 @@ __all__ = (
     "Moment",
     "Money",
     "Number",
+    "Size",
     "Text",
     "bounded",
     "content_model",
@@ -60,6 +63,7 @@ Kind = Literal[
     "datetime",
     "duration",
     "money",
+    "quantity",
     "id",
     "any",
     "list",
@@ -75,14 +79,15 @@ KINDS: tuple[Kind, ...] = (
     "datetime",
     "duration",
     "money",
+    "quantity",
     "id",
     "any",
 )
 """The types a protocol file can name."""
 
 CONSTRAINTS: dict[str, tuple[Kind, ...]] = {
-    "minimum": ("int", "number", "money", "duration"),
-    "maximum": ("int", "number", "money", "duration"),
+    "minimum": ("int", "number", "money", "duration", "quantity"),
+    "maximum": ("int", "number", "money", "duration", "quantity"),
     "exclusiveMinimum": ("int", "number"),
     "exclusiveMaximum": ("int", "number"),
     "minLength": ("text", "id"),
@@ -90,8 +95,11 @@ CONSTRAINTS: dict[str, tuple[Kind, ...]] = {
     "pattern": ("text", "id"),
     "minItems": ("list",),
     "maxItems": ("list",),
+    "unit": ("quantity",),
+    "ordered": ("list",),
+    "glossary": ("text", "id"),
 }
-"""Constraints in JSON Schema's words, and the types that take them."""
+"""Constraints, and the types that take them: JSON Schema's words, and three of ours that say how values compare."""
 
 TEXT_LIMIT = 20_000
 """Characters in one text; what is longer belongs behind a reference."""
@@ -198,6 +206,13 @@ Amount = Annotated[
     WithJsonSchema({"type": "string", "description": "amount and currency, such as 120 EUR"}),
 ]
 
+Size = Annotated[
+    Quantity,
+    PlainValidator(parse_quantity),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "description": "number and unit, such as 500 l"}),
+]
+
 
 class FieldType(msgspec.Struct, frozen=True):
     """The type of one field, as a protocol file gives it."""
@@ -267,6 +282,8 @@ def _annotation(owner: str, field: str, kind: FieldType) -> Any:
             return Annotated[Duration, bounded(**limits)] if limits else Duration
         case "money":
             return Annotated[Amount, bounded(**limits)] if limits else Amount
+        case "quantity":
+            return Annotated[Size, bounded(**limits)] if limits else Size
         case "any":
             return Any
         case "list":
@@ -292,29 +309,40 @@ def _bounds(limits: Mapping[str, Any]) -> Any:
 
 
 def bounded(**limits: Any) -> AfterValidator:
-    """Return the check of `minimum` and `maximum` of a duration or money; a bare number bounds money in any currency."""
+    """Return the check of `minimum`, `maximum` and `unit`; a bare number bounds money in any currency."""
 
     def check(result: Any) -> Any:
+        if "unit" in limits and not convertible(result.unit, limits["unit"]):
+            raise ValueError(f"must be in {limits['unit']}, or in a unit that converts to it")
         for word, sign in (("minimum", 1), ("maximum", -1)):
-            if word not in limits:
-                continue
-            bound: Any = limits[word]
-            size: Any = result
-            if isinstance(result, Money):
-                if isinstance(bound, int | float):
-                    bound, size = Decimal(str(bound)), result.amount
-                else:
-                    bound = parse_money(bound)
-                    if bound.currency != result.currency:
-                        raise ValueError(f"must be in {bound.currency}")
-                    bound, size = bound.amount, result.amount
-            else:
-                bound = parse_duration(bound)
-            if (size - bound) * sign < (size - size):
-                raise ValueError(f"must be at {'least' if sign > 0 else 'most'} {limits[word]}")
+            if word in limits:
+                size, bound = _sizes(result, limits[word])
+                if (size - bound) * sign < (size - size):
+                    raise ValueError(f"must be at {'least' if sign > 0 else 'most'} {limits[word]}")
         return result
 
     return AfterValidator(check)
+
+
+def _sizes(value: Any, bound: Any) -> tuple[Any, Any]:
+    """Return a value and its bound as what can be subtracted."""
+    match value:
+        case Money() if isinstance(bound, int | float):
+            return value.amount, Decimal(str(bound))
+        case Money():
+            limit = parse_money(bound)
+            if limit.currency != value.currency:
+                raise ValueError(f"must be in {limit.currency}")
+            return value.amount, limit.amount
+        case Quantity():
+            least = parse_quantity(bound)
+            if least.unit == value.unit:
+                return value.amount, least.amount
+            if not convertible(value.unit, least.unit):
+                raise ValueError(f"must be in {least.unit}, or in a unit that converts to it")
+            return in_base(value.amount, scales(value.unit)[0]), in_base(least.amount, scales(least.unit)[0])
+        case _:
+            return value, parse_duration(bound)
 
 
 def entries_of(value: Any) -> dict[str, Any] | None:
@@ -333,7 +361,7 @@ def to_plain(value: Any) -> Any:
             plain = value.model_dump(mode="json", exclude_none=True, warnings=False)
             _put_back(value, plain)
             return plain
-        case Money():
+        case Money() | Quantity():
             return str(value)
         case timedelta():
             return format_duration(value)

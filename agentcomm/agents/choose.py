@@ -235,7 +235,7 @@ def field_schema(kind: FieldType) -> dict[str, Any]:
             return {"type": "boolean"}
         case "date":
             return {"type": "string", "format": "date"}
-        case "datetime" | "duration" | "money":
+        case "datetime" | "duration" | "money" | "quantity":
             return {"type": "string", "minLength": 1, "maxLength": 40}
         case "any":
             return {"type": "string", "minLength": 1, "maxLength": TEXT}

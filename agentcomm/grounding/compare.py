@@ -1,105 +1,136 @@
 """Compare what was meant with what was understood, value by value and by type.
 
 Pure code decides; a model's "looks good" never does. Source: closed-loop communication (ICAO read-back and hear-back).
+
+`is_same` is for values of a field's type and costs the same for all plain ones. `compare` asks it first and, only where it says
+no, reads a free restatement (`half a cubic metre`) and says in which way the two differ.
 """
 
-import math
-import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
-from agentcomm.acts.content import FieldType, Money, entries_of, format_value, to_plain
+from agentcomm.acts.content import FieldType, Money, to_plain
 from agentcomm.acts.frozen import freeze
+from agentcomm.acts.units import Quantity, in_base, parse_quantity, scales
+from agentcomm.grounding.same import TOO_DEEP, is_same, is_shallow, shown
 
-__all__ = ("Difference", "Incomparable", "difference", "differences", "holds", "is_same")
+__all__ = (
+    "Difference",
+    "Incomparable",
+    "agrees",
+    "compare",
+    "difference",
+    "differences",
+    "holds",
+    "is_same",
+)
 
 
-class Difference(msgspec.Struct, frozen=True):
+class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     """One field that was understood otherwise than meant."""
 
     field: str
     meant: Any
     understood: Any
+    kind: str = "value"
+    """In which way: value, unit, currency, zone, order, missing, added, negation, type, ambiguous or unreadable."""
+    why: str = ""
+    """More about it, such as the readings of what is ambiguous."""
 
     def __str__(self) -> str:
-        return f"{self.field} (meant {format_value(self.meant)}, understood {format_value(self.understood)})"
+        more = f"; {self.why}" if self.why else ""
+        return f"{self.field} (meant {shown(self.meant)}, understood {shown(self.understood)}{more})"
+
+    @property
+    def sentence(self) -> str:
+        """What differs and what to do, for a model and a person."""
+        more = f" ({self.why})" if self.why else ""
+        return f"{self.field}: {shown(self.meant)} was meant, {shown(self.understood)} was understood{more}; {_REMEDY[self.kind]}."
+
+
+_REMEDY = {
+    "value": "say the value that was meant",
+    "unit": "say it in the unit that was meant, or in one that converts to it",
+    "currency": "say the amount with the currency that was meant",
+    "zone": "say the time with its zone",
+    "order": "say the items in the order that was meant",
+    "missing": "say what is missing too",
+    "added": "leave out what was not meant",
+    "negation": "say whether it is to be or not to be",
+    "type": "say a value of the type that was meant",
+    "ambiguous": "say it so that it can be read in one way only",
+    "unreadable": "say it as a plain value",
+}
 
 
 class Incomparable(ValueError):
-    """Two values that have no order: two currencies, or a time with a zone and one without."""
+    """Two values that have no order: two currencies, two kinds of unit, or a time with a zone and one without."""
 
 
-def difference(field: str, meant: Any, understood: Any) -> Difference:
+def difference(field: str, meant: Any, understood: Any, kind: str = "value", why: str = "") -> Difference:
     """Return a difference with both values in their written form, read only."""
-    return Difference(field, freeze(to_plain(meant)), freeze(to_plain(understood)))
+    return Difference(field, _written(meant), _written(understood), kind, why)
+
+
+def _written(value: Any) -> Any:
+    return freeze(to_plain(value)) if is_shallow(value) else TOO_DEEP
 
 
 def differences(
-    kinds: Mapping[str, FieldType], meant: Mapping[str, Any], understood: Mapping[str, Any]
+    kinds: Mapping[str, FieldType],
+    meant: Mapping[str, Any],
+    understood: Mapping[str, Any],
+    *,
+    both_ways: bool = False,
+    restated: bool = False,
 ) -> tuple[Difference, ...]:
-    """Return the fields of `meant` that `understood` lacks or has otherwise."""
-    return tuple(
-        difference(name, value, understood.get(name))
-        for name, value in meant.items()
-        if not is_same(kinds.get(name), value, understood.get(name))
-    )
+    """Return the fields of `meant` that `understood` lacks or has otherwise.
 
-
-def is_same(kind: FieldType | None, meant: Any, understood: Any) -> bool:
-    """Say whether two values of one field mean the same.
-
-    Texts compare without case and spacing, identifiers, choices and whole numbers exactly, other numbers but for rounding,
-    times as instants, money by amount and currency.
+    Args:
+        kinds: Types of the fields, as far as they are known.
+        meant: What was said, by field.
+        understood: What was said back.
+        both_ways: Fields that only `understood` has are differences, too.
+        restated: A text that restates a value is as good as the value.
     """
-    if meant is None or understood is None:
-        return meant is understood
-    if kind is not None and kind.kind in ("id", "choice"):
-        return type(meant) is type(understood) and bool(meant == understood)
-    match meant, understood:
-        case (bool(), _) | (_, bool()):
-            return meant is understood
-        case str(), str():
-            return _fold(meant) == _fold(understood)
-        case Money(), Money():
-            return meant == understood
-        case datetime(), datetime():
-            if (meant.tzinfo is None) != (understood.tzinfo is None):
-                return False
-            return meant == understood
-        case ((int() | float()), (int() | float())):
-            return meant == understood or _is_close(meant, understood)
-        case list(), list():
-            one, other = cast("list[Any]", meant), cast("list[Any]", understood)
-            item = kind.item if kind else None
-            return len(one) == len(other) and all(
-                is_same(item, a, b) for a, b in zip(one, other, strict=True)
-            )
-        case _:
-            left, right = entries_of(meant), entries_of(understood)
-            if left is None or right is None:
-                return bool(meant == understood)
-            fields = (kind.fields if kind else None) or {}
-            return left.keys() == right.keys() and all(
-                is_same(fields.get(k), v, right[k]) for k, v in left.items()
-            )
+    pairs = [(name, value, understood.get(name)) for name, value in meant.items()]
+    if both_ways:
+        pairs += [(name, None, value) for name, value in understood.items() if name not in meant]
+    found = [compare(name, kinds.get(name), one, other, restated=restated) for name, one, other in pairs]
+    return tuple([entry for entry in found if entry])
 
 
-def _is_close(one: float, other: float) -> bool:
-    """Say whether two numbers differ by rounding only; whole numbers are never rounded."""
-    if isinstance(one, int) and isinstance(other, int):
-        return False
-    try:
-        return math.isclose(one, other, rel_tol=1e-9)
-    except OverflowError:
-        return False
+def agrees(kind: FieldType | None, meant: Any, understood: Any) -> bool:
+    """Say whether two values mean the same by type, or one restates the other in words."""
+    return compare("", kind, meant, understood) is None
 
 
-def _fold(text: str) -> str:
-    """Return a text without case and spacing; what NFKC would fold stays, for 10² is not 102."""
-    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
+def compare(
+    field: str, kind: FieldType | None, meant: Any, understood: Any, *, restated: bool = True
+) -> Difference | None:
+    """Return in which way a value was understood otherwise than meant, None if it was not.
+
+    A text that restates a value is read where it can be read in one way, or where every way is the same; where one reading is what
+    was meant and another is not, it is ambiguous.
+
+    Args:
+        field: Name of the field.
+        kind: Its type, if it is known.
+        meant: The value as it was said.
+        understood: The value as it was understood.
+        restated: A text that restates a value is as good as the value; without it, it is a difference.
+    """
+    if is_same(kind, meant, understood):
+        return None
+    from agentcomm.grounding.explain import explain
+
+    found = explain(kind, meant, understood)
+    if found is not None:
+        return difference(field, meant, understood, found.kind, found.why)
+    return None if restated else difference(field, meant, understood, "value", "the same in other words")
 
 
 def holds(op: str, left: Any, right: Any) -> bool:
@@ -110,24 +141,40 @@ def holds(op: str, left: Any, right: Any) -> bool:
     """
     match op:
         case "==":
-            _ordered(left, right, only_money=True)
+            left, right = _ordered(left, right, only_money=True)
             return is_same(None, left, right)
         case "!=":
-            _ordered(left, right, only_money=True)
+            left, right = _ordered(left, right, only_money=True)
             return not is_same(None, left, right)
         case "in":
-            return any(is_same(None, left, item) for item in right)
+            return any(is_same(None, left, _like(left, item)) for item in right)
         case _:
-            a, b = _ordered(left, right)
-            match op:
-                case "<":
-                    return bool(a < b)
-                case "<=":
-                    return bool(a <= b)
-                case ">":
-                    return bool(a > b)
-                case _:
-                    return bool(a >= b)
+            return _is_ordered(op, *_ordered(left, right))
+
+
+def _is_ordered(op: str, a: Any, b: Any) -> bool:
+    try:
+        match op:
+            case "<":
+                return bool(a < b)
+            case "<=":
+                return bool(a <= b)
+            case ">":
+                return bool(a > b)
+            case _:
+                return bool(a >= b)
+    except ArithmeticError:
+        raise Incomparable(f"{shown(a)} and {shown(b)} have no order") from None
+
+
+def _like(value: Any, constant: Any) -> Any:
+    """Return a constant of a protocol file as a quantity where it is compared with one."""
+    if isinstance(value, Quantity) and isinstance(constant, str):
+        try:
+            return parse_quantity(constant)
+        except ValueError:
+            return constant
+    return constant
 
 
 def _ordered(left: Any, right: Any, *, only_money: bool = False) -> tuple[Any, Any]:
@@ -135,6 +182,8 @@ def _ordered(left: Any, right: Any, *, only_money: bool = False) -> tuple[Any, A
         if left.currency != right.currency:
             raise Incomparable(f"{left} and {right} are in two currencies")
         return left.amount, right.amount
+    if isinstance(left, Quantity) or isinstance(right, Quantity):
+        return _in_one_unit(_like(right, left), _like(left, right))
     if only_money:
         return left, right
     if (
@@ -146,4 +195,15 @@ def _ordered(left: Any, right: Any, *, only_money: bool = False) -> tuple[Any, A
     number = isinstance(left, int | float) and isinstance(right, int | float)
     if number or (isinstance(left, date | timedelta) and type(left) is type(right)):
         return left, right
-    raise Incomparable(f"{format_value(left)} and {format_value(right)} have no order")
+    raise Incomparable(f"{shown(left)} and {shown(right)} have no order")
+
+
+def _in_one_unit(left: Any, right: Any) -> tuple[Any, Any]:
+    """Return two quantities as numbers in one unit."""
+    if isinstance(left, Quantity) and isinstance(right, Quantity):
+        if left.unit == right.unit:
+            return left.amount, right.amount
+        one, other = scales(left.unit), scales(right.unit)
+        if len(one) == len(other) == 1 and one[0].base == other[0].base:
+            return in_base(left.amount, one[0]), in_base(right.amount, other[0])
+    raise Incomparable(f"{shown(left)} and {shown(right)} have no unit in common")

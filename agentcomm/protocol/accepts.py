@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentcomm.acts.content import FieldType, parse_duration, parse_money
+from agentcomm.acts.units import parse_quantity
 
 __all__ = ("misfit", "misfits")
 
+_COMPARING = ("ordered", "glossary")
+"""Constraints that say how values compare, not which are allowed."""
 _WIDER = {("int", "number"), ("id", "text")}
 """Types whose values are also values of another."""
 
@@ -56,9 +59,9 @@ def _tighter(sent: FieldType, taken: FieldType, name: str) -> str:
     """Return which constraint lets fewer values pass."""
     for key, bound in taken.constraints.items():
         own = sent.constraints.get(key)
-        if own == bound:
+        if own == bound or key in _COMPARING:
             continue
-        if own is not None and key != "pattern" and _inside(key, own, bound):
+        if own is not None and key not in ("pattern", "unit") and _inside(key, own, bound):
             continue
         return f"'{name}' has {key} {bound} there" + (f", and {own} here" if own is not None else "")
     return ""
@@ -76,8 +79,23 @@ def _size(bound: Any) -> tuple[str, float]:
     """Return a bound as unit and number."""
     if not isinstance(bound, str):
         return "", float(bound)
-    try:
-        return "s", parse_duration(bound).total_seconds()
-    except (ValueError, OverflowError):
-        money = parse_money(bound)
-        return money.currency, float(money.amount)
+    for read in (_time, _price, _size_of):
+        try:
+            return read(bound)
+        except (ValueError, OverflowError):
+            continue
+    return bound, 0.0  # pragma: no cover  (the reader of types admits nothing else)
+
+
+def _time(bound: str) -> tuple[str, float]:
+    return "s", parse_duration(bound).total_seconds()
+
+
+def _price(bound: str) -> tuple[str, float]:
+    money = parse_money(bound)
+    return money.currency, float(money.amount)
+
+
+def _size_of(bound: str) -> tuple[str, float]:
+    quantity = parse_quantity(bound)
+    return quantity.unit, float(quantity.amount)

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, cast
 
 from agentcomm.acts.content import FieldType, Kind, parse_duration, parse_money
+from agentcomm.acts.units import parse_quantity
 from agentcomm.protocol.fields import ANY
 from agentcomm.protocol.findings import Report, near
 from agentcomm.protocol.graph import Comparison, Condition, Ref
@@ -32,7 +33,12 @@ _NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d{1,300})?")
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,'"\[\]]+?)\s*(?:,|$)""")
 _LONGEST = 1_000
 """Characters of a condition."""
-_ORDERED: tuple[Kind, ...] = ("int", "number", "money", "date", "datetime", "duration")
+_ORDERED: tuple[Kind, ...] = ("int", "number", "money", "quantity", "date", "datetime", "duration")
+_SUCH = {
+    "money": "an amount such as 120 EUR",
+    "quantity": "a quantity such as 500 l",
+    "duration": "a duration such as 30s",
+}
 _NUMBERS: tuple[Kind, ...] = ("int", "number")
 _OPPOSITE = {"=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "is": "==", "not": "!="}
 
@@ -267,6 +273,8 @@ def _is_not(kind: FieldType, value: Any) -> str:
                 return "" if value in kind.choices else f"one of {', '.join(map(str, kind.choices))}"
             case "money":
                 parse_money(value)
+            case "quantity":
+                parse_quantity(value)
             case "duration":
                 parse_duration(value)
             case "date":
@@ -276,7 +284,5 @@ def _is_not(kind: FieldType, value: Any) -> str:
             case _:
                 return f"a {kind.kind}: compare it with `act.field`"
     except (ValueError, OverflowError):
-        return {"money": "an amount such as 120 EUR", "duration": "a duration such as 30s"}.get(
-            kind.kind, f"a {kind.kind}"
-        )
+        return _SUCH.get(kind.kind, f"a {kind.kind}")
     return ""

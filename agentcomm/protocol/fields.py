@@ -5,7 +5,7 @@ A type that does not parse is reported once and read as `any`, so that its field
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -20,6 +20,8 @@ from agentcomm.acts.content import (
     parse_duration,
     parse_money,
 )
+from agentcomm.acts.glossary import clash
+from agentcomm.acts.units import is_unit, parse_quantity
 from agentcomm.protocol.findings import Report, near, quoted
 from agentcomm.protocol.graph import Mark
 from agentcomm.protocol.shape import is_name
@@ -47,6 +49,8 @@ _WORDS = {
     "timestamp": "datetime",
     "object": "any",
     "currency": "money",
+    "amount": "quantity",
+    "measure": "quantity",
 }
 """Words of other languages for our types."""
 
@@ -268,7 +272,7 @@ class TypeReader:
                 )
                 self._wrong(entry.at, f"'{key}' does not go with {base.kind}", fix=fix)
             elif (problem := _bound_problem(key, base, entry.node)) is None:
-                limits[key] = entry.node.value
+                limits[key] = _glossary(entry.node) if key == "glossary" else entry.node.value
             else:
                 self._wrong(entry.node.at, f"{entry.node} cannot be the '{key}'", fix=f"write {problem}")
         if _contradicts(base, limits):
@@ -298,6 +302,8 @@ def _as_field(name: str) -> str:
 
 def _bound_problem(key: str, base: FieldType, node: Node) -> str | None:
     """Return what the value of a constraint should be, None if it is that."""
+    if key in _OWN:
+        return _own_problem(key, node)
     value = node.value
     number = node.is_scalar and isinstance(value, int | float) and not isinstance(value, bool)
     if key == "pattern":
@@ -313,19 +319,49 @@ def _bound_problem(key: str, base: FieldType, node: Node) -> str | None:
     if base.kind == "number" or number:
         return (
             None
-            if number and base.kind != "duration"
+            if number and base.kind not in ("duration", "quantity")
             else "a number"
             if base.kind == "number"
-            else "a duration"
+            else _PARSERS[base.kind][1]
         )
     try:
-        if base.kind == "money":
-            parse_money(node.text)
-        else:
-            parse_duration(node.text)
+        _PARSERS[base.kind][0](node.text)
     except (ValueError, OverflowError):
-        return "a number or an amount such as 120 EUR" if base.kind == "money" else "a duration"
+        return _PARSERS[base.kind][1]
     return None
+
+
+_PARSERS: dict[str, tuple[Callable[[object], object], str]] = {
+    "money": (parse_money, "a number or an amount such as 120 EUR"),
+    "quantity": (parse_quantity, "a quantity such as 500 l"),
+    "duration": (parse_duration, "a duration"),
+}
+_OWN = ("unit", "ordered", "glossary")
+"""Constraints that say how values compare."""
+
+
+def _own_problem(key: str, node: Node) -> str | None:
+    """Return what such a constraint should be, None if it is that."""
+    match key:
+        case "unit":
+            return None if node.text is not None and is_unit(node.text) else "a unit such as `l` or `km/h`"
+        case "ordered":
+            return None if isinstance(node.value, bool) else "true or false"
+        case _:
+            words = _glossary(node)
+            if not words:
+                return "names with their synonyms: {city bike: [town bike]}"
+            twice = clash(words)
+            return f"each word under one name; {twice!r} stands under two" if twice else None
+
+
+def _glossary(node: Node) -> dict[str, tuple[str, ...]]:
+    """Return each name with its synonyms, nothing if that is not what stands there."""
+    found = {
+        entry.key: tuple(item.text or "" for item in entry.node.items or (entry.node,))
+        for entry in (node.entries or {}).values()
+    }
+    return found if all(word for words in found.values() for word in words) else {}
 
 
 def _contradicts(base: FieldType, limits: Mapping[str, Any]) -> bool:

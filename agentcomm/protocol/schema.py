@@ -6,6 +6,7 @@ the code.
 """
 
 import keyword
+from collections.abc import Iterable
 from typing import get_args
 
 from agentcomm.acts.content import CONSTRAINTS, KINDS, Content
@@ -162,15 +163,29 @@ def _fields(*, short: bool = False) -> Schema:
     }
 
 
+_OWN: dict[str, Schema] = {
+    "unit": {"type": "string", "examples": ["l", "km/h"]},
+    "ordered": {"type": "boolean", "default": True},
+    "glossary": {
+        "type": "object",
+        "additionalProperties": words({"type": "string", "minLength": 1}),
+        "minProperties": 1,
+        "examples": [{"city bike": ["town bike"]}],
+    },
+}
+"""The constraints that say how values compare."""
+
+
+def _bound(key: str, kinds: Iterable[str]) -> Schema:
+    if key == "pattern":
+        return {"type": "string"}
+    if "money" in kinds:
+        return {"type": ["number", "string"]}
+    return {"type": "number"} if "number" in kinds else {"type": "integer", "minimum": 0}
+
+
 def _type() -> Schema:
-    bounds: dict[str, Schema] = {
-        key: {"type": "string" if key == "pattern" else ["number", "string"]}
-        if "money" in kinds or key == "pattern"
-        else {"type": "number"}
-        if "number" in kinds
-        else {"type": "integer", "minimum": 0}
-        for key, kinds in CONSTRAINTS.items()
-    }
+    bounds = {key: _OWN.get(key) or _bound(key, kinds) for key, kinds in CONSTRAINTS.items()}
     limited = a_map({"is": _type_word(), **bounds}, "type", required=["is"])
     for key, kinds in CONSTRAINTS.items():
         limited["properties"][key]["description"] = f"for {', '.join(kinds)}"

@@ -168,6 +168,7 @@ TYPES = {
     "datetime": "a moment, 2026-12-01T09:30:00+01:00",
     "duration": "a number with a unit, 30s or 1h30m",
     "money": "an amount and a currency, 120 EUR",
+    "quantity": "a number with a unit, 500 l",
     "id": "a name that stands for something, not empty",
     "any": "anything that JSON can say",
 }

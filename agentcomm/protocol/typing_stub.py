@@ -25,6 +25,7 @@ _KINDS = {
     "datetime": "Moment",
     "duration": "Duration",
     "money": "Amount",
+    "quantity": "Size",
     "any": "Any",
 }
 _TAKEN = {
@@ -52,6 +53,7 @@ _FROM_CONTENT = (
     "Id",
     "Moment",
     "Number",
+    "Size",
     "Text",
     "bounded",
 )
@@ -148,7 +150,7 @@ class _Writer:
             case "int" | "number" if limits:
                 parts = {_BOUNDS[key]: repr(value) for key, value in limits.items()}
                 return f"Annotated[{_KINDS[kind.kind]}, Field({_arguments(parts)})]"
-            case "duration" | "money" if limits:
+            case "duration" | "money" | "quantity" if limits:
                 parts = {key: repr(value) for key, value in limits.items()}
                 return f"Annotated[{_KINDS[kind.kind]}, bounded({_arguments(parts)})]"
             case "list":

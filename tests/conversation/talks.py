@@ -298,6 +298,8 @@ def value_of(kind: FieldType, dice: random.Random) -> Any:
         case "money":
             least = int(low) if isinstance(low, int | float) else 1
             return f"{dice.randint(max(least, 1), 500)}.{dice.randint(0, 99):02} EUR"
+        case "quantity":
+            return f"{dice.randint(1, 500)} {limits.get('unit', 'kg')}"
         case "any":
             return dice.choice([None, 0, -3, 1.5, "text", True, [1, [2]], {"a": {"b": None}}])
         case "list":

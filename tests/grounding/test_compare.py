@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcomm.acts.content import FieldType, Money, content_model
-from agentcomm.grounding.compare import Difference, Incomparable, difference, differences, holds, is_same
+from agentcomm.grounding.compare import (
+    Difference,
+    Incomparable,
+    agrees,
+    difference,
+    differences,
+    holds,
+    is_same,
+)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CET = timezone(timedelta(hours=1))
@@ -106,7 +114,10 @@ def test_differences_name_each_field_with_both_values():
     meant = {"price": money("110"), "host": "db-1", "note": None}
     assert differences(kinds, meant, {"price": money("110"), "host": "db-1", "note": None}) == ()
     found = differences(kinds, meant, {"price": money("101"), "host": "db-1", "note": "x"})
-    assert found == (Difference("price", "110 EUR", "101 EUR"), Difference("note", None, "x"))
+    assert found == (
+        Difference("price", "110 EUR", "101 EUR"),
+        Difference("note", None, "x", "added", "nothing was meant"),
+    )
     assert str(found[0]) == "price (meant 110 EUR, understood 101 EUR)"
     assert [entry.field for entry in differences(kinds, meant, {})] == ["price", "host"]
 
@@ -199,3 +210,13 @@ def test_whole_numbers_are_the_same_only_if_they_are_equal(one, other):
 def test_numbers_differ_by_rounding_at_most(one, other):
     if is_same(FieldType("number"), one, other):
         assert math.isclose(one, other, rel_tol=1e-9)
+
+
+def test_a_restatement_counts_where_it_is_asked_for():
+    kinds = {"price": FieldType("money"), "task": FieldType("text")}
+    meant = {"price": money("5"), "task": "Do not restart"}
+    said = {"price": "five euros", "task": "Don't restart."}
+    assert [entry.why for entry in differences(kinds, meant, said)] == ["the same in other words"] * 2
+    assert differences(kinds, meant, said, restated=True) == ()
+    assert agrees(kinds["price"], money("5"), "€5")
+    assert not agrees(kinds["price"], money("5"), "$5")

@@ -45,8 +45,10 @@ acts:
       free_wait: duration
       price: {is: money, minimum: 1, maximum: 9 EUR}
       any_price: optional money
+      volume: {is: quantity, unit: l, minimum: 1 l}
+      size: quantity
       anything: any
-      words: {is: list of text, minItems: 1, maxItems: 2}
+      words: {is: list of text, minItems: 1, maxItems: 2, ordered: false}
       lists: optional list of list of int
       level: Level
       first: Action
@@ -75,6 +77,8 @@ GOOD = {
     "wait": "10s",
     "free_wait": "1s",
     "price": "9 EUR",
+    "volume": "0.5 m3",
+    "size": "5 boxes",
     "anything": {"x": [1]},
     "words": ["a"],
     "level": 3,
