@@ -1,5 +1,6 @@
 """Content for any act, made from the types of its fields: data that a peer might send."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -7,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from agentcomm.acts.content import FieldType, format_duration, parse_duration, parse_money
+from agentcomm.acts.units import parse_quantity
 from agentcomm.errors import UsageError
 from agentcomm.protocol.graph import Act
 from agentcomm.testing.choices import Choices
@@ -19,7 +21,7 @@ Examples = Mapping[str, Sequence[Mapping[str, Any]]]
 
 WRONG: Mapping[str, Any] = {
     "text": 7, "id": 7, "int": "7", "number": "7", "bool": "yes", "date": 7, "datetime": 7, "duration": 7,
-    "money": 7, "list": "7", "choice": "no such choice", "map": 7,
+    "money": 7, "quantity": 7, "list": "7", "choice": "no such choice", "map": 7,
 }  # fmt: skip
 """For each type a value that is none of it."""
 
@@ -80,6 +82,8 @@ def value_of(kind: FieldType, choices: Choices) -> Any:
             return _duration(limits, choices)
         case "money":
             return _money(limits, choices)
+        case "quantity":
+            return _quantity(limits, choices)
         case "any":
             return choices.pick(_ANY)
         case "list":
@@ -139,6 +143,15 @@ def _duration(limits: Mapping[str, Any], choices: Choices) -> str:
     span = int((most - least).total_seconds())
     seconds = choices.integer(0, max(span, 0))
     return format_duration(least + timedelta(seconds=seconds))
+
+
+def _quantity(limits: Mapping[str, Any], choices: Choices) -> str:
+    """Return a quantity in the unit of its type, or of its bounds."""
+    bounds = {name: parse_quantity(limits[name]) for name in ("minimum", "maximum") if name in limits}
+    unit = next((bound.unit for bound in bounds.values()), limits.get("unit", "l"))
+    low = math.ceil(bounds["minimum"].amount) if "minimum" in bounds else 0
+    high = math.floor(bounds["maximum"].amount) if "maximum" in bounds else low + 1000
+    return f"{choices.integer(low, max(low, high))} {unit}"
 
 
 def _money(limits: Mapping[str, Any], choices: Choices) -> str:
