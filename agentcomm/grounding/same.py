@@ -60,8 +60,7 @@ def is_same(kind: FieldType | None, meant: Any, understood: Any, depth: int = 0)
     """
     if meant is understood:
         return True
-    sort: object = type(meant)
-    if sort is type(understood) and sort in _PLAIN and meant == understood:
+    if type(meant) is type(understood) and type(meant) in _PLAIN and meant == understood:
         return True
     if meant is None or understood is None:
         return False
