@@ -177,7 +177,7 @@ def commit(
         conversation.id,
         conversation.whole,
         conversation.members,
-        Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended),
+        Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended, shared.counted),
         now,
         here if here.frame is None else _replace(here, frame=None),
         conversation.lanes,

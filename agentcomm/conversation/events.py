@@ -12,7 +12,9 @@ from agentcomm.grounding.compare import Difference
 
 __all__ = (
     "Cancel",
+    "Chose",
     "CommitmentChanged",
+    "Counted",
     "DeadlineSet",
     "Duplicate",
     "Ended",
@@ -149,6 +151,29 @@ class Grounded(msgspec.Struct, frozen=True, gc=False, tag="grounded"):
     evidence: tuple[str, ...]
     fields: dict[str, Any] = {}
     """The values read back, as they now stand."""
+    lane: str = ""
+
+
+class Chose(msgspec.Struct, frozen=True, gc=False, tag="chose"):
+    """Whether what was said is acted upon or read back first was weighed: by stakes, and by what experience says."""
+
+    message: str
+    act: str
+    action: str
+    """accept or confirm."""
+    p: float
+    """The chance that it is understood as meant, as far as is known."""
+    least: float
+    """The chance from which on it is accepted."""
+    lane: str = ""
+
+
+class Counted(msgspec.Struct, frozen=True, gc=False, tag="counted"):
+    """Something said was understood, or was not: experience for later choices."""
+
+    key: str
+    """Model of the hearer, act, sender, hearer."""
+    understood: bool
     lane: str = ""
 
 
@@ -321,6 +346,8 @@ Event = (
     | Moved
     | Grounded
     | TroubleFound
+    | Chose
+    | Counted
     | OverlayOpened
     | OverlayClosed
     | RepairOpened

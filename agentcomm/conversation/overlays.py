@@ -17,7 +17,9 @@ from agentcomm.commitments.ledger import Books, take_back
 from agentcomm.conversation.checking import Refusal, check_conditions, content_of, mismatch, reply_to
 from agentcomm.conversation.commit import Step, commit, deadline_in, end, put_on_record, stop
 from agentcomm.conversation.events import (
+    Chose,
     CommitmentChanged,
+    Counted,
     DeadlineSet,
     Event,
     Moved,
@@ -35,14 +37,14 @@ from agentcomm.conversation.moves import (
     overlay_of,
     repairs_left,
 )
-from agentcomm.conversation.rules import REPAIR_OVERLAYS
+from agentcomm.conversation.rules import REPAIR_OVERLAYS, readback_of
 from agentcomm.conversation.state import (
     Conversation,
     Frame,
     altered,
 )
 from agentcomm.grounding.compare import Difference, difference, differences, is_same
-from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
+from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 
 __all__ = ("enter_overlay", "open_by_hearer", "open_readback", "open_repair", "say_in_overlay")
 
@@ -86,7 +88,56 @@ def push(
     )
 
 
-def open_readback(conversation: Conversation, names: tuple[str, ...], message: Message, at: float) -> Step:
+def weighed(
+    conversation: Conversation, move: Move, message: Message
+) -> tuple[Conversation, tuple[str, ...], list[Event]]:
+    """Return which fields of a message are read back before it counts, where that is chosen by expected cost."""
+    choice, act, lane = conversation.rules.choice, move.act, conversation.here.lane
+    if choice is None:  # pragma: no cover
+        return conversation, readback_of(move), []
+    events: list[Event] = []
+    if act.repeats:  # who repeats a value rightly has understood it
+        conversation, events = count_repeats(conversation, act, message, differs=())
+    if act.declared or not act.critical:
+        return conversation, readback_of(move), events
+    keys = [choice.key(act.label, message.sender, hearer) for hearer in move.to]
+    known = min((choice.known(key, conversation.shared.counted) for key in keys), key=lambda beta: beta.mean)
+    found = choice.weigh(move.stakes or act.stakes, known)
+    action = "confirm" if found.confirms else "accept"
+    events.append(Chose(message.id, act.label, action, round(found.p, 6), round(found.least, 6), lane))
+    return conversation, act.critical if found.confirms else (), events
+
+
+def count_repeats(
+    conversation: Conversation, act: Act, message: Message, differs: tuple[Difference, ...]
+) -> tuple[Conversation, list[Event]]:
+    """Count what an act that repeats values on record shows of how they were understood."""
+    wrong = {act.repeats[difference.field].act for difference in differs if difference.field in act.repeats}
+    events: list[Event] = []
+    for label in dict.fromkeys(ref.act for ref in act.repeats.values()):
+        if (said := conversation.here.said.get(label)) is not None:
+            sender, understood = said.message.sender, label not in wrong
+            conversation, told = count(conversation, label, sender, message.sender, understood=understood)
+            events.extend(told)
+    return conversation, events
+
+
+def count(
+    conversation: Conversation, act: str, sender: str, hearer: str, *, understood: bool
+) -> tuple[Conversation, tuple[Event, ...]]:
+    """Count whether a hearer understood an act, if choices are made from that."""
+    choice = conversation.rules.choice
+    if choice is None or sender == hearer:
+        return conversation, ()
+    key, counted = choice.key(act, sender, hearer), conversation.shared.counted
+    after = choice.known(key, counted).after(understood)
+    now = altered(conversation, counted=with_entry(counted, key, after))
+    return now, (Counted(key, understood, conversation.here.lane),)
+
+
+def open_readback(
+    conversation: Conversation, names: tuple[str, ...], message: Message, at: float, events: list[Event]
+) -> Step:
     """Ask the hearers of a message, one after the other, to say what they understood."""
     conversation, heard = put_on_record(conversation, message, at)
     hearer, *rest = message.receivers
@@ -95,7 +146,7 @@ def open_readback(conversation: Conversation, names: tuple[str, ...], message: M
         conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
     )
     opened = OverlayOpened("read-back", message.id, message.sender, hearer, conversation.here.lane)
-    return altered(conversation, frame=frame), (*heard, opened)
+    return altered(conversation, frame=frame), (*heard, *events, opened)
 
 
 def open_repair(
@@ -104,6 +155,10 @@ def open_repair(
     """A message that does not repeat what is on record stays out of it; its first hearer asks."""
     state, lane = conversation.here.name, conversation.here.lane
     found = TroubleFound(message.id, message.act, "repeats", trouble, lane)
+    counted: list[Event] = []
+    if conversation.rules.choice is not None:
+        move = conversation.state.moves[message.act]
+        conversation, counted = count_repeats(conversation, move.act, message, trouble)
     left = repairs_left(conversation, state, message.act)
     if not left or "repair" not in conversation.rules.overlays:
         cause = f"{message.act} differs from the record: {'; '.join(map(str, trouble))}; no repair is left"
@@ -116,13 +171,13 @@ def open_repair(
                 message,
                 hearer,
                 at,
-                [*heard, found],
+                [*heard, found, *counted],
                 pending=True,
                 trouble=trouble,
                 left=left_over,
             )
         ended, events = stop(conversation, OutcomeClass.ABORTED, cause, at)
-        return ended, (found, *events)
+        return ended, (found, *counted, *events)
     conversation, heard = put_on_record(conversation, message, at)
     conversation = _charge(conversation, state, message.act)
     hearer = message.receivers[0]
@@ -130,6 +185,7 @@ def open_repair(
     return altered(conversation, frame=_replace(frame, repairing=True)), (
         *heard,
         found,
+        *counted,
         OverlayOpened("repair", message.id, message.sender, hearer, lane),
         RepairOpened(message.id, "repeats", left - 1, lane),
     )
@@ -150,12 +206,14 @@ def open_by_hearer(conversation: Conversation, message: Message, at: float) -> S
         )
         after, told = say_in_overlay(opened, _frame(opened), message, at)
         return after, (*events, *told)
+    conversation, counted = count(conversation, it.act, it.sender, message.sender, understood=False)
     state, left = before.name, repairs_left(conversation, before.name, it.act)
     conversation = _charge(conversation, state, it.act)
     frame = push(conversation, name, it, message.sender, at, pending=False, fields={})
     frame = _replace(frame, repairing=True)
     after, told = say_in_overlay(altered(conversation, frame=frame), frame, message, at)
     heads: tuple[Event, ...] = (
+        *counted,
         OverlayOpened(name, it.id, it.sender, message.sender, lane),
         RepairOpened(it.id, message.act, left - 1, lane),
     )
@@ -251,6 +309,10 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
     if frame.fields and understood is not None and _is_first(overlay, move):
         differs = differences(conversation.protocol.acts[frame.it.act].fields, frame.fields, understood)
         frame = _replace(frame, repeated=not differs)
+        if not frame.repairing:
+            it = frame.it
+            conversation, told = count(conversation, it.act, it.sender, frame.hearer, understood=not differs)
+            events.extend(told)
         if differs:
             return _mishearing(conversation, frame, differs, target, at, events)
         if frame.repairing:

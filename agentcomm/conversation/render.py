@@ -5,7 +5,9 @@ from typing import Any, assert_never
 
 from agentcomm.acts.content import entries_of, format_value, printable
 from agentcomm.conversation.events import (
+    Chose,
     CommitmentChanged,
+    Counted,
     DeadlineSet,
     Duplicate,
     Ended,
@@ -137,6 +139,8 @@ class View:
                 | LanesBegan()
                 | GatherOpened()
                 | Staged()
+                | Chose()
+                | Counted()
             ):
                 return []
             case _:

@@ -8,6 +8,7 @@ from functools import cached_property
 import msgspec
 
 from agentcomm.acts.content import FieldType
+from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.bound import longest
 from agentcomm.protocol.graph import Act, Move, Protocol, Stakes, State
 
@@ -23,6 +24,8 @@ class Rules:
 
     protocol: Protocol
     overlays: Mapping[str, Protocol] = field(default_factory=dict[str, Protocol])
+    choice: Choice | None = None
+    """How to choose whether something is read back where the protocol leaves that open; without it, stakes alone say."""
     human: bool = False
     """Somebody outside the protocol's roles is there, `human`, to decide what two cannot mend."""
     _fitted: dict[tuple[str, str, tuple[str, ...]], Protocol] = field(
@@ -102,6 +105,10 @@ class Rules:
             )
         return found
 
+    def may_read_back(self, move: Move) -> bool:
+        """Say whether a move may have to be read back before it counts."""
+        return bool(readback_of(move) or (self.choice is not None and move.act.critical))
+
     @property
     def repairs_in_all(self) -> int:
         """Repairs that a conversation may spend."""
@@ -123,7 +130,7 @@ class Rules:
 
         def cost(move: Move) -> int:
             lanes = protocol.members[1] if move.for_all else 1
-            return 1 + lanes * len(move.to) * back if readback_of(move) else 1
+            return 1 + lanes * len(move.to) * back if self.may_read_back(move) else 1
 
         dearest = max(cost(move) for state in protocol.states.values() for move in state.moves.values())
         repair = max(map(self._length, ("repair", "not-understood", "escalate", "standby")))

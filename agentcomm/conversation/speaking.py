@@ -44,6 +44,7 @@ from agentcomm.conversation.overlays import (
     open_readback,
     open_repair,
     say_in_overlay,
+    weighed,
 )
 from agentcomm.conversation.reading import UNREADABLE, is_sound, sender_of
 from agentcomm.conversation.rules import readback_of
@@ -99,9 +100,13 @@ def perform(conversation: Conversation, move: Move, message: Message, at: float)
     act = move.act
     if act.repeats and (trouble := mismatch(conversation, act, message.content)):
         return open_repair(conversation, message, trouble, at)
-    if fields := readback_of(move):
-        return open_readback(conversation, fields, message, at)
-    return commit(conversation, move, message, at, [])
+    if conversation.rules.choice is not None:
+        conversation, fields, events = weighed(conversation, move, message)
+    else:
+        fields, events = readback_of(move), []
+    if fields:
+        return open_readback(conversation, fields, message, at, events)
+    return commit(conversation, move, message, at, events)
 
 
 def _say_otherwise(conversation: Conversation, message: Message, at: float) -> Step:

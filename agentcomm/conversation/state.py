@@ -12,6 +12,7 @@ from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import Record, entries, find
 from agentcomm.commitments.ledger import Change, Commitment, Ledger
 from agentcomm.conversation.rules import Rules
+from agentcomm.grounding.choice import Beta
 from agentcomm.grounding.compare import Difference
 from agentcomm.protocol.graph import OutcomeClass, Protocol, State
 
@@ -144,6 +145,8 @@ class Shared(msgspec.Struct, frozen=True, gc=False):
     """The open gather."""
     mended: Mapping[str, Message] = {}
     """Id -> message as it was meant, where a read-back showed that it had been said otherwise."""
+    counted: Mapping[str, Beta] = {}
+    """What was understood, by `Choice.key`, as far as it was counted here."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

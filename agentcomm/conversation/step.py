@@ -30,7 +30,7 @@ from agentcomm.conversation.events import (
     Tick,
 )
 from agentcomm.conversation.reading import clean
-from agentcomm.conversation.rules import Rules, readback_of
+from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, Position, Shared
 from agentcomm.errors import UsageError
 from agentcomm.protocol.graph import Criterion, OutcomeClass, Protocol
@@ -84,7 +84,7 @@ def _check_rules(rules: Rules) -> None:
         for move in state.moves.values():
             if move.act.criterion in _DEMONSTRATED:
                 what, why = "be demonstrated", "this version has no judge"
-            elif readback_of(move) and "read-back" not in rules.overlays:
+            elif rules.may_read_back(move) and "read-back" not in rules.overlays:
                 what, why = "be read back", "the rules have no overlay `read-back`"
             else:
                 continue

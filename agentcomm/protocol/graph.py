@@ -132,6 +132,8 @@ class Act:
     """The strongest of what the protocol and the stakes ask for."""
     readback: tuple[str, ...] = ()
     """Fields to be read back; empty unless the criterion asks for it."""
+    declared: tuple[str, ...] = ()
+    """Those of them that the protocol names itself; the others follow from the stakes."""
     repeats: Mapping[str, Ref] = field(default_factory=dict[str, Ref])
     """Field -> the value on record it must equal."""
     when: tuple[Condition, ...] = ()

@@ -97,6 +97,7 @@ class Lexicon:
             for name, target in grounding.repeats:
                 if ref := conditions.repeat(name, target, label):
                     repeats[name.text] = ref
+        declared = readback or (critical if criterion in _READ_BACK else ())
         critical = critical or readback
         if stakes is Stakes.IRREVERSIBLE:
             criterion = _stronger(criterion, Criterion.DEMONSTRATED)
@@ -117,6 +118,7 @@ class Lexicon:
             stakes=stakes,
             criterion=criterion,
             readback=readback,
+            declared=declared,
             repeats=repeats,
             when=conditions.all_of(spec.when, label),
             discharges=spec.discharges.text if spec.discharges else "",

@@ -67,7 +67,7 @@ def rules_for(protocol: Protocol, *, human: bool = False) -> Rules:
             overlays.pop(name, None)
         elif name in overlays:
             overlays[name] = own
-    return Rules(protocol, overlays, human)
+    return Rules(protocol, overlays, human=human)
 
 
 @cache

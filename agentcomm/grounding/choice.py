@@ -1,0 +1,108 @@
+"""Whether to act on what was said or to have it read back first: the cheaper of the two in expectation.
+
+Not a model's own confidence counts but what became of earlier messages: how often the same model understood the same act of the
+same speaker. A conversation opens with a snapshot of these counts, what it adds to them are events, and the next one opens
+with the sum; so a replay decides the same.
+
+Source: Paek & Horvitz 2000 (grounding as a decision under uncertainty); Beta-Bernoulli counts.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from agentcomm.protocol.graph import Stakes
+
+__all__ = ("LOSS", "Beta", "Choice", "Costs", "Weighed")
+
+
+class Beta(msgspec.Struct, frozen=True, gc=False):
+    """How often something was understood, and how often not; both count what was believed before the first time."""
+
+    good: float
+    bad: float
+
+    @property
+    def mean(self) -> float:
+        """The chance that the next one is understood."""
+        return self.good / (self.good + self.bad)
+
+    def after(self, understood: bool) -> "Beta":
+        """Return the counts with one more."""
+        return Beta(self.good + understood, self.bad + (not understood))
+
+
+LOSS: Mapping[Stakes, float] = {
+    Stakes.LOW: 2.0,
+    Stakes.NORMAL: 20.0,
+    Stakes.HIGH: 200.0,
+    Stakes.IRREVERSIBLE: 20_000.0,
+}
+"""What acting on a misunderstanding costs, in turns."""
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """What things cost, in turns of an agent, and how good a read-back is."""
+
+    confirm: float = 1.0
+    """One read-back; that it is right, code says."""
+    repair: float = 2.0
+    """The correction, and the read-back of it."""
+    detects: float = 0.98
+    """Chance that a read-back shows a misunderstanding."""
+    alarms: float = 0.005
+    """Chance that it shows one where there is none."""
+    loss: Mapping[Stakes, float] = msgspec.field(default_factory=lambda: LOSS)
+
+    def least(self, stakes: Stakes) -> float:
+        """Return the chance of being understood from which on a read-back does not pay: 0 where it never does.
+
+        With L the loss, c the cost of a read-back and r that of a repair, d and f its rates: accepting costs (1 - p) L, a
+        read-back c + (1 - p) ((1 - d) L + d r) + p f r; they cost the same at p = (d (L - r) - c) / (d (L - r) + f r).
+        """
+        saved = self.detects * (self.loss[stakes] - self.repair)
+        if saved <= self.confirm:
+            return 0.0
+        return (saved - self.confirm) / (saved + self.alarms * self.repair)
+
+
+class Weighed(msgspec.Struct, frozen=True, gc=False):
+    """A choice, and what it was made from."""
+
+    confirms: bool
+    p: float
+    """The chance that it is understood as meant, as far as is known."""
+    least: float
+    """The chance from which on it is acted upon without a read-back."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The rule, with what was known when the conversation opened."""
+
+    counters: Mapping[str, Beta] = {}
+    """By `key`."""
+    models: Mapping[str, str] = {}
+    """Role -> the model that plays it; a role that is not here is played by code."""
+    costs: Costs = Costs()
+    prior: Beta = Beta(4.0, 1.0)
+    """What is believed of a pair that has not talked yet."""
+
+    def key(self, act: str, sender: str, hearer: str) -> str:
+        """Return what is counted together: one act between two roles, understood by one model."""
+        return f"{self.models.get(hearer, '')}|{act}|{sender}|{hearer}"
+
+    def known(self, key: str, counted: Mapping[str, Beta]) -> Beta:
+        """Return the counts of a key: those of this conversation, those it opened with, or the prior."""
+        return counted.get(key) or self.counters.get(key) or self.prior
+
+    def weigh(self, stakes: Stakes, known: Beta) -> Weighed:
+        """Return whether a contribution is read back before it counts. What cannot be undone always is."""
+        p, least = known.mean, self.costs.least(stakes)
+        return Weighed(p < least or stakes is Stakes.IRREVERSIBLE, p, least)
+
+    def learned(self, counted: Iterable[tuple[str, bool]]) -> "Choice":
+        """Return the rule for the next conversation: with what was counted in one, key by key in its order."""
+        counters = dict(self.counters)
+        for key, understood in counted:
+            counters[key] = (counters.get(key) or self.prior).after(understood)
+        return msgspec.structs.replace(self, counters=counters)
