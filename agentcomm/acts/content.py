@@ -232,6 +232,10 @@ class FieldType(msgspec.Struct, frozen=True):
         match self.kind:
             case "list":
                 text = f"list of {self.item}"
+                if self.constraints.get("ordered") is False:
+                    text += " in any order"
+            case "quantity" if "unit" in self.constraints:
+                text = f"quantity in {self.constraints['unit']}"
             case "choice":
                 text = "one of " + ", ".join(map(str, self.choices))
             case "map":

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from agentcomm.acts.content import Money, entries_of, to_plain
+from agentcomm.acts.content import FieldType, Money, entries_of, to_plain
 from agentcomm.acts.units import Quantity
 from agentcomm.grounding.numbers import NUMBER_WORDS, read_number
 from agentcomm.grounding.same import DEEPEST
@@ -73,7 +73,7 @@ class Sources:
         for item in given:
             for path, value in _leaves("", _decoded(item)):
                 self._take(value, texts)
-                texts.append(path.casefold())
+                texts.append(path.rpartition(".")[2].casefold())
         self.text = "\n".join(texts)
         for entry in derived:
             if self._is_right(entry):
@@ -168,7 +168,11 @@ def _foreign_figures(text: str, known: Sources) -> Iterator[str]:
 
 
 def unsourced_values(
-    content: Mapping[str, Any], sources: Iterable[Any] | Sources, *, free: Collection[str] = ()
+    content: Mapping[str, Any],
+    sources: Iterable[Any] | Sources,
+    *,
+    free: Collection[str] = (),
+    kinds: Mapping[str, FieldType] | None = None,
 ) -> tuple[Unsourced, ...]:
     """Return the values in an act's content or a tool's arguments that no one ever said.
 
@@ -178,16 +182,29 @@ def unsourced_values(
         content: What is said or used, by field.
         sources: Earlier messages' contents, tool results, the speaker's brief.
         free: Fields whose values are the speaker's own to choose, such as the price of a bid.
+        kinds: Types of the fields; an identifier must have been said as a whole.
     """
     known = sources if isinstance(sources, Sources) else Sources(sources)
     found: list[Unsourced] = []
     for field, value in content.items():
         if field in free:
             continue
+        kind = (kinds or {}).get(field)
         for path, leaf in _leaves(field, value):
-            if why := _missing(leaf, known):
+            named = (
+                isinstance(leaf, str)
+                and kind is not None
+                and "id" in (kind.kind, kind.item and kind.item.kind)
+            )
+            why = _unnamed(leaf, known) if named else _missing(leaf, known)
+            if why:
                 found.append(Unsourced(path, to_plain(leaf), why))
     return tuple(found)
+
+
+def _unnamed(name: str, known: Sources) -> str:
+    word = name.casefold()
+    return "" if word in known.words or _stands_in(word, known.text) else "nobody spoke of it"
 
 
 def _missing(value: Any, known: Sources) -> str:

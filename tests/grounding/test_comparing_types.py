@@ -180,3 +180,8 @@ def test_a_glossary():
     assert canonical_name(words, "scooter") == "scooter"
     assert clash(words) == ""
     assert clash({"a": ["x"], "b": ["X"]}) == "X"
+
+
+def test_a_type_tells_how_it_compares():
+    assert str(acts()["request"].fields["volume"]) == "quantity in l"
+    assert str(acts()["request"].fields["rooms"]) == "list of id in any order"

@@ -115,3 +115,18 @@ def test_content_classes_and_hostile_values_are_read():
         {"a": float("nan"), "b": float("inf"), "c": deep, "d": "\ud800 5"}, [deep, "[" * 5000, "{"]
     )
     assert Sources([10**5000]).numbers == {10**5000}
+
+
+def test_an_identifier_must_have_been_said():
+    kinds = {
+        "host": FieldType("id"),
+        "hosts": FieldType("list", item=FieldType("id")),
+        "note": FieldType("text"),
+    }
+    said = {"host": "printer", "hosts": ["shop.example", "mail.example"], "note": "the printer"}
+    found = unsourced_values(said, SAID, kinds=kinds)
+    assert [(entry.field, entry.value) for entry in found] == [
+        ("host", "printer"),
+        ("hosts[1]", "mail.example"),
+    ]
+    assert unsourced_values({"host": "Shop.Example"}, SAID, kinds=kinds) == ()
