@@ -55,7 +55,9 @@ Step = tuple[Conversation, tuple[Event, ...]]
 
 _replace = msgspec.structs.replace
 _NONE, _RELEVANT, _NO_OP = Criterion.NONE, Criterion.RELEVANT, LedgerOp.NONE
-_DELIVERED, _READ_BACK = ("delivered",), ("readback: copied",)
+_DELIVERED = ("delivered",)
+READ_BACK = "readback: copied"
+"""The evidence of fields that were read back: a model copies easily, so it shows less than a value that is used."""
 _NO_FIELDS: dict[str, Any] = {}
 _CANCEL = "cancel"
 _CANCELLED = (_CANCEL,)
@@ -80,6 +82,7 @@ def commit(
     at: float,
     events: list[Event],
     readback: Mapping[str, Any] | None = None,
+    shown: tuple[str, ...] = (),
 ) -> Step:
     """Let a message take effect: evidence for what it answers, position, common ground, ledger, deadline.
 
@@ -89,7 +92,8 @@ def commit(
         message: As it is meant.
         at: Now.
         events: What happened before; it is added to.
-        readback: The fields that every hearer has read back, if it was read back.
+        readback: The fields that every hearer has read back, if it was grounded before it counts.
+        shown: The evidence of that.
     """
     act, here, shared, protocol = (
         move.act,
@@ -119,8 +123,9 @@ def commit(
     evidence = _DELIVERED
     waits, prior = False, None
     if readback is not None:
-        evidence = _READ_BACK
-        events.append(Grounded(message.id, act.label, "readback", evidence, to_plain(readback), lane))
+        evidence = shown
+        criterion = "readback" if len(shown) == 1 and shown[0] == READ_BACK else act.criterion.value
+        events.append(Grounded(message.id, act.label, criterion, evidence, to_plain(readback), lane))
     elif act.criterion is _RELEVANT and state is not None:
         waits = True
         earlier = said.get(act.label)

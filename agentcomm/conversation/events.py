@@ -19,6 +19,8 @@ __all__ = (
     "Duplicate",
     "Ended",
     "Event",
+    "Evidence",
+    "EvidenceWanted",
     "Expired",
     "GatherOpened",
     "Grounded",
@@ -26,6 +28,7 @@ __all__ = (
     "Input",
     "Join",
     "Joined",
+    "Judged",
     "LaneEnded",
     "LanesBegan",
     "Late",
@@ -95,7 +98,23 @@ class Join(msgspec.Struct, frozen=True, gc=False, tag="join"):
     at: float
 
 
-Input = Say | Tick | Misfire | Cancel | Leave | Join
+class Evidence(msgspec.Struct, frozen=True, gc=False, tag="evidence"):
+    """A judge says whether a demonstration shows that something was understood."""
+
+    about: str
+    """Id of the demonstration."""
+    judge: str
+    missing: tuple[str, ...]
+    """What was meant, and is not in it or is reversed."""
+    added: tuple[str, ...]
+    """What is in it, and was not meant."""
+    at: float
+    reason: str = ""
+    """Why there is no verdict: it crashed, it stalled, it cannot tell."""
+    lane: str = ""
+
+
+Input = Say | Tick | Misfire | Cancel | Leave | Join | Evidence
 
 
 class Opened(msgspec.Struct, frozen=True, gc=False, tag="opened"):
@@ -122,7 +141,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused"):
     role: str
     act: str
     code: str
-    """unreadable, wrong-party, too-late, unexpected-act, invalid-content, unknown-reference, condition-false or incomparable."""
+    """unreadable, wrong-party, wrong-evidence, too-late, unexpected-act, invalid-content, unknown-reference, condition-false or incomparable."""
     reason: str
     legal: tuple[str, ...]
     """The moves open to the speaker, with their fields."""
@@ -177,13 +196,38 @@ class Counted(msgspec.Struct, frozen=True, gc=False, tag="counted"):
     lane: str = ""
 
 
+class EvidenceWanted(msgspec.Struct, frozen=True, gc=False, tag="evidence-wanted"):
+    """A hearer has said what it will do; a judge is asked whether that is what was meant."""
+
+    message: str
+    """Id of the demonstration."""
+    about: str
+    """Id of what it is to show the understanding of."""
+    hearer: str
+    meant: dict[str, Any]
+    restated: dict[str, Any]
+    lane: str = ""
+
+
+class Judged(msgspec.Struct, frozen=True, gc=False, tag="judged"):
+    """A judge has said whether a demonstration shows understanding."""
+
+    message: str
+    judge: str
+    understood: bool
+    missing: tuple[str, ...]
+    added: tuple[str, ...]
+    reason: str
+    lane: str = ""
+
+
 class TroubleFound(msgspec.Struct, frozen=True, gc=False, tag="trouble"):
     """Code found that something was not understood as meant."""
 
     message: str
     act: str
     kind: str
-    """readback or repeats."""
+    """readback, demonstration or repeats."""
     differs: tuple[Difference, ...]
     lane: str = ""
 
@@ -348,6 +392,8 @@ Event = (
     | TroubleFound
     | Chose
     | Counted
+    | EvidenceWanted
+    | Judged
     | OverlayOpened
     | OverlayClosed
     | RepairOpened

@@ -26,6 +26,7 @@ from agentcomm.conversation.events import (
     Duplicate,
     Ended,
     Event,
+    Evidence,
     Expired,
     GatherOpened,
     Input,
@@ -38,6 +39,7 @@ from agentcomm.conversation.events import (
     Staged,
     Tick,
 )
+from agentcomm.conversation.evidence import take_evidence
 from agentcomm.conversation.moves import floors, in_full, limit_of
 from agentcomm.conversation.reading import UNREADABLE, clean, is_sound, sender_of
 from agentcomm.conversation.rules import Rules
@@ -71,6 +73,14 @@ def step(conversation: Conversation, given: Input, at: float) -> Step:
                 after = _put(conversation, given.lane, lane)
             else:
                 return _stop(conversation, "", OutcomeClass.ABORTED, cause, at)
+        case Evidence():
+            if given.lane not in conversation.lanes:
+                told = Refused(
+                    clean(given.judge), "evidence", "wrong-evidence", "there is no such lane", (), 0
+                )
+                return conversation, (told,)
+            lane, events = take_evidence(conversation.view(given.lane), given, at)
+            after = _put(conversation, given.lane, lane)
         case Join():
             reason = "lanes have begun"
             return conversation, (Refused(clean(str(given.member)), "", "too-late", reason, (), 0),)

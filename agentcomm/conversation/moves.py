@@ -8,13 +8,15 @@ from typing import Any, cast
 import msgspec
 from msgspec.structs import replace
 
-from agentcomm.acts.content import Money, entries_of, format_value, parse_duration, parse_money
+from agentcomm.acts.content import Money, entries_of, format_value, parse_duration, parse_money, to_plain
 from agentcomm.acts.message import Message
+from agentcomm.conversation.events import EvidenceWanted
 from agentcomm.conversation.state import Conversation, Frame, Position
 from agentcomm.grounding.compare import Incomparable, holds, is_same
 from agentcomm.protocol.graph import Condition, Move, Protocol, Ref, State
 
 __all__ = (
+    "Appraise",
     "Joint",
     "Make",
     "Over",
@@ -22,6 +24,7 @@ __all__ = (
     "Wants",
     "due",
     "escalates",
+    "evidence_wanted",
     "exits",
     "floors",
     "full",
@@ -66,11 +69,18 @@ class Joint(msgspec.Struct, frozen=True):
     """Lanes that have no move yet; what is said `for: all` is said once."""
 
 
+class Appraise(msgspec.Struct, frozen=True):
+    """A judge is to say whether a demonstration shows that what was meant was understood."""
+
+    wanted: EvidenceWanted
+    lane: str = ""
+
+
 class Over(msgspec.Struct, frozen=True):
     """Nothing more can happen."""
 
 
-Wants = Speak | Make | Over
+Wants = Speak | Make | Appraise | Over
 
 
 def wants(conversation: Conversation, role: str = "") -> Wants:
@@ -82,6 +92,9 @@ def wants(conversation: Conversation, role: str = "") -> Wants:
     """
     if conversation.outcome is not None:
         return Over()
+    frame = conversation.here.frame
+    if frame is not None and frame.awaits:
+        return Appraise(evidence_wanted(conversation, frame), conversation.here.lane)
     role = role or floors(conversation)[0]
     moves = legal(conversation, role)
     lane = conversation.here.lane
@@ -92,14 +105,26 @@ def wants(conversation: Conversation, role: str = "") -> Wants:
     return Speak(role, moves, exits(conversation, role), lane)
 
 
-def wants_all(conversation: Conversation) -> tuple[Speak | Make | Joint, ...]:
+def evidence_wanted(conversation: Conversation, frame: Frame) -> EvidenceWanted:
+    """Return what is asked of the judge: what was meant, with what was added to it since, and what the hearer said."""
+    meant: dict[str, Any] = dict(to_plain(frame.it.content))
+    if points := [
+        point for content in frame.said.values() for point in getattr(content, "points", None) or ()
+    ]:
+        meant["points"] = points
+    restated = dict(to_plain(conversation.seen[frame.awaits].content))
+    return EvidenceWanted(frame.awaits, frame.it.id, frame.hearer, meant, restated, conversation.here.lane)
+
+
+def wants_all(conversation: Conversation) -> tuple[Speak | Make | Joint | Appraise, ...]:
     """Return everything that a conversation waits for now: several lanes and several racing roles may have the floor."""
     if conversation.outcome is not None:
         return ()
     if not conversation.begun:
-        return tuple(cast("Speak | Make", wants(conversation, role)) for role in floors(conversation))
+        roles = floors(conversation) or ("",)
+        return tuple(cast("Speak | Make | Appraise", wants(conversation, role)) for role in roles)
     turn = conversation.shared.turn
-    found: list[Speak | Make | Joint] = []
+    found: list[Speak | Make | Joint | Appraise] = []
     joint: dict[str, dict[str, Speak]] = {}
     for name in conversation.members:
         lane = conversation.view(name)
@@ -112,7 +137,7 @@ def wants_all(conversation: Conversation) -> tuple[Speak | Make | Joint, ...]:
                 moves, out = legal(lane), exits(lane, role) if state.gather else ()
                 joint.setdefault(role, {})[name] = Speak(role, moves, out, name)
             continue
-        for role in floors(lane):
+        for role in floors(lane) or ("",):
             asked = wants(lane, role)
             if not isinstance(asked, Over):
                 found.append(asked)
@@ -150,6 +175,8 @@ def floors(conversation: Conversation) -> tuple[str, ...]:
     frame = conversation.frame
     if frame is None:
         return conversation.state.speakers
+    if frame.awaits:  # the judge's
+        return ()
     return (bind(frame, overlay_state(conversation, frame).speaker),)
 
 
@@ -353,6 +380,8 @@ def on_record(conversation: Conversation, ref: Ref) -> Any:
     """Return the latest value said under `act.field`, or None."""
     frame = conversation.here.frame
     if frame is not None:
+        if ref.act == "it" and ref.field == "understood" and frame.verdict is not None:
+            return frame.verdict
         if ref.act == "it":
             return frame.fields if ref.field == "fields" else getattr(frame.it.content, ref.field, None)
         return getattr(frame.said.get(ref.act), ref.field, None)

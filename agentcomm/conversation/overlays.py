@@ -15,7 +15,7 @@ from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import with_entry
 from agentcomm.commitments.ledger import Books, take_back
 from agentcomm.conversation.checking import Refusal, check_conditions, content_of, mismatch, reply_to
-from agentcomm.conversation.commit import Step, commit, deadline_in, end, put_on_record, stop
+from agentcomm.conversation.commit import READ_BACK, Step, commit, deadline_in, end, put_on_record, stop
 from agentcomm.conversation.events import (
     Chose,
     CommitmentChanged,
@@ -33,11 +33,12 @@ from agentcomm.conversation.events import (
 from agentcomm.conversation.moves import (
     bind,
     escalates,
+    evidence_wanted,
     in_full,
     overlay_of,
     repairs_left,
 )
-from agentcomm.conversation.rules import REPAIR_OVERLAYS, readback_of
+from agentcomm.conversation.rules import REPAIR_OVERLAYS, is_demonstrated, readback_of
 from agentcomm.conversation.state import (
     Conversation,
     Frame,
@@ -49,7 +50,8 @@ from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 __all__ = ("enter_overlay", "open_by_hearer", "open_readback", "open_repair", "say_in_overlay")
 
 _replace = msgspec.structs.replace
-MENDING = (*REPAIR_OVERLAYS, "read-back")
+_SHOWN = {"read-back": "read back", "demonstrate": "demonstrated"}
+MENDING = (*REPAIR_OVERLAYS, *_SHOWN)
 """Overlays whose failure is laid before the authority, if there is one."""
 
 
@@ -66,6 +68,7 @@ def push(
     done: tuple[str, ...] = (),
     trouble: tuple[Difference, ...] = (),
     left: float | None = None,
+    evidence: tuple[str, ...] = (),
 ) -> Frame:
     protocol = conversation.rules.overlay(overlay, it.act, tuple(fields))
     start = protocol.states[protocol.start]
@@ -84,6 +87,7 @@ def push(
         heard=it.id,
         rest=rest,
         done=done,
+        evidence=evidence,
         trouble=trouble,
     )
 
@@ -146,6 +150,34 @@ def open_readback(
         conversation, "read-back", message, hearer, at, pending=True, fields=fields, rest=tuple(rest)
     )
     opened = OverlayOpened("read-back", message.id, message.sender, hearer, conversation.here.lane)
+    return altered(conversation, frame=frame), (*heard, *events, opened)
+
+
+def open_demonstration(
+    conversation: Conversation,
+    message: Message,
+    at: float,
+    events: list[Event],
+    *,
+    evidence: tuple[str, ...] = (),
+    left: float | None = None,
+) -> Step:
+    """Ask the hearers of a message, one after the other, to say what they will do, for a judge to compare with what was meant."""
+    conversation, heard = put_on_record(conversation, message, at)
+    hearer, *rest = message.receivers
+    frame = push(
+        conversation,
+        "demonstrate",
+        message,
+        hearer,
+        at,
+        pending=True,
+        fields={},
+        rest=tuple(rest),
+        left=left,
+        evidence=evidence,
+    )
+    opened = OverlayOpened("demonstrate", message.id, message.sender, hearer, conversation.here.lane)
     return altered(conversation, frame=frame), (*heard, *events, opened)
 
 
@@ -276,6 +308,8 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
     overlay = overlay_of(conversation, frame)
     state = overlay.states[frame.position]
     move = state.moves.get(message.act)
+    if frame.awaits:
+        raise Refusal("unexpected-act", f"whether {frame.it.act} was understood is being judged")
     if bind(frame, state.speaker) != message.sender:
         speaker = bind(frame, state.speaker)
         raise Refusal("unexpected-act", f"{speaker} speaks now, about {frame.it.act} ({frame.overlay})")
@@ -305,6 +339,13 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
     frame = _replace(frame, said={**frame.said, move.label: content}, used=used, heard=message.id)
     if corrected:
         frame = _correct(conversation, frame, corrected)
+    if overlay.overlay is not None and overlay.overlay.on == "demonstrated":
+        if _is_first(overlay, move) and target in overlay.states:
+            within = overlay.states[target].within
+            frame = _replace(frame, position=target, deadline=at + within, awaits=message.id, verdict=None)
+            conversation = altered(conversation, frame=frame)
+            return conversation, (*events, evidence_wanted(conversation, frame))
+        return enter_overlay(conversation, frame, target, at, events)
     understood = entries_of(getattr(content, "fields", None))
     if frame.fields and understood is not None and _is_first(overlay, move):
         differs = differences(conversation.protocol.acts[frame.it.act].fields, frame.fields, understood)
@@ -314,7 +355,7 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
             conversation, told = count(conversation, it.act, it.sender, frame.hearer, understood=not differs)
             events.extend(told)
         if differs:
-            return _mishearing(conversation, frame, differs, target, at, events)
+            return mishearing(conversation, frame, differs, target, at, events)
         if frame.repairing:
             events.append(RepairClosed(frame.it.id, mended=True, lane=conversation.here.lane))
             frame = _replace(frame, repairing=False, trouble=())
@@ -338,7 +379,7 @@ def _is_first(overlay: Protocol, move: Move) -> bool:
     return move.state == overlay.start
 
 
-def _mishearing(
+def mishearing(
     conversation: Conversation,
     frame: Frame,
     differs: tuple[Difference, ...],
@@ -348,7 +389,8 @@ def _mishearing(
 ) -> Step:
     """A read-back differs: that is a repair, paid for; with none left the overlay gives up."""
     it, here = frame.it, conversation.here
-    events.append(TroubleFound(it.id, it.act, "readback", differs, here.lane))
+    kind = "demonstration" if frame.overlay == "demonstrate" else "readback"
+    events.append(TroubleFound(it.id, it.act, kind, differs, here.lane))
     left = repairs_left(conversation, here.name, it.act)
     if frame.repairing:
         events.append(RepairClosed(it.id, mended=False, lane=here.lane))
@@ -361,7 +403,7 @@ def _mishearing(
         cause = f"{it.act} was not understood: {'; '.join(map(str, differs))}; no repair is left"
         events.append(OverlayClosed(frame.overlay, it.id, "given-up", OutcomeClass.ABORTED.value, here.lane))
         return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
-    events.append(RepairOpened(it.id, "readback", left - 1, here.lane))
+    events.append(RepairOpened(it.id, kind, left - 1, here.lane))
     conversation = _charge(conversation, here.name, it.act)
     frame = _replace(frame, repairing=True, trouble=differs)
     return enter_overlay(conversation, frame, target, at, events)
@@ -447,7 +489,7 @@ def _resume(
     if not frame.repeated:  # the gate: whatever an overlay's file says, nothing counts that was not read back
         if frame.repairing:
             events.append(RepairClosed(it.id, mended=False, lane=lane))
-        cause = f"{it.act} was not read back"
+        cause = f"{it.act} was not {_SHOWN.get(frame.overlay, 'grounded')}"
         return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     if frame.rest:
         hearer, *rest = frame.rest
@@ -462,6 +504,7 @@ def _resume(
             rest=tuple(rest),
             done=(*frame.done, frame.hearer),
             left=frame.left,
+            evidence=frame.evidence,
         )
         events.append(OverlayOpened(frame.overlay, it.id, it.sender, hearer, lane))
         return altered(conversation, frame=following), tuple(events)
@@ -470,7 +513,11 @@ def _resume(
     if meant != it.content:
         it = _replace(it, content=meant)
         conversation = altered(conversation, mended=with_entry(conversation.shared.mended, it.id, it))
-    return commit(conversation, move, it, at, events, frame.fields)
+    is_shown = frame.overlay == "demonstrate"
+    evidence = (*frame.evidence, f"demonstrated: {conversation.rules.judge}" if is_shown else READ_BACK)
+    if not is_shown and is_demonstrated(move):
+        return open_demonstration(conversation, it, at, events, evidence=evidence, left=frame.left)
+    return commit(conversation, move, it, at, events, frame.fields, evidence)
 
 
 def _next_to_stop(

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from agentcomm.acts.content import Content, Money, to_plain
 from agentcomm.acts.frozen import freeze
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Cancel, Input, Join, Leave, Misfire, Say
+from agentcomm.conversation.events import Cancel, Evidence, Input, Join, Leave, Misfire, Say
 from agentcomm.protocol.graph import Act
 
 __all__ = ("UNREADABLE", "Unreadable", "clean", "is_sound", "read", "recorded", "sender_of")
@@ -178,6 +178,16 @@ def recorded(given: Input) -> Input:
         case Misfire() | Leave():
             return msgspec.structs.replace(
                 given, role=clean(given.role), reason=clean(given.reason), lane=clean(given.lane)
+            )
+        case Evidence():
+            return msgspec.structs.replace(
+                given,
+                about=clean(given.about),
+                judge=clean(given.judge),
+                missing=tuple(map(clean, given.missing)),
+                added=tuple(map(clean, given.added)),
+                reason=clean(given.reason),
+                lane=clean(given.lane),
             )
         case Join():
             return msgspec.structs.replace(given, member=clean(given.member))

@@ -12,11 +12,13 @@ from agentcomm.conversation.events import (
     Duplicate,
     Ended,
     Event,
+    EvidenceWanted,
     Expired,
     GatherOpened,
     Grounded,
     Heard,
     Joined,
+    Judged,
     LaneEnded,
     LanesBegan,
     Late,
@@ -77,6 +79,11 @@ class View:
                 text = printable("; ".join(map(str, event.differs)))
                 where = "" if event.kind == "readback" else " from the record"
                 return [style("bad", f"{'':8}differs{where}: {text}")]
+            case Judged():
+                if event.reason:
+                    return [style("bad", f"{'':8}{event.judge} could not judge: {printable(event.reason)}")]
+                text = "demonstrated" if event.understood else "not what was meant"
+                return [style("good" if event.understood else "bad", f"{'':8}{event.judge}: {text}")]
             case Grounded() if event.evidence and event.evidence[0].startswith("readback"):
                 fields = ", ".join(event.fields)
                 return [style("good", f"{'':8}grounded: {fields}")]
@@ -141,6 +148,7 @@ class View:
                 | Staged()
                 | Chose()
                 | Counted()
+                | EvidenceWanted()
             ):
                 return []
             case _:

@@ -10,10 +10,11 @@ import msgspec
 from agentcomm.acts.content import FieldType
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.bound import longest
-from agentcomm.protocol.graph import Act, Move, Protocol, Stakes, State
+from agentcomm.protocol.graph import Act, Criterion, Move, Protocol, Stakes, State
 
-__all__ = ("REPAIR_OVERLAYS", "Rules", "readback_of")
+__all__ = ("REPAIR_OVERLAYS", "Rules", "is_demonstrated", "readback_of")
 
+_DEMONSTRATED = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 REPAIR_OVERLAYS = ("repair", "not-understood")
 """Overlays that a hearer may open instead of answering."""
 
@@ -26,6 +27,8 @@ class Rules:
     overlays: Mapping[str, Protocol] = field(default_factory=dict[str, Protocol])
     choice: Choice | None = None
     """How to choose whether something is read back where the protocol leaves that open; without it, stakes alone say."""
+    judge: str = ""
+    """Name of the judge of demonstrations; empty if there is none."""
     human: bool = False
     """Somebody outside the protocol's roles is there, `human`, to decide what two cannot mend."""
     _fitted: dict[tuple[str, str, tuple[str, ...]], Protocol] = field(
@@ -124,13 +127,14 @@ class Rules:
         message, which is then said and read back again, and a read-back that differs costs a repair, too, as do a standby and an
         escalation. C are the messages of one attempt to cancel, in every lane.
         """
-        back = self._length("read-back")
+        back, shown = self._length("read-back"), self._length("demonstrate")
 
         protocol = self.protocol
 
         def cost(move: Move) -> int:
             lanes = protocol.members[1] if move.for_all else 1
-            return 1 + lanes * len(move.to) * back if self.may_read_back(move) else 1
+            each = (back if self.may_read_back(move) else 0) + (shown if is_demonstrated(move) else 0)
+            return 1 + lanes * len(move.to) * each
 
         dearest = max(cost(move) for state in protocol.states.values() for move in state.moves.values())
         repair = max(map(self._length, ("repair", "not-understood", "escalate", "standby")))
@@ -159,6 +163,11 @@ def readback_of(move: Move) -> tuple[str, ...]:
     if move.stakes is None or move.stakes in (Stakes.LOW, Stakes.NORMAL):
         return act.readback
     return tuple(dict.fromkeys((*act.readback, *act.critical)))
+
+
+def is_demonstrated(move: Move) -> bool:
+    """Say whether the hearers show what they understood, and a judge says whether that is what was meant."""
+    return move.act.criterion in _DEMONSTRATED or move.stakes is Stakes.IRREVERSIBLE
 
 
 def _fit(overlay: Protocol, act: Act, names: tuple[str, ...]) -> Protocol:

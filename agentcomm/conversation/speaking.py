@@ -41,13 +41,14 @@ from agentcomm.conversation.moves import (
 from agentcomm.conversation.overlays import (
     enter_overlay,
     open_by_hearer,
+    open_demonstration,
     open_readback,
     open_repair,
     say_in_overlay,
     weighed,
 )
 from agentcomm.conversation.reading import UNREADABLE, is_sound, sender_of
-from agentcomm.conversation.rules import readback_of
+from agentcomm.conversation.rules import is_demonstrated, readback_of
 from agentcomm.conversation.state import Conversation, Position, altered
 from agentcomm.protocol.graph import Move, OutcomeClass
 
@@ -106,6 +107,8 @@ def perform(conversation: Conversation, move: Move, message: Message, at: float)
         fields, events = readback_of(move), []
     if fields:
         return open_readback(conversation, fields, message, at, events)
+    if is_demonstrated(move):
+        return open_demonstration(conversation, message, at, events)
     return commit(conversation, move, message, at, events)
 
 

@@ -93,6 +93,12 @@ class Frame(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     repeated: bool = False
     """This hearer's last read-back was the same as `fields`."""
     repairing: bool = False
+    awaits: str = ""
+    """Id of the demonstration that a judge is asked about."""
+    verdict: bool | None = None
+    """What the judge said of the last demonstration."""
+    evidence: tuple[str, ...] = ()
+    """What other evidence there is of this contribution."""
     authority: str = ""
     """Who decides, in an escalation."""
     extra: float = 0.0

@@ -18,6 +18,7 @@ from agentcomm.conversation.events import (
     Cancel,
     DeadlineSet,
     Event,
+    Evidence,
     Input,
     Join,
     Joined,
@@ -29,17 +30,17 @@ from agentcomm.conversation.events import (
     Say,
     Tick,
 )
+from agentcomm.conversation.evidence import take_evidence
 from agentcomm.conversation.reading import clean
-from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.rules import Rules, is_demonstrated
 from agentcomm.conversation.state import Conversation, Position, Shared
 from agentcomm.errors import UsageError
-from agentcomm.protocol.graph import Criterion, OutcomeClass, Protocol
+from agentcomm.protocol.graph import OutcomeClass, Protocol
 from agentcomm.protocol.shape import is_name
 
 __all__ = ("open_conversation", "step", "tie_break")
 
 _replace = msgspec.structs.replace
-_DEMONSTRATED = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 
 
 def open_conversation(
@@ -82,14 +83,16 @@ def _check_rules(rules: Rules) -> None:
         )
     for state in protocol.states.values():
         for move in state.moves.values():
-            if move.act.criterion in _DEMONSTRATED:
-                what, why = "be demonstrated", "this version has no judge"
+            if is_demonstrated(move) and not ("demonstrate" in rules.overlays and rules.judge):
+                what, why = "be demonstrated", "nobody is there to judge that"
             elif rules.may_read_back(move) and "read-back" not in rules.overlays:
                 what, why = "be read back", "the rules have no overlay `read-back`"
             else:
                 continue
             raise UsageError(
-                f"{move.label!r} is to {what}", why=why, fix="weaken its criterion, or add the overlay"
+                f"{move.label!r} is to {what}",
+                why=why,
+                fix="weaken its criterion, or add what is missing: an overlay, or a judge",
             )
 
 
@@ -161,6 +164,8 @@ def _alone(conversation: Conversation, given: Input, at: float) -> Step:
         case Leave():
             cause = f"{clean(given.role)} left: {clean(given.reason)}"
             return stop(conversation, OutcomeClass.ABORTED, cause, at)
+        case Evidence():
+            return take_evidence(conversation, given, at)
         case Join():
             reason = "nobody joins a conversation whose roles are all cast"
             return conversation, (Refused(clean(given.member), "", "too-late", reason, (), 0),)

@@ -34,7 +34,7 @@ from agentcomm.conversation.events import (
     Staged,
     Tick,
 )
-from agentcomm.conversation.moves import Joint, Make, Over, Speak, limit_of, wants, wants_all
+from agentcomm.conversation.moves import Appraise, Joint, Make, Over, Speak, limit_of, wants, wants_all
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.step import open_conversation, step
@@ -286,7 +286,7 @@ class Driver:
             if self.members or any(len(state.speakers) > 1 for state in self.rules.protocol.states.values()):
                 await self._run_all()
             else:
-                while not isinstance(asked := wants(self.conversation), Over):
+                while not isinstance(asked := wants(self.conversation), Over | Appraise):
                     await self._turn(asked)
         except asyncio.CancelledError:
             self.is_ending = True
@@ -309,7 +309,8 @@ class Driver:
         running: dict[Any, asyncio.Task[None]] = {}
         try:
             while self.conversation.outcome is None:
-                wanted = {self._key(asked): asked for asked in wants_all(self.conversation)}
+                every = wants_all(self.conversation)
+                wanted = {self._key(asked): asked for asked in every if not isinstance(asked, Appraise)}
                 for key in [key for key in running if key not in wanted]:  # their go has passed
                     running.pop(key).cancel()
                 for key, asked in wanted.items():

@@ -8,7 +8,16 @@ import msgspec
 
 from agentcomm.acts.message import format_content
 from agentcomm.conversation.events import Input, Say
-from agentcomm.conversation.moves import Joint, Make, Speak, bind, overlay_state, signature, wants_all
+from agentcomm.conversation.moves import (
+    Appraise,
+    Joint,
+    Make,
+    Speak,
+    bind,
+    overlay_state,
+    signature,
+    wants_all,
+)
 from agentcomm.conversation.state import Conversation
 
 __all__ = (
@@ -120,8 +129,10 @@ def floors_of(now: Conversation) -> tuple[Floor, ...]:
     return tuple(floor for asked in wants_all(now) for floor in _floors(asked))
 
 
-def _floors(asked: Speak | Make | Joint) -> Iterator[Floor]:
+def _floors(asked: Speak | Make | Joint | Appraise) -> Iterator[Floor]:
     match asked:
+        case Appraise():
+            return
         case Make():
             yield Floor(asked.role, asked.lane, (signature(asked.move),))
         case Speak():

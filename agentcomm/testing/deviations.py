@@ -44,7 +44,7 @@ def deviations_from(
                 found += _of_speaker(now, speak, choices, examples, is_joint=True)
         elif isinstance(asked, Speak):
             found += _of_speaker(now, asked, choices, examples, is_joint=False)
-        else:
+        elif isinstance(asked, Make):
             found += _of_made(asked)
     return found
 

@@ -8,8 +8,19 @@ import msgspec
 
 from agentcomm.acts.content import format_value
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Cancel, Event, Input, Join, Leave, Misfire, Refused, Say, Tick
-from agentcomm.conversation.moves import Joint, Make, Speak, due, signature, wants_all
+from agentcomm.conversation.events import (
+    Cancel,
+    Event,
+    Evidence,
+    Input,
+    Join,
+    Leave,
+    Misfire,
+    Refused,
+    Say,
+    Tick,
+)
+from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, signature, wants_all
 from agentcomm.conversation.render import View
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
@@ -147,6 +158,8 @@ def members_for(protocol: Protocol, choices: Choices, *, at_most: int = 3) -> tu
 def legal_moves(now: Conversation) -> Iterator[tuple[str, str, Move]]:
     """Yield everything that may be said now: role, lane, move."""
     for asked in wants_all(now):
+        if isinstance(asked, Appraise):
+            continue
         several = asked.lanes.values() if isinstance(asked, Joint) else [asked]
         for one in several:
             moves = (one.move,) if isinstance(one, Make) else (*one.moves, *one.exits)
@@ -211,6 +224,9 @@ def next_input(
     at = talk.at + choices.integer(0, 8) / 8
     if isinstance(asked, Make):
         return Say(talk.message(asked.role, asked.move.label, {}, asked.lane), at)
+    if isinstance(asked, Appraise):
+        missing = ("what was left out",) if choices.chance(0.3) else ()
+        return Evidence(asked.wanted.message, now.rules.judge, missing, (), at, lane=asked.lane)
     if not choices.chance(manner.slow):
         message = _spoken(talk, asked, choices, manner, examples)
         if message is not None:
