@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from agentcomm.acts.content import FieldType, Kind, parse_duration, parse_money
 from agentcomm.acts.units import parse_quantity
-from agentcomm.protocol.fields import ANY
+from agentcomm.protocol.fields import ANY, BOOL
 from agentcomm.protocol.findings import Report, near
 from agentcomm.protocol.graph import Comparison, Condition, Ref
 from agentcomm.protocol.shape import Word
@@ -58,7 +58,8 @@ class ConditionReader:
     """By label of the act."""
     opaque: set[str] = field(default_factory=set[str])
     """Labels of acts whose content does not parse: any field may be theirs."""
-    in_overlay: bool = False
+    occasion: str = ""
+    """Of an overlay: what it runs on; empty for a protocol of its own."""
 
     def read(self, word: Word, label: str) -> Condition | None:
         """Return the condition on saying `label`; None, with a finding, if it is none."""
@@ -144,18 +145,8 @@ class ConditionReader:
                     "E102", "unknown_name", word.at, f"'{label}' has no field '{left}'", fix=near(left, own)
                 )
             return own.get(left)
-        if left.act == IT and self.in_overlay:
-            if left.field == "fields":
-                return ANY
-            self.report.add(
-                "E102",
-                "unknown_name",
-                word.at,
-                f"'{left}' is not known",
-                why="of the message an overlay is about, `it.fields` is known: its critical fields",
-                fix="write `it.fields`",
-            )
-            return None
+        if left.act == IT and self.occasion:
+            return self._of_it(left, word)
         if left.act not in self.fields:
             if self.report.is_news(left.act):
                 hint = near(left.act, self.fields)
@@ -171,6 +162,21 @@ class ConditionReader:
                 "E102", "unknown_name", word.at, f"'{left.act}' has no field '{left.field}'", fix=hint
             )
         return fields.get(left.field)
+
+    def _of_it(self, left: Ref, word: Word) -> FieldType | None:
+        """Return the type of what is known of the message that an overlay is about."""
+        known = {"fields": ANY} | ({"understood": BOOL} if self.occasion == "demonstrated" else {})
+        if left.field not in known:
+            also = ", and `it.understood`: the verdict of the judge" if "understood" in known else ""
+            self.report.add(
+                "E102",
+                "unknown_name",
+                word.at,
+                f"'{left}' is not known",
+                why=f"of the message an overlay is about, `it.fields` is known: its critical fields{also}",
+                fix="write `it.fields`" + (" or `it.understood`" if also else ""),
+            )
+        return known.get(left.field)
 
     def _right(self, text: str, op: Comparison, word: Word) -> Any:
         """Return a reference, a constant or a tuple of constants; None, with a finding, for anything else."""

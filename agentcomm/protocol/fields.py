@@ -27,9 +27,10 @@ from agentcomm.protocol.graph import Mark
 from agentcomm.protocol.shape import is_name
 from agentcomm.protocol.source import Entry, Node
 
-__all__ = ("ANY", "TypeReader")
+__all__ = ("ANY", "BOOL", "TypeReader")
 
 ANY = FieldType("any")
+BOOL = FieldType("bool")
 _LONGEST = 200
 """Characters of a type."""
 _DEEPEST = 20

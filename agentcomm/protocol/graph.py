@@ -108,8 +108,15 @@ class Condition:
     right: Ref | str | int | float | bool | tuple[Any, ...]
 
     def __str__(self) -> str:
-        right = "[" + ", ".join(map(str, self.right)) + "]" if isinstance(self.right, tuple) else self.right
-        return f"{self.left} {self.op} {right}"
+        right = self.right
+        if isinstance(right, tuple):
+            right = f"[{', '.join(map(_constant, right))}]"
+        return f"{self.left} {self.op} {_constant(right)}"
+
+
+def _constant(value: Any) -> str:
+    """Return a value as the file writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def label_in(region: str, label: str) -> str:

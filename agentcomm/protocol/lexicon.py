@@ -59,7 +59,8 @@ class Lexicon:
 
     def conditions(self) -> ConditionReader:
         """Return a reader of conditions over these acts."""
-        return ConditionReader(self.report, self.fields, self.opaque, self.spec.overlay is not None)
+        occasion = self.spec.overlay.on.text if self.spec.overlay else ""
+        return ConditionReader(self.report, self.fields, self.opaque, occasion)
 
     def stakes(self, word: Word) -> Stakes:
         """Return a level of stakes."""

@@ -27,7 +27,7 @@ NAMES: Mapping[str, _Occasion] = {
     "standby": "any",
     "escalate": "any",
     "read-back": "readback",
-    "demonstration": "demonstrated",
+    "demonstrate": "demonstrated",
 }
 """The overlays that every conversation has, and their occasions."""
 

@@ -351,6 +351,16 @@ def test_it_is_known_in_overlays_only():
     assert [found.code for found in check(text)] == ["E102"]
 
 
+def test_the_verdict_is_known_in_overlays_on_what_is_demonstrated():
+    verdict = OVERLAY.replace("say.fields == it.fields", "it.understood == true")
+    made = loads(verdict.replace("{on: any}", "{on: demonstrated}"))
+    assert [str(condition) for condition in made.acts["right"].when] == ["it.understood == true"]
+    (found,) = check(verdict)
+    assert (found.code, found.message) == ("E102", "'it.understood' is not known")
+    (found,) = check(verdict.replace("{on: any}", "{on: demonstrated}").replace("== true", "== 1"))
+    assert found.code == "E104"
+
+
 def test_an_error_is_raised_with_all_its_findings():
     with pytest.raises(ProtocolError) as caught:
         loads(
