@@ -4,7 +4,7 @@ What an agent says is judged later, and refused by an event; an input that is no
 """
 
 import math
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from msgspec.structs import replace
 
@@ -30,7 +30,7 @@ def checked(given: Any) -> Input:
     if type(given) not in _INPUTS:
         raise UsageError(
             f"a {type(given).__name__} is no input of a conversation",
-            why="it takes Say, Tick, Misfire, Cancel, Leave and Join",
+            why="it takes Say, Tick, Misfire, Cancel, Leave, Join and Evidence",
             fix="Say(message, at)",
             code="U210",
         )
@@ -40,6 +40,10 @@ def checked(given: Any) -> Input:
             if not isinstance(value, Message):
                 raise _wrong(given, name, value, "a Message")
             given = replace(given, message=_with_texts(value))
+        elif name in ("missing", "added"):
+            points = cast("tuple[Any, ...]", value)
+            if not isinstance(value, tuple) or not all(isinstance(point, str) for point in points):
+                raise _wrong(given, name, points, "a tuple of texts")
         elif name != "at" and not isinstance(value, str):
             raise _wrong(given, name, value, "a text")
     return replace(given, at=_seconds(given))

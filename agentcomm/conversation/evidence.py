@@ -1,19 +1,19 @@
 """Evidence that a judge gives: whether what a hearer says it will do is what was meant, nothing missing and nothing added.
 
 The judge is outside: the core asks by an event and waits, and the verdict comes back as an input; so a replay asks nobody. A
-judge that crashes, stalls or cannot tell gives no evidence, and what it was asked about does not count.
+judge that crashes or cannot tell gives no evidence: what it was asked about does not count, and is shown again while repairs
+are left. One that stalls is not waited for longer than the overlay says.
 
 Source: demonstration as evidence of understanding, Clark & Brennan 1991.
 """
 
 import msgspec
 
-from agentcomm.conversation.commit import Step, end
+from agentcomm.conversation.commit import Step
 from agentcomm.conversation.events import (
     Event,
     Evidence,
     Judged,
-    OverlayClosed,
     Refused,
     RepairClosed,
 )
@@ -21,7 +21,6 @@ from agentcomm.conversation.overlays import mishearing
 from agentcomm.conversation.reading import clean
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.grounding.compare import Difference
-from agentcomm.protocol.graph import OutcomeClass
 
 __all__ = ("take_evidence",)
 
@@ -43,14 +42,6 @@ def take_evidence(conversation: Conversation, given: Evidence, at: float) -> Ste
     understood = not (missing or added or reason)
     events: list[Event] = [Judged(given.about, judge, understood, missing, added, reason, here.lane)]
     frame = _replace(frame, awaits="", verdict=understood)
-    if reason:
-        cause = f"nobody could say whether {frame.it.act} was understood: {reason}"
-        if frame.repairing:
-            events.append(RepairClosed(frame.it.id, mended=False, lane=here.lane))
-        events.append(
-            OverlayClosed(frame.overlay, frame.it.id, "unjudged", OutcomeClass.ABORTED.value, here.lane)
-        )
-        return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     if understood:
         if frame.repairing:
             events.append(RepairClosed(frame.it.id, mended=True, lane=here.lane))
@@ -59,5 +50,6 @@ def take_evidence(conversation: Conversation, given: Evidence, at: float) -> Ste
     differs = (
         *(Difference("goal", point, None, "missing") for point in missing),
         *(Difference("goal", None, point, "added") for point in added),
+        *((Difference("verdict", "one", None, "missing", reason),) if reason else ()),
     )
     return mishearing(conversation, frame, differs, frame.position, at, events)

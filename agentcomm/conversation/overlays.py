@@ -345,7 +345,7 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
             frame = _replace(frame, position=target, deadline=at + within, awaits=message.id, verdict=None)
             conversation = altered(conversation, frame=frame)
             return conversation, (*events, evidence_wanted(conversation, frame))
-        return enter_overlay(conversation, frame, target, at, events)
+        return enter_overlay(conversation, _replace(frame, verdict=None), target, at, events)
     understood = entries_of(getattr(content, "fields", None))
     if frame.fields and understood is not None and _is_first(overlay, move):
         differs = differences(conversation.protocol.acts[frame.it.act].fields, frame.fields, understood)

@@ -13,8 +13,8 @@ import yaml
 
 from agentcomm.acts.content import parse_duration
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Event, Late, Refused, Say, Tick
-from agentcomm.conversation.moves import Make, wants_all
+from agentcomm.conversation.events import Event, Evidence, Late, Refused, Say, Tick
+from agentcomm.conversation.moves import Appraise, Make, wants_all
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
@@ -23,8 +23,7 @@ from agentcomm.protocol.graph import Criterion, Protocol
 from agentcomm.protocol.library import check, load, names
 
 HERE = Path(__file__).parent
-OVERLAYS = ("read-back", "repair", "not-understood", "cancel", "standby", "escalate")
-PENDING = {"demonstrate": "the core runs no demonstrations yet"}
+OVERLAYS = ("read-back", "repair", "not-understood", "cancel", "standby", "escalate", "demonstrate")
 
 
 @cache
@@ -37,7 +36,7 @@ def tables() -> Mapping[str, Mapping[str, Any]]:
 @cache
 def rules(name: str) -> Rules:
     overlays = {overlay: load(f"_overlays/{overlay}") for overlay in OVERLAYS}
-    return Rules(host(name), overlays, human=name == "escalate")
+    return Rules(host(name), overlays, human=name == "escalate", judge="judge")
 
 
 def host(name: str) -> Protocol:
@@ -63,15 +62,10 @@ def host(name: str) -> Protocol:
     return dataclasses.replace(protocol, acts=acts, states=states)
 
 
-def pending(name: str) -> Any:
-    """Return the mark of sequences that the core cannot run yet."""
-    return pytest.mark.skip(reason=PENDING[name]) if name in PENDING else ()
-
-
-def sequences(kind: str, *, runs: bool = True) -> Iterator[Any]:
+def sequences(kind: str) -> Iterator[Any]:
     for name, table in tables().items():
         for row in table[kind]:
-            yield pytest.param(name, row, id=f"{name}: {row['title']}", marks=pending(name) if runs else ())
+            yield pytest.param(name, row, id=f"{name}: {row['title']}")
 
 
 @dataclass
@@ -95,12 +89,21 @@ class Talk:
             self.now, events = step(self.now, Tick(self.at))
             return events
         ((act, content),) = what.items()
+        if who == "judge":
+            asked = next(asked for asked in wants_all(self.now) if isinstance(asked, Appraise))
+            missing, added = tuple(content.get("missing", ())), tuple(content.get("added", ()))
+            verdict = Evidence(asked.wanted.message, who, missing, added, self.at, content.get("error", ""))
+            self.now, events = step(self.now, verdict)
+            return (*events, *self.made())
         role, _, lane = who.replace(" -> ", " ").partition(" ")
-        events = self.say(role, act, content, lane)
+        return (*self.say(role, act, content, lane), *self.made())
+
+    def made(self) -> tuple[Event, ...]:
+        """Let code say what it says of itself."""
         while made := [asked for asked in wants_all(self.now) if isinstance(asked, Make)]:
             for asked in made:
                 self.say(asked.role, asked.move.label, {}, asked.lane)
-        return events
+        return ()
 
 
 def talk(name: str, row: Mapping[str, Any]) -> Talk:
@@ -147,7 +150,7 @@ def test_each_protocol_has_its_table(name):
         assert all(set(row) <= keys for row in table[kind])
 
 
-@pytest.mark.parametrize(("name", "row"), tuple(sequences("accept", runs=False)))
+@pytest.mark.parametrize(("name", "row"), tuple(sequences("accept")))
 def test_each_step_is_in_the_protocol(name, row):
     """Also where the core cannot run it yet: the role may say that act somewhere, and its content is valid."""
     protocol = load(tables()[name].get("protocol", name))
