@@ -392,6 +392,7 @@ class _Compiler:
                     "role_not_informed",
                     word.at,
                     f"{speaker} cannot speak to itself",
+                    why="`to` names who else hears it",
                     fix=f"name another role: {quoted(others)}",
                 )
             elif role := self.names.role(word, "`to`"):

@@ -166,7 +166,7 @@ def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 "orphan_message",
                 move_mark(protocol, move),
                 f"{role} may ask '{move.label}' and hear nothing, though the conversation ends well",
-                why=f"on this way nobody speaks to {role} after it, and {quoted(asked)} says nothing",
+                why=f"on this way nobody speaks to {role} after it, and nothing is said by {quoted(asked)}",
                 fix=f"add {role} to a `to` on this way",
                 witness=steps(
                     [

@@ -82,10 +82,13 @@ class Reader:
             if key in keys:
                 continue
             hint = near(key, keys)
-            self.wrong(
-                entry.at, f"'{key}' is not a key of {what}", why=f"keys: {quoted(keys, limit=20)}", fix=hint
-            )
             meant = hint.split("'")[1] if hint.startswith("did") else ""
+            self.wrong(
+                entry.at,
+                f"'{key}' is not a key of {what}",
+                why=f"keys: {quoted(keys, limit=20)}",
+                fix=hint if meant else "take one of these, or remove it",
+            )
             if meant and meant not in result:
                 result[meant] = entry
         return result
@@ -103,7 +106,12 @@ class Reader:
                 fix=fix or (f'write "{node.raw}" in quotes' if node.raw else "write it out"),
             )
         else:
-            self.wrong(node.at, f"{what} is one word, not {node}")
+            self.wrong(
+                node.at,
+                f"{what} is one word, not {node}",
+                why="a name stands here",
+                fix=fix or "write one word, without braces, brackets and dashes",
+            )
         return None
 
     def name(self, word: Word, what: str) -> bool:
