@@ -105,6 +105,7 @@ class _Compiler:
         spec = self.spec
         self.many = next((role for role in spec.roles if role.members), None)
         self.names.read()
+        self.names.misplaced()
         self._find_runs()
         embedded: dict[str, Act] = {}
         for region, theirs in self.names.theirs.items():

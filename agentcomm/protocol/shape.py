@@ -87,7 +87,7 @@ class Reader:
                 entry.at,
                 f"'{key}' is not a key of {what}",
                 why=f"keys: {quoted(keys, limit=20)}",
-                fix=hint if meant else "take one of these, or remove it",
+                fix=hint if meant else "take one of these, remove it, or indent it under what it belongs to",
             )
             if meant and meant not in result:
                 result[meant] = entry
