@@ -171,7 +171,7 @@ def shape(source: Source) -> Spec | None:
         ]
     if entry := top.get("states"):
         spec.states_at = entry.at
-        spec.states = read_states(reader, entry.node)
+        spec.states = read_states(reader, entry.node, [role.name.text for role in spec.roles])
     if entry := top.get("outcomes"):
         spec.outcomes_at = entry.at
         spec.outcomes = _outcomes(reader, entry.node)
