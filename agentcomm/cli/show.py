@@ -83,7 +83,7 @@ def _list() -> None:
 def _most(protocol: Any) -> str:
     """Return the longest possible conversation in words."""
     if protocol.overlay is not None:
-        return f"{protocol.bound} messages"
+        return f"{protocol.bound} message" + ("" if protocol.bound == 1 else "s")
     from agentcomm.runtime.enact import rules_for
 
     rules = rules_for(protocol)

@@ -46,7 +46,7 @@ def _tell(protocol: Protocol, arcs: Arcs, report: Report, move: Move, often: int
         "unreachable",
         move_mark(protocol, move),
         f"the `then` of '{move.label}' in '{move.state}' never comes: it is said {_times(often)} at most",
-        why=f"`then` is where it leads once it was said {_times(move.max or 0)}, and "
+        why=f"it is for what comes after {_times(move.max or 0)}, and "
         + ("other budgets end the loop before" if is_looped else "nothing leads back to this state"),
         fix=f"write a `max` below {often}, or remove `max` and `then`"
         if is_looped and often > 1

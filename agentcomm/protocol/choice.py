@@ -19,7 +19,7 @@ def check_races(made: Draft, arcs: Arcs) -> None:
             made.protocol.marks.get(f"states.{name}.{roles[1]}") or state_mark(made.protocol, name),
             f"in '{name}' {quoted(roles)} may speak at once",
             why="one role speaks in a state; two would talk over each other",
-            fix="give each a state of its own",
+            fix=f"give each a state of its own, or let them race: `first: {roles[0]}` says whose move counts in a tie",
             witness=arcs.witness(name),
         )
 

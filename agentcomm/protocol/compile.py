@@ -12,7 +12,7 @@ from agentcomm.protocol.canonical import document_hash
 from agentcomm.protocol.conditions import ConditionReader
 from agentcomm.protocol.embed import Draft, Embedder
 from agentcomm.protocol.fields import TypeReader
-from agentcomm.protocol.findings import Report, TooMany, quoted
+from agentcomm.protocol.findings import Report, TooMany
 from agentcomm.protocol.flatten import acts_in, runs_in, states_in
 from agentcomm.protocol.graph import (
     Act,
@@ -24,6 +24,7 @@ from agentcomm.protocol.graph import (
     Run,
     State,
 )
+from agentcomm.protocol.hearers import Hearers
 from agentcomm.protocol.lanes import Lanes, check_alone, check_gather, check_lanes, settled
 from agentcomm.protocol.lexicon import Lexicon
 from agentcomm.protocol.lookup import Resolve, nowhere
@@ -66,7 +67,15 @@ def draft(
             lexicon = Lexicon(spec, document.report, marks)
             names = Names(spec, document.report, marks)
             return _Compiler(
-                spec, document, document.report, types or {}, marks, lexicon, embedder, names
+                spec,
+                document,
+                document.report,
+                types or {},
+                marks,
+                lexicon,
+                embedder,
+                names,
+                Hearers(names, document.report),
             ).compile()
         except TooMany:
             return None
@@ -84,21 +93,19 @@ class _Compiler:
     lexicon: Lexicon
     embedder: Embedder
     names: Names
+    hearers: Hearers
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
     states: dict[str, State] = field(default_factory=dict[str, State])
     many: RoleSpec | None = None
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     races: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     own_else: set[str] = field(default_factory=set[str])
-    others: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """The roles but one, by that one."""
-    unheard: list[tuple[Word, tuple[str, ...]]] = field(default_factory=list[tuple[Word, tuple[str, ...]]])
-    """Moves that do not say who hears them, where that is not plain."""
 
     def compile(self) -> Draft | None:
         spec = self.spec
         self.many = next((role for role in spec.roles if role.members), None)
         self.names.read()
+        self.names.misplaced()
         self._find_runs()
         embedded: dict[str, Act] = {}
         for region, theirs in self.names.theirs.items():
@@ -144,7 +151,8 @@ class _Compiler:
                 fix="name who listens",
             )
             spec.broken = True
-        self._tell_unheard()
+        if not spec.broken:
+            self.hearers.tell_unsaid()
         unused = reader.unused()
         self.marks.update((f"types.{entry.key}", entry.at) for entry in unused)
         protocol = Protocol(
@@ -349,7 +357,7 @@ class _Compiler:
             state=state,
             act=act,
             speaker=speaker,
-            to=self._receivers(spec, speaker),
+            to=self.hearers.of(spec, speaker),
             next=self._place(spec.next, spec, state, speaker),
             max=spec.max,
             then=self._place(spec.then, spec, state, speaker) if spec.then else "",
@@ -367,49 +375,3 @@ class _Compiler:
             return text
         why = f"'{spec.label}' said by {speaker} in '{state}' must lead to a state or an outcome"
         return names.target(word, why)
-
-    def _receivers(self, spec: MoveSpec, speaker: str) -> tuple[str, ...]:
-        others = self.others.get(speaker)
-        if others is None:
-            others = self.others[speaker] = tuple([role for role in self.names.roles if role != speaker])
-        if spec.to is None:
-            if len(others) > 1 and speaker in self.names.roles:
-                self.unheard.append((spec.label, others))
-            return others
-        if not spec.to:
-            self.report.add(
-                "E103",
-                "role_not_informed",
-                spec.label.at,
-                f"nobody hears '{spec.label}'",
-                fix=f"write `to: {others[0] if others else 'a-role'}`",
-            )
-        found: list[str] = []
-        for word in spec.to:
-            if word.text == speaker:
-                self.report.add(
-                    "E103",
-                    "role_not_informed",
-                    word.at,
-                    f"{speaker} cannot speak to itself",
-                    fix=f"name another role: {quoted(others)}",
-                )
-            elif role := self.names.role(word, "`to`"):
-                found.append(role)
-        return tuple(dict.fromkeys(found))
-
-    # --- the rest ---
-
-    def _tell_unheard(self) -> None:
-        if not self.unheard or self.spec.broken:
-            return
-        label, others = self.unheard[0]
-        more = f", nor do {len(self.unheard) - 1} more" if len(self.unheard) > 1 else ""
-        self.report.add(
-            "E103",
-            "role_not_informed",
-            label.at,
-            f"who hears '{label}'?",
-            why=f"with {len(self.names.roles)} roles a move says to whom it speaks; this one does not{more}",
-            fix=f"add `to: {others[0]}` or `to: [{', '.join(others)}]`",
-        )

@@ -89,7 +89,12 @@ class ConditionReader:
             problem = _misfit(left_kind, op, right)
         if problem:
             self.report.add(
-                "E104", "data_flow", word.at, f"'{word}' compares what cannot be compared", why=problem
+                "E104",
+                "data_flow",
+                word.at,
+                f"'{word}' compares what cannot be compared",
+                why=problem,
+                fix="compare with a value of the same type, or change the type of the field",
             )
             return None
         return Condition(left, op, right)
@@ -130,7 +135,9 @@ class ConditionReader:
             return None
         ref, right = found
         if problem := mismatch(left, "==", right):
-            self.report.add("E104", "data_flow", target.at, f"'{name}' can never equal '{ref}'", why=problem)
+            what = f"'{name}' can never equal '{ref}'"
+            fix = "name a field of the same type, or change the type of one of them"
+            self.report.add("E104", "data_flow", target.at, what, why=problem, fix=fix)
             return None
         return ref
 

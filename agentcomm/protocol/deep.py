@@ -80,6 +80,9 @@ def check_deep(
         f"{search.explored} places of the roles running alone{members} were looked at"
         + ("" if search.complete else ", not all"),
         why="not looked at: " + "; ".join(left) if left else "",
+        fix="nothing is to be mended"
+        if search.complete
+        else "what is not found in so many places may still be there",
     )
     return search.explored, search.complete
 

@@ -30,6 +30,8 @@ class Ends:
         self._check_reached()
         self._check_dead_ends()
         self._check_traps()
+        if any(found.code == "E702" for found in self.report.found):
+            return  # what leads back to before the lanes may be all that makes a loop
         if not self._check_cycles() and not self.draft.holes:
             self._check_bound()
 
@@ -55,14 +57,15 @@ class Ends:
                 continue
             members: set[int] = islands.nodes[island]["members"]
             first = min(members)
+            name = arcs.names[first].partition("/")[0]
             onward = breadth_first(arcs.targets, first)
             after = sum(came[place] < 0 <= onward[place] for place in lost) - 1
             self.report.add(
                 "E201",
                 "unreachable",
                 state_mark(self.protocol, arcs.names[first]),
-                f"the state '{arcs.names[first]}' cannot be reached from '{self.protocol.start}'",
-                why=f"no move and no deadline leads there{f'; {after} more hang on it' if after else ''}",
+                f"the state '{name}' cannot be reached from '{self.protocol.start}'",
+                why=f"no move and no deadline leads there{_hanging(after) if name in self.protocol.states else ''}",
                 fix="let a move lead there, or remove it",
             )
 
@@ -273,6 +276,13 @@ class _Plain:
                 if name == target and not (arc.kind == "next" and arc.move and arc.move.max is not None):
                     return arc
         return Arc(self.names[place], self.names[target], "run")
+
+
+def _hanging(count: int) -> str:
+    """Say how many more states cannot be reached but from one that cannot be reached."""
+    return (
+        f"; {count} more states hang on it" if count > 1 else "; one more state hangs on it" if count else ""
+    )
 
 
 def _outer(protocol: Protocol) -> list[str]:

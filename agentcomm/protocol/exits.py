@@ -63,8 +63,22 @@ def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 move_mark(protocol, move),
                 f"who is asked by '{move.label}' cannot {' or '.join(missing)}",
                 why="without an honest way out, a model is made to agree",
-                fix=f"add {' and '.join(_ADD[what] for what in missing)} to what follows",
+                fix=_remedy(protocol, move, missing),
             )
+
+
+def _remedy(protocol: Protocol, move: Move, missing: tuple[str, ...]) -> str:
+    after = protocol.states.get(move.next)
+    speaker = next((role for role in after.speakers if role in move.to), "") if after else ""
+    acts = [label for what in missing for label in _ADD[what] if label not in protocol.acts]
+    said = " and ".join(f"`{label}`" for what in missing for label in _ADD[what])
+    where = f"let {speaker} say {said} in '{after.name}'" if after and speaker and not after.region else ""
+    where = where or f"let {said} be said in what follows"
+    return where + (
+        ", and add " + " and ".join(f"`{label}: {{reason: text}}`" for label in acts) + " to `acts`"
+        if acts
+        else ""
+    )
 
 
 def _exits(performative: Performative) -> int:
@@ -80,8 +94,4 @@ def _is_weak(move: Move) -> bool:
     return performative in _QUERIES or move.act.info.op is not LedgerOp.DIRECT
 
 
-_ADD = {
-    "refuse or fail": "`refuse: {reason: text}`",
-    "refuse": "`refuse: {reason: text}`",
-    "fail": "`failure: {reason: text}`",
-}
+_ADD = {"refuse or fail": ("refuse",), "refuse": ("refuse",), "fail": ("failure",)}

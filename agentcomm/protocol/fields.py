@@ -211,7 +211,8 @@ class TypeReader:
         else:
             hint = near(word, known)
         if self.report.is_news(f"type {word}"):
-            self._wrong(at, f"'{word}' is not a type", fix=hint)
+            why = "a type is one of the language's, or stands under `types`"
+            self._wrong(at, f"'{word}' is not a type", why=why, fix=hint)
         return None
 
     def _named(self, name: str, at: Mark) -> FieldType:

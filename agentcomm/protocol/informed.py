@@ -161,13 +161,18 @@ def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
             silent[key] = _ends_unheard(protocol, arcs, role, asked)
         target = arcs.targets[place][position]
         if silent[key][target]:
+            ends = arcs.names[target] in protocol.outcomes
             report.add(
                 "W306",
                 "orphan_message",
                 move_mark(protocol, move),
                 f"{role} may ask '{move.label}' and hear nothing, though the conversation ends well",
-                why=f"on this way nobody speaks to {role} after it, and {quoted(asked)} says nothing",
-                fix=f"add {role} to a `to` on this way",
+                why=f"it leads to '{arcs.names[target]}', where nobody can answer any more"
+                if ends
+                else f"on this way nobody speaks to {role} after it, and nothing is said by {quoted(asked)}",
+                fix=_let_answer(arcs, place, position)
+                if ends
+                else f"let an answer follow, or add {role} to a `to` on this way",
                 witness=steps(
                     [
                         *arcs.to(place),
@@ -177,6 +182,12 @@ def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 ),
             )
             return
+
+
+def _let_answer(arcs: Arcs, place: int, position: int) -> str:
+    if arcs.arc(place, position).kind == "then":
+        return "remove `then`, so that it is no longer offered, or let it lead to where it is answered"
+    return "let it lead to a state where it is answered, or take another act, such as `inform`"
 
 
 def _answers(move: Move | None, role: str, asked: tuple[str, ...]) -> bool:

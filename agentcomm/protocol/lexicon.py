@@ -157,6 +157,7 @@ class Lexicon:
                     "grounding",
                     word.at,
                     f"'{label}' has no field '{word}' that could be {what}",
+                    why="what is read back, or critical, is a field of the act's own content",
                     fix=near(word.text, own, otherwise=f"'{label}' carries nothing"),
                 )
         return tuple(dict.fromkeys(word.text for word in words if word.text in own or label in self.opaque))

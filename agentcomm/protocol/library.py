@@ -31,7 +31,7 @@ from agentcomm.protocol.typed import typed
 
 __all__ = ("check", "find", "load", "loads", "names", "read_document", "stamp")
 
-_ACTS = ("content.py", "performative.py")
+_ACTS = ("content.py", "glossary.py", "performative.py", "units.py")
 _ASIDE = frozenset(
     [
         "build",

@@ -6,6 +6,8 @@ What cannot be resolved is reported once, and stays as a hole.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from agentcomm.protocol.findings import Report, near
 from agentcomm.protocol.graph import Limits, Mark, OutcomeClass, Protocol, State
 from agentcomm.protocol.shape import Word, unknown
@@ -64,6 +66,35 @@ class Names:
         self.holes.add(word.text)
         unknown(self.report, word, "a state", sorted(self.places), why=why, is_named=True)
         return word.text
+
+    def misplaced(self) -> None:
+        """Take states out of states: what is no role there, and what moves lead to, is a state that is indented too far."""
+        targets = {
+            word.text
+            for state in self.spec.states
+            for _, moves in state.speakers
+            for move in moves
+            for word in (move.next, move.then)
+            if word
+        } - self.places
+        for number, state in enumerate(self.spec.states):
+            inner = [
+                role for role, _ in state.speakers if role.text in targets and role.text not in self.roles
+            ]
+            for role in inner:
+                self.holes.add(role.text)
+                self.report.add(
+                    "E101",
+                    "syntax",
+                    role.at,
+                    f"'{role}' stands in the state '{state.name}', and is no role",
+                    why="moves lead to it, so that it seems to be a state of its own",
+                    fix=f"indent it as far as '{state.name}', or name a role",
+                )
+            if inner:
+                self.spec.broken = True
+                kept = tuple(entry for entry in state.speakers if entry[0] not in inner)
+                self.spec.states[number] = structs.replace(state, speakers=kept)
 
     def start_in(self, states: Mapping[str, State]) -> str:
         """Return the first state: the one that is named, else the first of the file."""

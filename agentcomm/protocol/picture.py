@@ -233,4 +233,5 @@ def _notes(protocol: Drawn, boxes: Mapping[str, Box], arrows: Iterable[Arrow]) -
         yield f"stacked boxes: each {protocol.many} has its own position there"
     if protocol.settles:
         yield f"settled by the lanes, the first that fits: {'; '.join(settling(protocol))}"
-    yield f"at most {protocol.bound} messages, without read-backs and repairs"
+    plural = "" if protocol.bound == 1 else "s"
+    yield f"at most {protocol.bound} message{plural}, without read-backs and repairs"

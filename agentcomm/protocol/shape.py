@@ -6,6 +6,7 @@ A reader that finds something wrong says so once and returns nothing; whoever as
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import TypeVar
 
 import msgspec
@@ -19,6 +20,8 @@ __all__ = ("Reader", "Word", "is_name", "unknown")
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[^\W\d_][\w-]*")
+_SURE = 0.7
+"""How like another a key must be to be read as that one."""
 _LONGEST_NAME = 64
 """Characters; names go into spans, file names and drawings."""
 
@@ -82,11 +85,17 @@ class Reader:
             if key in keys:
                 continue
             hint = near(key, keys)
-            self.wrong(
-                entry.at, f"'{key}' is not a key of {what}", why=f"keys: {quoted(keys, limit=20)}", fix=hint
-            )
             meant = hint.split("'")[1] if hint.startswith("did") else ""
-            if meant and meant not in result:
+            is_sure = bool(meant) and SequenceMatcher(None, key, meant).ratio() >= _SURE
+            self.wrong(
+                entry.at,
+                f"'{key}' is not a key of {what}",
+                why=f"keys: {quoted(keys, limit=20)}",
+                fix=hint + ("" if is_sure else " Else indent it under what it belongs to")
+                if meant
+                else "take one of these, remove it, or indent it under what it belongs to",
+            )
+            if is_sure and meant not in result:
                 result[meant] = entry
         return result
 
@@ -103,7 +112,12 @@ class Reader:
                 fix=fix or (f'write "{node.raw}" in quotes' if node.raw else "write it out"),
             )
         else:
-            self.wrong(node.at, f"{what} is one word, not {node}")
+            self.wrong(
+                node.at,
+                f"{what} is one word, not {node}",
+                why="a name stands here",
+                fix=fix or "write one word, without braces, brackets and dashes",
+            )
         return None
 
     def name(self, word: Word, what: str) -> bool:

@@ -3,10 +3,10 @@
 Says nothing about whether a name stands for anything: that is `compile.py`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agentcomm.protocol.findings import NOWHERE, quoted
+from agentcomm.protocol.findings import NOWHERE, Report, quoted
 from agentcomm.protocol.graph import Mark
 from agentcomm.protocol.many import RoleSpec, SettleSpec, read_roles, read_settles
 from agentcomm.protocol.shape import Reader, Word
@@ -154,16 +154,9 @@ def shape(source: Source) -> Spec | None:
     spec = Spec()
     _head(reader, top, spec)
     if missing := [key for key in _REQUIRED if key not in top]:
-        no_end = missing == ["outcomes"]
-        source.report.add(
-            "E105" if no_end else "E101",
-            "no_final" if no_end else "syntax",
-            NOWHERE,
-            f"{quoted(missing)} {'is' if len(missing) == 1 else 'are'} missing",
-            why="a protocol says its language, its name, its roles, acts, states and outcomes",
-            fix="add " + ", ".join(_SAMPLE[key] for key in missing),
-        )
-        reader.broken = True
+        _tell_missing(source.report, missing)
+    if missing or len(top) < len(source.root.entries):
+        return None  # what stands in the wrong place is not what it says
     if entry := top.get("roles"):
         spec.roles = read_roles(reader, entry.node)
     if entry := top.get("types"):
@@ -178,7 +171,7 @@ def shape(source: Source) -> Spec | None:
         ]
     if entry := top.get("states"):
         spec.states_at = entry.at
-        spec.states = read_states(reader, entry.node)
+        spec.states = read_states(reader, entry.node, [role.name.text for role in spec.roles])
     if entry := top.get("outcomes"):
         spec.outcomes_at = entry.at
         spec.outcomes = _outcomes(reader, entry.node)
@@ -193,6 +186,30 @@ def shape(source: Source) -> Spec | None:
         spec.overlays = reader.pairs(entry.node, "`overlays`", "`off`, or the name of an overlay", fix=sample)
     spec.broken = reader.broken
     return spec
+
+
+def _tell_missing(report: Report, missing: list[str]) -> None:
+    no_end = missing == ["outcomes"]
+    at = _indented(report.lines, missing)
+    report.add(
+        "E105" if no_end else "E101",
+        "no_final" if no_end else "syntax",
+        at or NOWHERE,
+        f"{quoted(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+        why="a line that begins with it is indented, and so belongs to what stands above it"
+        if at
+        else "a protocol says its language, its name, its roles, acts, states and outcomes",
+        fix="begin this line at the left edge" if at else "add " + ", ".join(_SAMPLE[key] for key in missing),
+    )
+
+
+def _indented(lines: Sequence[str], keys: Iterable[str]) -> Mark | None:
+    """Return where one of some keys stands, indented."""
+    for number, line in enumerate(lines, 1):
+        key = line.strip().partition(":")[0]
+        if key in keys and line[0].isspace() and ":" in line:
+            return Mark(number, len(line) - len(line.lstrip()) + 1, len(key))
+    return None
 
 
 _SAMPLE = {

@@ -1,5 +1,7 @@
 """What a YAML parser's error says, in words that help."""
 
+from collections.abc import Sequence
+
 from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.graph import Mark
 
@@ -32,6 +34,20 @@ _SYNTAX = (
 )
 
 
+def _is_too_deep(lines: Sequence[str], place: Mark) -> bool:
+    """Whether a key at a place is indented below a line that has its value already."""
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    above = next((text for text in reversed(lines[: place.line - 1]) if text.strip()), "")
+    key = line[: place.column - 1].strip()
+    return (
+        bool(key)
+        and not key.startswith(("-", "{", "[", "#"))
+        and ":" not in key
+        and not above.rstrip().endswith(":")
+        and len(line) - len(line.lstrip()) > len(above) - len(above.lstrip())
+    )
+
+
 def tell_syntax(error: Exception, report: Report) -> None:
     """Add the finding for a syntax error."""
     problem = str(getattr(error, "problem", "") or error).splitlines()[0]
@@ -49,6 +65,17 @@ def tell_syntax(error: Exception, report: Report) -> None:
             "a tab in the indentation",
             why="YAML indents with spaces only",
             fix="replace the tab with spaces",
+        )
+        return
+    if "mapping values are not allowed" in problem and _is_too_deep(report.lines, place):
+        indented = len(line) - len(line.lstrip())
+        report.add(
+            "E100",
+            "syntax",
+            Mark(place.line, indented + 1),
+            "this line is indented too far",
+            why="the line above has its value already; nothing can belong to it",
+            fix="align it with the line above",
         )
         return
     for words, what, fix in _SYNTAX:

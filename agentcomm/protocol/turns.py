@@ -1,6 +1,6 @@
 """The shape of states and moves: who may speak, what, and where it leads, in long form."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -58,9 +58,23 @@ class StateSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     run: RunSpec | None = None
 
 
-def read_states(reader: Reader, node: Node) -> list[StateSpec]:
-    """Return the states of a document in its order."""
-    return [_state(reader, entry) for entry in reader.entries(node, "`states`").values()]
+def read_states(reader: Reader, node: Node, roles: Iterable[str]) -> list[StateSpec]:
+    """Return the states of a document in its order; a role that is not indented enough is none."""
+    names = set(roles)
+    found: list[StateSpec] = []
+    for entry in reader.entries(node, "`states`").values():
+        inner = set(entry.node.entries or ())
+        if entry.key in names and inner and inner.isdisjoint(names.union(_STATE)):
+            reader.wrong(
+                entry.at,
+                f"'{entry.key}' is a role, and stands where states do",
+                why="what a role may say stands in a state",
+                fix=f"indent it under '{found[-1].name}'" if found else "name a state above it",
+            )
+            reader.broken = True
+        else:
+            found.append(_state(reader, entry))
+    return found
 
 
 def _state(reader: Reader, entry: Entry) -> StateSpec:

@@ -102,3 +102,27 @@ def test_the_roles_of_an_overlay_are_told_once():
     several = text.replace("roles: [sender, hearer]", "roles: {sender: 1, hearer: 1..5}")
     assert [found.code for found in errors(None, several)] == ["E704"]
     assert [found.code for found in errors(None, text.replace("[sender,", "[sendre,"))] == ["E102"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("  two:\n", "    two:\n", "'two' stands in the state 'one', and is no role"),
+        ("\nstates:", "\n  states:", "'states' is missing"),
+        ("    bob: {say", "  bob: {say", "'bob' is a role, and stands where states do"),
+        ("  three:\n", "three:\n", "'three' is not a key of a protocol"),
+        ("\nroles:", "\n  roles:", "this line is indented too far"),
+    ],
+)
+def test_what_is_indented_wrong_is_told_once(old, new, what):
+    text = ONE.replace(
+        "acts: {tell: {act: inform, content: {x: text}}, ",
+        "acts:\n  tell: {act: inform, content: {x: text}}\n  ",
+    )
+    text = text.replace("say: {act: inform, content: {x: text}}}", "say: {act: inform, content: {x: text}}")
+    assert not errors(None, text)
+    assert old in text
+    found = errors(None, text.replace(old, new, 1))
+    assert [finding.what for finding in found] == [what]
+    assert found[0].line > 1
+    assert any(word in found[0].fix for word in ("indent", "left edge", "align"))

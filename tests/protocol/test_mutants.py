@@ -24,7 +24,7 @@ CODES = {
     "unreachable by budgets": {"W208"},
     "dead end": {"E202"},
     "no outcome": {"E202", "E203", "E204"},
-    "unbounded cycle": {"E203", "E204", "E205"},
+    "unbounded cycle": {"E203", "E204", "E205", "E702"},
     "race": {"E301", "E302"},
     "nothing left to say": {"E303"},
     "unknown value": {"E401"},
