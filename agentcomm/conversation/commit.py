@@ -59,8 +59,6 @@ _DELIVERED = ("delivered",)
 READ_BACK = "readback: copied"
 """The evidence of fields that were read back: a model copies easily, so it shows less than a value that is used."""
 _NO_FIELDS: dict[str, Any] = {}
-_CANCEL = "cancel"
-_CANCELLED = (_CANCEL,)
 
 
 def put_on_record(
@@ -141,7 +139,8 @@ def commit(
         last[hearer] = message.id
     if effects is not None and move.owner and not waits:
         effects.hand_over(move.owner, message)
-    said = with_entry(said, act.label, Said(message, not waits, evidence, n, prior))
+    repaired = bool(here.repairs) and move.key in here.repairs
+    said = with_entry(said, act.label, Said(message, not waits, evidence, n, repaired, prior))
     until = here.until
     if protocol.runs:
         used, said, until = cross(conversation, move.state, target, used, said, at)
@@ -174,7 +173,8 @@ def commit(
         changes,
         until,
         move.state if len(protocol.states[move.state].speakers) > 1 else here.raced,
-        _CANCELLED if here.asides and _CANCEL in here.asides else (),
+        tuple(aside for aside in here.asides if _lasts(aside, move.key)) if here.asides else (),
+        "",
         here.outcome,
     )
     after = Conversation(
@@ -192,6 +192,11 @@ def commit(
     if deadline < math.inf:
         events.append(DeadlineSet(target, deadline, lane))
     return after, tuple(events)
+
+
+def _lasts(aside: str, key: str) -> bool:
+    """Say whether what was done once stays so for a contribution that is said anew; a cancel stays for good."""
+    return aside == "cancel" or aside.split(":")[1] == key
 
 
 class _Effects:
@@ -236,7 +241,9 @@ class _Effects:
                 self.hand_over(entry.owner, it)
             latest = self.said.get(it.act)
             if latest is not None and latest.message.id == it.id:
-                self.said = with_entry(self.said, it.act, Said(it, True, ("relevant",), latest.n))
+                self.said = with_entry(
+                    self.said, it.act, Said(it, True, ("relevant",), latest.n, latest.repaired)
+                )
         self.held = tuple(still)
 
     def _tell(self, made: tuple[Change, ...]) -> None:

@@ -141,7 +141,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused"):
     role: str
     act: str
     code: str
-    """unreadable, wrong-party, wrong-evidence, too-late, unexpected-act, invalid-content, unknown-reference, condition-false or incomparable."""
+    """unreadable, wrong-party, wrong-evidence, too-late, unexpected-act, asked-before, invalid-content, unknown-reference, condition-false or incomparable."""
     reason: str
     legal: tuple[str, ...]
     """The moves open to the speaker, with their fields."""
@@ -227,7 +227,7 @@ class TroubleFound(msgspec.Struct, frozen=True, gc=False, tag="trouble"):
     message: str
     act: str
     kind: str
-    """readback, demonstration or repeats."""
+    """readback, demonstration, repeats or no-progress."""
     differs: tuple[Difference, ...]
     lane: str = ""
 

@@ -16,6 +16,7 @@ from agentcomm.grounding.compare import Incomparable, holds, is_same
 from agentcomm.protocol.graph import Condition, Move, Protocol, Ref, State
 
 __all__ = (
+    "RUNGS",
     "Appraise",
     "Joint",
     "Make",
@@ -40,6 +41,8 @@ __all__ = (
 
 
 _ESCALATE = ("escalate",)
+RUNGS = ("offer", "choose", "specify", "open")
+"""Ways to ask about a message, the most specific first (Dingemanse & Enfield 2015)."""
 
 
 class Speak(msgspec.Struct, frozen=True):
@@ -237,7 +240,11 @@ def exits(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
         return ()
     it = _heard(conversation, heard)
     if repairs_left(conversation, before.name, it.act):
-        return conversation.rules.exits(state, role, it.sender)
+        found = conversation.rules.exits(state, role, it.sender)
+        openly = f"repair:{before.name}/{it.act}:{len(RUNGS) - 1}:"
+        if any(aside.startswith(openly) for aside in conversation.here.asides):
+            return tuple(move for move in found if move.label not in RUNGS)
+        return found
     if escalates(conversation, before.name, it, role):
         return conversation.rules.exits(state, role, it.sender, _ESCALATE)
     return ()

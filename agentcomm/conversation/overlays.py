@@ -31,6 +31,7 @@ from agentcomm.conversation.events import (
     TroubleFound,
 )
 from agentcomm.conversation.moves import (
+    RUNGS,
     bind,
     escalates,
     evidence_wanted,
@@ -38,6 +39,7 @@ from agentcomm.conversation.moves import (
     overlay_of,
     repairs_left,
 )
+from agentcomm.conversation.reading import clean
 from agentcomm.conversation.rules import REPAIR_OVERLAYS, is_demonstrated, readback_of
 from agentcomm.conversation.state import (
     Conversation,
@@ -238,6 +240,7 @@ def open_by_hearer(conversation: Conversation, message: Message, at: float) -> S
         )
         after, told = say_in_overlay(opened, _frame(opened), message, at)
         return after, (*events, *told)
+    conversation = _climb(conversation, name, f"{before.name}/{it.act}", message)
     conversation, counted = count(conversation, it.act, it.sender, message.sender, understood=False)
     state, left = before.name, repairs_left(conversation, before.name, it.act)
     conversation = _charge(conversation, state, it.act)
@@ -287,6 +290,31 @@ def _frame(conversation: Conversation) -> Frame:
     if frame is None:  # pragma: no cover
         raise AssertionError("an overlay was expected")
     return frame
+
+
+def _climb(conversation: Conversation, overlay: str, key: str, message: Message) -> Conversation:
+    """Note how a hearer asks about a contribution: never the same twice, and never less openly again about the same place.
+
+    Raises:
+        Refusal: If it was asked like this, or more openly, before.
+    """
+    if overlay != "repair" or message.act not in RUNGS:
+        return conversation
+    here, rung = conversation.here, RUNGS.index(message.act)
+    path = clean(str((entries_of(message.content) or {}).get("path", "")))
+    for aside in here.asides:
+        kind, _, rest = aside.partition(":")
+        if kind != "repair" or not rest.startswith(f"{key}:"):
+            continue
+        _, asked, where = rest.split(":", 2)
+        if int(asked) == rung and where == path:
+            raise Refusal(
+                "asked-before", f"{message.act!r} was asked about {path or 'this'}; ask in another way"
+            )
+        if int(asked) > rung and where in (path, ""):
+            tried = RUNGS[int(asked)]
+            raise Refusal("asked-before", f"{tried!r} was tried; nothing is asked more narrowly after that")
+    return altered(conversation, asides=(*here.asides, f"repair:{key}:{rung}:{path}"))
 
 
 def begins(conversation: Conversation, name: str, label: str) -> bool:
@@ -545,8 +573,11 @@ def _again(conversation: Conversation, frame: Frame, at: float, events: list[Eve
     troubles = (*frame.trouble, *_asked(frame)) if frame.authority else frame.trouble or _asked(frame)
     here, shared, before = conversation.here, conversation.shared, conversation.before
     if frame.pending or before is None:
-        after = altered(conversation, frame=None, troubles=troubles, deadline=at + frame.left)
-        return after, tuple(events)
+        voided = frame.it.id
+        deadline = at + frame.left
+        return altered(conversation, frame=None, troubles=troubles, deadline=deadline, voided=voided), tuple(
+            events
+        )
     books, undone = take_back(Books(here.ledger, shared.trunk), here.undo, here.lane)
     for was, now in undone:
         it = now or was
@@ -569,6 +600,7 @@ def _again(conversation: Conversation, frame: Frame, at: float, events: list[Eve
             ledger=books.own,
             repairs=here.repairs,
             asides=here.asides,
+            voided=frame.it.id,
             troubles=troubles,
             misfires=0,
             deadline=deadline,

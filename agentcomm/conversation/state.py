@@ -40,6 +40,8 @@ class Said(msgspec.Struct, frozen=True, gc=False):
     grounded: bool
     evidence: tuple[str, ...]
     n: int
+    repaired: bool = False
+    """It took a repair until it was said like this."""
     before: "Said | None" = None
     """While this one is not grounded: the one grounded last."""
 
@@ -191,7 +193,9 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     raced: str = ""
     """The race that was decided last, by its state."""
     asides: tuple[str, ...] = ()
-    """Overlays that open once and have been opened: `cancel`, `standby:<message>`, `escalate:<state>/<act>`."""
+    """What is done once and has been: `cancel`, `standby:<message>`, `escalate:<state>/<act>`, `repair:<state>/<act>:<rung>:<path>`."""
+    voided: str = ""
+    """Id of the message that was taken back last, until it is said anew."""
     outcome: Outcome | None = None
 
 

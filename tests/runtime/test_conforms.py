@@ -26,6 +26,8 @@ def request_protocol():
 
 
 def protocol_of(name):
+    if "grounding" in tables()[name]:
+        pytest.skip("a judge's verdict is in no record of others")
     return load(tables()[name].get("protocol", name))
 
 
