@@ -356,7 +356,7 @@ def test_the_verdict_is_known_in_overlays_on_what_is_demonstrated():
     made = loads(verdict.replace("{on: any}", "{on: demonstrated}"))
     assert [str(condition) for condition in made.acts["right"].when] == ["it.understood == true"]
     (found,) = check(verdict)
-    assert (found.code, found.message) == ("E102", "'it.understood' is not known")
+    assert (found.code, found.what) == ("E102", "'it.understood' is not known")
     (found,) = check(verdict.replace("{on: any}", "{on: demonstrated}").replace("== true", "== 1"))
     assert found.code == "E104"
 
