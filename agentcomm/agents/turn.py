@@ -11,9 +11,10 @@ from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.asides import asides
 from agentcomm.conversation.events import Refused
+from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.moves import Speak, given, signature
 from agentcomm.conversation.reading import Unreadable, read
-from agentcomm.conversation.state import CommonGround, Conversation
+from agentcomm.conversation.state import Conversation
 from agentcomm.errors import IllegalMove, UsageError
 from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import Model

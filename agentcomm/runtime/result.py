@@ -7,8 +7,9 @@ from typing import Any
 
 from agentcomm.acts.content import to_plain
 from agentcomm.commitments.ledger import Commitment
+from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.render import View
-from agentcomm.conversation.state import CommonGround, Conversation
+from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import InternalError
 from agentcomm.store.jsonl import JsonlLog, MemoryLog
