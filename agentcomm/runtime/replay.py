@@ -7,7 +7,9 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import Content
+import msgspec
 from agentcomm.conversation.rules import Rules
+from agentcomm.grounding.choice import Choice
 from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
 from agentcomm.errors import RecordError
 from agentcomm.protocol.library import loads
@@ -85,7 +87,9 @@ def rules_of(transcript: Transcript, *, types: Mapping[str, type[Content]] | Non
     }
     within = {str(name): str(text) for name, text in texts.get("protocols", {}).items()}
     whole = loads(str(texts["protocol"]), path="protocol (in the transcript)", types=types, protocols=within)
-    return Rules(whole, overlays)
+    data = opening.data
+    choice = msgspec.convert(data["choice"], Choice) if "choice" in data else None
+    return Rules(whole, overlays, choice, str(data.get("judge", "")), human=bool(data.get("human", False)))
 
 
 def replay(source: str | Path | Transcript, *, types: Mapping[str, type[Content]] | None = None) -> Replay:
