@@ -4,7 +4,7 @@ It passes what is said in nearly the same words and in the same order, says what
 where words differ it cannot tell. Similarity of words is never agreement: `Monday` and `Tuesday` are as similar as words get.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, cast
@@ -23,6 +23,10 @@ _LONGEST = 20_000
 """Characters that are compared; what is longer takes too long, and a demonstration is to be shorter than the message."""
 _ABSENT = 0.34
 """The share of a clause's words from which on it may be there in other words."""
+_NEAR = 0.5
+"""From this likeness on, a clause none of whose words is there may be there in other words."""
+_FAR = 0.2
+"""Below this likeness, a clause some of whose words are there is about something else."""
 _ELABORATES = 0.5
 """The share of a step's words that must be of the message, so that it is a step towards it rather than one more wish."""
 _IN_ORDER = 0.75
@@ -40,6 +44,9 @@ _GENERIC = frozenset(
     "see whether him tell inform".split()
 )
 """Stems of words with which any step can begin."""
+
+
+_Topic = Callable[[str, Sequence[str]], float | None]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -78,17 +85,24 @@ class CodeJudge:
         return Judgement(self.name, tuple(missing), tuple(added), error and f"cannot tell: {error}")
 
     def _compare(self, points: Sequence[str], said: Sequence[str]) -> Finding:
-        """Return what differs; a judge that knows more overrides it."""
+        """Return what differs."""
         one, other = _Text(points), _Text(said)
         missing = dict.fromkeys((*_figures(one, other), *_names(one, other)))
         added = dict.fromkeys((*_figures(other, one), *_names(other, one)))
         unsure: dict[str, None] = {}
-        for compare in (_marks, _bounds, _negations, _covered, _steps, _order):
-            found = compare(one, other)
+        for found in (
+            *(compare(one, other) for compare in (_marks, _bounds, _negations, _order)),
+            _covered(one, other, self._topic),
+            _steps(one, other, self._topic),
+        ):
             missing |= dict.fromkeys(found.missing)
             added |= dict.fromkeys(found.added)
             unsure |= dict.fromkeys(found.unsure)
         return Finding(tuple(missing), tuple(added), tuple(unsure))
+
+    def _topic(self, _text: str, _others: Sequence[str]) -> float | None:
+        """Return how far some text is about the same thing, None if that is not known."""
+        return None
 
 
 class _Text:
@@ -239,15 +253,23 @@ def _unclear(one: _Text, other: _Text) -> Iterator[str]:
             yield f"whether not: {clause.text}"
 
 
-def _covered(one: _Text, other: _Text) -> Finding:
+def _covered(one: _Text, other: _Text, topic: _Topic) -> Finding:
     """Look for each clause of the message among what was said."""
     missing: list[str] = []
     unsure: list[str] = []
+    theirs = [clause.text for clause in other.clauses]
     for clause in one.clauses:
         share, absent = _share(clause, other)
-        if share < _ABSENT:
+        if not absent and share >= _ABSENT:
+            continue
+        about = topic(clause.text, theirs)
+        if about is None:
+            is_missing = share < _ABSENT
+        else:
+            is_missing = about < (_NEAR if share < _ABSENT else _FAR)
+        if is_missing:
             missing.append(clause.text)
-        elif absent:
+        else:
             unsure.append(f"{', '.join(absent)} ({clause.text})")
     return Finding(tuple(missing), (), tuple(unsure))
 
@@ -261,18 +283,23 @@ def _share(clause: Clause, other: _Text) -> tuple[float, tuple[str, ...]]:
     return (1.0 if not whole else (len(wanted) - len(absent) + figures) / whole), absent
 
 
-def _steps(one: _Text, other: _Text) -> Finding:
+def _steps(one: _Text, other: _Text, topic: _Topic) -> Finding:
     """Look for each step among what was meant."""
     added: list[str] = []
     unsure: list[str] = []
+    meant = [clause.text for clause in one.clauses]
     for clause in other.clauses:
         words = [word for word in clause.order if word not in _GENERIC]
-        if not words:
+        share = sum(word in one.words or _is_figure_of(word, clause, one) for word in words) / len(
+            words or "1"
+        )
+        if not words or share >= _ELABORATES:
             continue
-        share = sum(word in one.words or _is_figure_of(word, clause, one) for word in words) / len(words)
-        if share == 0:
+        about = topic(clause.text, meant)
+        is_added = share == 0 if about is None else about < (_NEAR if share == 0 else _FAR)
+        if is_added:
             added.append(clause.text)
-        elif share < _ELABORATES:
+        else:
             unsure.append(f"whether it was asked: {clause.text}")
     return Finding((), tuple(added), tuple(unsure))
 

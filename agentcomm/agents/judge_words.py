@@ -28,6 +28,8 @@ _CLAUSE = re.compile(r"[;:\n]|[.!?](?=\s|$)|,? (?:and|but|while|then|so)(?= )|, 
 _TOKEN = re.compile(r"\S+")
 _EDGES = ".,;:!?()[]{}\"'\u2019\u201c\u201d"
 _IDENTIFIER = re.compile(r"[\w./-]*(?:\w[_./]\w|[A-Za-z]\d|\d[A-Za-z]|\w-\d|--\w)[\w./-]*")
+_COMPOUND = re.compile(r"(?<![\w-])[A-Za-z]+(?:-[A-Za-z]+)+(?![\w-])")
+_RATE = re.compile(r"^(\S*\d\S*(?: \S+)?) an? (second|minute|hour|day|week|month|year)$")
 _INITIAL = re.compile(r"[A-Z]\.")
 _POSSESSIVE = re.compile(r"['\u2019]s?$")
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ing|ies|ied|es|ed|s|e|y)$")
@@ -113,11 +115,15 @@ def _split(text: str) -> Iterator[str]:
             continue
         if cut[0] == "." and re.search(r"\b[A-Z]$", before):  # an initial: A. Keller
             continue
-        if cut[0] == ", " and before[-1:].isdigit() and after[:1].isdigit():
+        if cut[0] == ", " and after[:1].isdigit() and (before[-1:].isdigit() or _ends_in_day(before)):
             continue
         yield text[at : cut.start()].strip()
         at = cut.end()
     yield text[at:].strip()
+
+
+def _ends_in_day(text: str) -> bool:
+    return text.rpartition(" ")[2].casefold() in _WEEKDAYS
 
 
 def _clause(text: str) -> Clause:
@@ -166,6 +172,7 @@ def _clause(text: str) -> Clause:
 
 def _tokens(text: str) -> list[str]:
     spaced = re.sub(r"[\u2013\u2014/](?=\s)|(?<=\s)[\u2013\u2014/]", " ", text)
+    spaced = _COMPOUND.sub(lambda found: found[0].replace("-", " "), spaced)
     found = (raw if _INITIAL.fullmatch(raw) else raw.strip(_EDGES) for raw in _TOKEN.findall(spaced))
     return [token for token in found if token]
 
@@ -235,7 +242,7 @@ def _figure_at(tokens: list[str], at: int) -> tuple[int, Figure]:
         return 0, frozenset()
     for length in range(min(_LONGEST_FIGURE, len(tokens) - at), 0, -1):
         words = [_COUNTED.get(token.casefold(), token) for token in tokens[at : at + length]]
-        if readings := _readings(" ".join(words), words[-1].casefold()):
+        if readings := _readings(_RATE.sub(r"\1 per \2", " ".join(words)), words[-1].casefold()):
             return length, readings
     return 0, frozenset()
 
