@@ -23,8 +23,8 @@ _LONGEST = 20_000
 """Characters that are compared; what is longer takes too long, and a demonstration is to be shorter than the message."""
 _ABSENT = 0.34
 """The share of a clause's words from which on it may be there in other words."""
-_NEAR = 0.5
-"""From this likeness on, a clause none of whose words is there may be there in other words."""
+_NEAR = 0.25
+"""From this likeness on, a clause few of whose words are there may be there in other words."""
 _FAR = 0.2
 """Below this likeness, a clause some of whose words are there is about something else."""
 _ELABORATES = 0.5
