@@ -259,7 +259,7 @@ def test_data_cannot_end_the_message_it_stands_in(root, kind):
         assert "obey" in shown
         for mark in ("<|", "</s", "<start", "[INST", "[/INST"):
             assert mark not in shown
-    assert json.loads(f'"{prompt._fenced(MARKS)}"') == MARKS
+    assert json.loads(f'"{prompt.fenced(MARKS)}"') == MARKS
 
 
 def test_enact_sync_gives_back_what_it_opened_and_opens_it_again(root):

@@ -1,0 +1,350 @@
+"""A judge without a model: figures, names, yes and no, how many, when, on what condition, and the words themselves.
+
+It passes what is said in nearly the same words and in the same order, says what is missing or added where code can see it, and
+where words differ it cannot tell. Similarity of words is never agreement: `Monday` and `Tuesday` are as similar as words get.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, cast
+
+import msgspec
+
+from agentcomm.acts.content import entries_of, format_value
+from agentcomm.agents.judge_words import Clause, Figure, clauses
+from agentcomm.agents.judgement import Judgement, restated_points
+from agentcomm.grounding.polarity import reversal
+from agentcomm.grounding.same import is_shallow
+
+__all__ = ("CodeJudge", "Finding", "figures_differ", "points_of")
+
+_LONGEST = 20_000
+"""Characters that are compared; what is longer takes too long, and a demonstration is to be shorter than the message."""
+_ABSENT = 0.34
+"""The share of a clause's words from which on it may be there in other words."""
+_NEAR = 0.25
+"""From this likeness on, a clause few of whose words are there may be there in other words."""
+_FAR = 0.2
+"""Below this likeness, a clause some of whose words are there is about something else."""
+_ELABORATES = 0.5
+"""The share of a step's words that must be of the message, so that it is a step towards it rather than one more wish."""
+_IN_ORDER = 0.75
+"""The share of neighbouring words that must stand together again."""
+_TIMES = ("#day:", "#time:", "#moment:", "#weekday:")
+"""Figures that may stand anywhere in their clause."""
+_RIVALS = (
+    ("at most", "at least", "above", "below"), ("all", "some", "most"), ("if", "unless"), ("except", "including"),
+    ("before", "after"), ("must", "may"), ("today", "tomorrow", "yesterday"),
+)  # fmt: skip
+_WEAK = frozenset(["must", "should", "until", "all", "now"])
+"""Marks that may come in where nothing of their kind was said: an instruction is a must."""
+_GENERIC = frozenset(
+    "start begin first next check verify ensur make sure wait watch look confirm report order ask need plan step do go get "
+    "see whether him tell inform".split()
+)
+"""Stems of words with which any step can begin."""
+
+
+_Topic = Callable[[str, Sequence[str]], float | None]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What code found."""
+
+    missing: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+    """What code cannot tell."""
+
+
+class CodeJudge:
+    """Judges without a model. It never claims understanding where it cannot tell."""
+
+    @property
+    def name(self) -> str:
+        """`code`."""
+        return "code"
+
+    async def judge(self, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
+        """Return what is missing and added, as far as code can tell."""
+        return self._judge(meant, restated)
+
+    def _judge(self, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
+        points, said = points_of(meant), restated_points(restated, "goal", "plan")
+        open_points = restated_points(restated, "missing")
+        assumed = restated_points(restated, "assumed")
+        if sum(map(len, (*points, *said, *open_points, *assumed))) > _LONGEST:
+            return Judgement(self.name, error=f"more than {_LONGEST:,} characters are not compared by code")
+        if not points:
+            return Judgement(self.name, error="nothing was meant that could be compared")
+        found = self._compare(points, said)
+        missing = [*found.missing, *(f"the hearer lacks: {point}" for point in open_points)]
+        added = [*found.added, *_contradicting(points, assumed)]
+        error = "" if missing or added else "; ".join(found.unsure[:3])
+        return Judgement(self.name, tuple(missing), tuple(added), error and f"cannot tell: {error}")
+
+    def _compare(self, points: Sequence[str], said: Sequence[str]) -> Finding:
+        """Return what differs."""
+        one, other = _Text(points), _Text(said)
+        missing = dict.fromkeys((*_figures(one, other), *_names(one, other)))
+        added = dict.fromkeys((*_figures(other, one), *_names(other, one)))
+        unsure: dict[str, None] = {}
+        for found in (
+            *(compare(one, other) for compare in (_marks, _bounds, _negations, _order)),
+            _covered(one, other, self._topic),
+            _steps(one, other, self._topic),
+        ):
+            missing |= dict.fromkeys(found.missing)
+            added |= dict.fromkeys(found.added)
+            unsure |= dict.fromkeys(found.unsure)
+        return Finding(tuple(missing), tuple(added), tuple(unsure))
+
+    def _topic(self, _text: str, _others: Sequence[str]) -> float | None:
+        """Return how far some text is about the same thing, None if that is not known."""
+        return None
+
+
+class _Text:
+    """What was said, clause by clause, and all of it together."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.clauses: tuple[Clause, ...] = tuple(clause for text in texts for clause in clauses(text))
+        self.words = {word for clause in self.clauses for word in clause.order}
+        self.figures = [figure for clause in self.clauses for figure in clause.figures]
+        self.names = {name for clause in self.clauses for name in clause.names}
+        self.marks = {mark for clause in self.clauses for mark in clause.marks}
+        self.bounds = {bound for clause in self.clauses for bound in clause.bounds}
+
+
+def points_of(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a content says, each value as a text; yes and no with the name of their field."""
+    return tuple(_leaves("", content)) if is_shallow(content) else ()
+
+
+def _leaves(name: str, value: Any) -> Iterator[str]:
+    fields = entries_of(value)
+    if fields is not None:
+        for key, item in fields.items():
+            yield from _leaves(str(key), item)
+    elif isinstance(value, list | tuple):
+        for item in cast("Iterable[Any]", value):
+            yield from _leaves(name, item)
+    elif isinstance(value, bool):
+        yield f"{'' if value else 'not '}{name.replace('_', ' ')}"
+    elif value is not None and value != "":
+        yield value if isinstance(value, str) else format_value(value)
+
+
+def figures_differ(meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Finding:
+    """Return the figures and names that only one side has: what code compares, whoever judges the rest."""
+    one, other = _Text(points_of(meant)), _Text(restated_points(restated, "goal", "plan"))
+    return Finding(tuple(_figures(one, other)), tuple(_figures(other, one)))
+
+
+def _figures(one: _Text, other: _Text) -> Iterator[str]:
+    """Yield the figures of one text that have no reading in common with any of the other."""
+    theirs = [readings for _, readings in other.figures]
+    for clause in one.clauses:
+        for written, readings in clause.figures:
+            if not any(readings & known for known in theirs) and not _is_said_of_day(readings, theirs):
+                yield f"{written} ({clause.text})" if clause.text != written else written
+
+
+def _is_said_of_day(readings: Figure, theirs: Sequence[Figure]) -> bool:
+    """Say whether a weekday is that of a day, or the day of a moment stands apart from its time."""
+    from datetime import date, datetime
+
+    mine = dict(readings)
+    for known in theirs:
+        for kind, value in known:
+            if kind == "day" and date.fromisoformat(value).strftime("%A").casefold() == mine.get("weekday"):
+                return True
+            if kind == "moment":
+                moment = datetime.fromisoformat(value)
+                if moment.date().isoformat() == mine.get("day") or f"{moment:%H:%M}" == mine.get("time"):
+                    return True
+    return False
+
+
+def _names(one: _Text, other: _Text) -> Iterator[str]:
+    for clause in one.clauses:
+        for name in clause.names:
+            if name not in other.words and name not in other.names and not _reads(other, name):
+                yield f"{name} ({clause.text})" if clause.text.casefold() != name else clause.text
+
+
+def _reads(text: _Text, name: str) -> bool:
+    return any(name in clause.text.casefold() for clause in text.clauses) if " " in name else False
+
+
+def _marks(one: _Text, other: _Text) -> Finding:
+    """Compare the words that say how many, when and on what condition."""
+    missing: list[str] = []
+    added: list[str] = []
+    unsure: list[str] = []
+    gone, new = one.marks - other.marks, other.marks - one.marks
+    for rivals in _RIVALS:
+        lost, come = gone & {*rivals}, new & {*rivals}
+        if lost and come:
+            missing += [f"{mark} ({_where(one, mark)})" for mark in sorted(lost)]
+            added += [f"{mark} ({_where(other, mark)})" for mark in sorted(come)]
+    unsure += [
+        f"{mark!r} is not said again ({_where(one, mark)})" for mark in sorted(gone - {"must", "should"})
+    ]
+    unsure += [f"{mark!r} was not said ({_where(other, mark)})" for mark in sorted(new - _WEAK)]
+    return Finding(tuple(missing), tuple(added), tuple(unsure))
+
+
+def _where(text: _Text, mark: str) -> str:
+    return next(clause.text for clause in text.clauses if mark in clause.marks)
+
+
+def _bounds(one: _Text, other: _Text) -> Finding:
+    """Compare what stands before each figure: `at most 5` is not `5`, and not `at least 5`."""
+    unsure: list[str] = []
+    for mark, figure in one.bounds - other.bounds:
+        said = sorted(name for name, of in other.bounds if of == figure)
+        unsure.append(f"{mark!r} was said of {_shown(figure)}" + (f", not {said[0]!r}" if said else ""))
+    unsure += [
+        f"{mark!r} was not said of {_shown(figure)}"
+        for mark, figure in other.bounds - one.bounds
+        if mark not in _WEAK and any(of == figure for _, of in one.bounds)
+    ]
+    return Finding(unsure=tuple(sorted(unsure)))
+
+
+def _shown(figure: str) -> str:
+    return figure.partition(":")[2].replace("_", " ")
+
+
+def _negations(one: _Text, other: _Text) -> Finding:
+    """Compare yes and no: words of a negated clause that the other side says without a negation, and the reverse."""
+    return Finding(
+        tuple(_turned(one, other)), tuple(_turned(other, one)), (*_unclear(one, other), *_unclear(other, one))
+    )
+
+
+def _turned(one: _Text, other: _Text) -> Iterator[str]:
+    """Yield the clauses all of whose words the other side has, and only with the other sign."""
+    for clause in one.clauses:
+        words = {word for word in clause.words if word not in _GENERIC}
+        theirs = [their for their in other.clauses if words and words <= {*their.words}]
+        if theirs and all(their.negated != clause.negated for their in theirs):
+            yield clause.text
+        elif any(reversal(clause.text, their.text) for their in other.clauses) and not any(
+            _is_near(clause, their) for their in other.clauses
+        ):
+            yield clause.text
+
+
+def _is_near(clause: Clause, their: Clause) -> bool:
+    """Say whether the other side has a clause in the same sense."""
+    words = {*clause.words}
+    return (
+        words <= {*their.words} and clause.negated == their.negated and not reversal(clause.text, their.text)
+    )
+
+
+def _unclear(one: _Text, other: _Text) -> Iterator[str]:
+    negated = {word for clause in other.clauses if clause.negated for word in clause.words}
+    for clause in one.clauses:
+        if clause.negated and not negated & {*clause.words}:
+            yield f"whether not: {clause.text}"
+
+
+def _covered(one: _Text, other: _Text, topic: _Topic) -> Finding:
+    """Look for each clause of the message among what was said."""
+    missing: list[str] = []
+    unsure: list[str] = []
+    theirs = [clause.text for clause in other.clauses]
+    for clause in one.clauses:
+        share, absent = _share(clause, other)
+        if not absent and share >= _ABSENT:
+            continue
+        about = topic(clause.text, theirs)
+        if about is None:
+            is_missing = share < _ABSENT
+        else:
+            is_missing = about < (_NEAR if share < _ABSENT else _FAR)
+        if is_missing:
+            missing.append(clause.text)
+        else:
+            unsure.append(f"{', '.join(absent)} ({clause.text})")
+    return Finding(tuple(missing), (), tuple(unsure))
+
+
+def _share(clause: Clause, other: _Text) -> tuple[float, tuple[str, ...]]:
+    """Return the share of a clause's words that the other side says, and those that it does not."""
+    wanted = [word for word in clause.order if not word.startswith("#")]
+    figures = sum(any(readings & known for _, known in other.figures) for _, readings in clause.figures)
+    absent = tuple(word for word in wanted if word not in other.words)
+    whole = len(wanted) + len(clause.figures)
+    return (1.0 if not whole else (len(wanted) - len(absent) + figures) / whole), absent
+
+
+def _steps(one: _Text, other: _Text, topic: _Topic) -> Finding:
+    """Look for each step among what was meant."""
+    added: list[str] = []
+    unsure: list[str] = []
+    meant = [clause.text for clause in one.clauses]
+    for clause in other.clauses:
+        words = [word for word in clause.order if word not in _GENERIC]
+        share = sum(word in one.words or _is_figure_of(word, clause, one) for word in words) / len(
+            words or "1"
+        )
+        if not words or share >= _ELABORATES:
+            continue
+        about = topic(clause.text, meant)
+        is_added = share == 0 if about is None else about < (_NEAR if share == 0 else _FAR)
+        if is_added:
+            added.append(clause.text)
+        else:
+            unsure.append(f"whether it was asked: {clause.text}")
+    return Finding((), tuple(added), tuple(unsure))
+
+
+def _is_figure_of(word: str, clause: Clause, text: _Text) -> bool:
+    return word.startswith("#") and any(
+        readings & known for _, readings in clause.figures for _, known in text.figures
+    )
+
+
+def _order(one: _Text, other: _Text) -> Finding:
+    """Look whether words that stand together stand together again, in the same order: who does what to whom."""
+    places = [{word: at for at, word in reversed([*enumerate(clause.order)])} for clause in other.clauses]
+    pairs = [pair for clause in one.clauses for pair in pairwise(clause.order) if pair[0] != pair[1]]
+    known = [(a, b) for a, b in pairs if a in other.words and b in other.words]
+    kept = [pair for pair in known if any(_is_in_order(pair, place) for place in places)]
+    turned = [
+        f"{_shown_word(b)} … {_shown_word(a)} was said, {_shown_word(a)} … {_shown_word(b)} was meant"
+        for a, b in known
+        if (a, b) not in kept
+        and not any(word.startswith(_TIMES) for word in (a, b))
+        and any(_is_in_order((b, a), place) for place in places)
+    ]
+    if not turned and len(kept) < _IN_ORDER * len(known):
+        turned = ["the words are the same, and not what stands with what"]
+    return Finding(unsure=tuple(dict.fromkeys(turned)))
+
+
+def _is_in_order(pair: tuple[str, str], place: Mapping[str, int]) -> bool:
+    a, b = pair
+    return a in place and b in place and place[a] < place[b]
+
+
+def _shown_word(word: str) -> str:
+    return _shown(word) if word.startswith("#") else word
+
+
+def _contradicting(points: Sequence[str], assumed: Sequence[str]) -> Iterator[str]:
+    """Yield the assumptions that turn round what was meant; one that is merely new is for the sender to see."""
+    meant = [clause.text for point in points for clause in clauses(point)]
+    for text in assumed:
+        if any(_turns(one, text) for one in meant):
+            yield f"assumed: {text}"
+
+
+@lru_cache(maxsize=1024)
+def _turns(meant: str, understood: str) -> bool:
+    return bool(reversal(meant, understood))

@@ -1,0 +1,276 @@
+"""What code can read in a text: figures, names, and the words that say whether, how many, when and on what condition.
+
+English words. What is read is compared by `judge_code`; nothing here decides.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from agentcomm.acts.units import in_base, scales
+from agentcomm.grounding.amounts import read_money, read_quantity
+from agentcomm.grounding.numbers import NUMBER_WORDS, read_number
+from agentcomm.grounding.polarity import expanded
+from agentcomm.grounding.times import read_when
+
+__all__ = ("Clause", "Figure", "clauses", "stem")
+
+Figure = frozenset[tuple[str, Any]]
+"""Every reading of one figure: its kind and its value in base units."""
+
+_LONGEST_FIGURE = 5
+"""Words of a figure, such as `4 December 2026, 10 pm`."""
+_CLAUSE = re.compile(r"[;:\n]|[.!?](?=\s|$)|,? (?:and|but|while|then|so)(?= )|, (?=\w)")
+_TOKEN = re.compile(r"\S+")
+_EDGES = ".,;:!?()[]{}\"'\u2019\u201c\u201d"
+_IDENTIFIER = re.compile(r"[\w./-]*(?:\w[_./]\w|[A-Za-z]\d|\d[A-Za-z]|\w-\d|--\w)[\w./-]*")
+_COMPOUND = re.compile(r"(?<![\w-])[A-Za-z]+(?:-[A-Za-z]+)+(?![\w-])")
+_RATE = re.compile(r"^(\S*\d\S*(?: \S+)?) an? (second|minute|hour|day|week|month|year)$")
+_INITIAL = re.compile(r"[A-Z]\.")
+_POSSESSIVE = re.compile(r"['\u2019]s?$")
+_SUFFIX = re.compile(r"(?<=\w{3})(?:ing|ies|ied|es|ed|s|e|y)$")
+_UNITLESS = frozenset("a an as at in on are to and or of it if no am pm utc gmt the by per".split())
+_MONTHS = frozenset(
+    "january february march april may june july august september october november december jan feb mar apr jun jul aug sep oct nov dec".split()
+)
+_WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+_NUMERIC = frozenset([*NUMBER_WORDS, "twice", "noon", "midday", "midnight"])
+_COUNTED = {"twice": "two", "thrice": "three"}
+_NOT_ONE = frozenset("no every each any the which this that some".split())
+
+MARKS: Mapping[str, tuple[str, ...]] = {
+    "at most": ("at most", "at the most", "no more than", "not more than", "or less", "or fewer", "up to", "a maximum of"),
+    "at least": ("at least", "no less than", "not less than", "no fewer than", "never fewer than", "or more", "or longer", "a minimum of"),
+    "above": ("above", "over", "more than", "exceeds", "exceeded", "exceed", "higher than"),
+    "below": ("below", "under", "less than", "fewer than", "lower than"),
+    "only": ("only", "solely", "exclusively", "nothing but", "alone"),
+    "all": ("all", "every", "each", "everywhere", "everything"),
+    "some": ("some", "several", "a few", "few", "part of"),
+    "most": ("most", "the majority"),
+    "if": ("if", "when", "whenever", "in case", "provided", "as long as", "whether", "should the"),
+    "unless": ("unless",),
+    "otherwise": ("otherwise", "else"),
+    "except": ("except", "leave out", "excluding", "apart from"),
+    "including": ("including", "included"),
+    "before": ("before", "ahead of", "prior to"),
+    "after": ("after", "afterwards", "once", "past", "following"),
+    "until": ("by", "until", "till", "no later than", "at the latest", "not later than"),
+    "must": ("must", "have to", "has to", "shall", "required", "mandatory"),
+    "may": ("may", "can", "could", "might", "allowed", "permitted", "optional"),
+    "should": ("should", "ought to"),
+    "now": ("now", "at once", "immediately", "straight away"),
+    "today": ("today",),
+    "tomorrow": ("tomorrow",),
+    "yesterday": ("yesterday",),
+}  # fmt: skip
+"""Words that change what a sentence asks for, by what they say."""
+_MARK_OF = {phrase: name for name, phrases in MARKS.items() for phrase in phrases}
+_MARKED = re.compile(
+    r"\b(?:" + "|".join(re.escape(phrase) for phrase in sorted(_MARK_OF, key=len, reverse=True)) + r")\b"
+)
+_NEGATORS = frozenset(
+    "not no never without none nothing nobody neither nor forbidden forbid avoid refuse untouched".split()
+)
+_STOP = frozenset(
+    "a an the of to in on at for with from into onto out off up down by as per is are was were be been being am do does did done "
+    "since more than most least less fewer longer has have had having it its this that these those they them their there here he she his her you your we our i my me which who "
+    "whom whose what will would and or but so then than too also very just any other another if while both same such own via".split()
+)
+
+
+class Clause(msgspec.Struct, frozen=True):
+    """A piece of a text that says one thing."""
+
+    text: str
+    words: tuple[str, ...]
+    """Stems of its content words, in order; figures not among them."""
+    order: tuple[str, ...]
+    """Stems, names and figures, in order."""
+    figures: tuple[tuple[str, Figure], ...]
+    """As written, and what they can be."""
+    names: tuple[str, ...]
+    """Folded: what is written with a capital within a sentence, and identifiers."""
+    marks: frozenset[str]
+    bounds: frozenset[tuple[str, str]]
+    """A mark and the figure or word that follows it."""
+    negated: bool
+
+
+def clauses(text: str) -> tuple[Clause, ...]:
+    """Return the clauses of a text that say anything."""
+    found = [_clause(part) for part in _split(text)]
+    return tuple(clause for clause in found if clause.order or clause.marks)
+
+
+def _split(text: str) -> Iterator[str]:
+    """Yield the pieces of a text; a figure is never cut."""
+    at = 0
+    for cut in _CLAUSE.finditer(text):
+        before, after = text[: cut.start()], text[cut.end() :]
+        if cut[0] == ":" and before[-1:].isdigit() and after[:1].isdigit():
+            continue
+        if cut[0] == "." and re.search(r"\b[A-Z]$", before):  # an initial: A. Keller
+            continue
+        if cut[0] == ", " and after[:1].isdigit() and (before[-1:].isdigit() or _ends_in_day(before)):
+            continue
+        yield text[at : cut.start()].strip()
+        at = cut.end()
+    yield text[at:].strip()
+
+
+def _ends_in_day(text: str) -> bool:
+    return text.rpartition(" ")[2].casefold() in _WEEKDAYS
+
+
+def _clause(text: str) -> Clause:
+    figures: list[tuple[str, Figure]] = []
+    words: list[str] = []
+    order: list[str] = []
+    names: list[str] = []
+    plain: list[str] = []
+    tokens = _tokens(text)
+    at = 0
+    while at < len(tokens):
+        length, figure = _figure_at(tokens, at)
+        if figure:
+            written = " ".join(tokens[at : at + length])
+            figures.append((written, figure))
+            key = _key(figure)
+            order.append(key)
+            plain.append(key)
+            at += length
+            continue
+        token = tokens[at]
+        named = _is_name(token, at)
+        if named:
+            names.append(_folded(token))
+        root = _folded(token) if named else stem(token)
+        plain.append(expanded(token))
+        if root and (named or (expanded(token) not in _STOP and not _is_mark(token))):
+            words.append(root)
+            order.append(root)
+        at += 1
+    spoken = expanded(" ".join(plain))
+    marks = frozenset(_MARK_OF[found[0]] for found in _MARKED.finditer(spoken))
+    bare = _MARKED.sub(" ", spoken)
+    negators = sum(word in _NEGATORS for word in re.findall(r"[\w'-]+", bare))
+    return Clause(
+        text,
+        tuple(words),
+        tuple(order),
+        tuple(figures),
+        tuple(names),
+        marks,
+        _bounds(spoken),
+        negators % 2 == 1,
+    )
+
+
+def _tokens(text: str) -> list[str]:
+    spaced = re.sub(r"[\u2013\u2014/](?=\s)|(?<=\s)[\u2013\u2014/]", " ", text)
+    spaced = _COMPOUND.sub(lambda found: found[0].replace("-", " "), spaced)
+    found = (raw if _INITIAL.fullmatch(raw) else raw.strip(_EDGES) for raw in _TOKEN.findall(spaced))
+    return [token for token in found if token]
+
+
+def _bounds(spoken: str) -> frozenset[tuple[str, str]]:
+    """Return each mark with the figure that follows it within three words."""
+    found: set[tuple[str, str]] = set()
+    for mark in _MARKED.finditer(spoken):
+        rest = spoken[mark.end() :].split()[:3]
+        figure = next((word for word in rest if word.startswith("#")), "")
+        if figure:
+            found.add((_MARK_OF[mark[0]], figure))
+    return frozenset(found)
+
+
+def _is_mark(token: str) -> bool:
+    return expanded(token) in _MARK_OF or expanded(token) in _NEGATORS
+
+
+def _is_name(token: str, at: int) -> bool:
+    if _INITIAL.fullmatch(token) or (_IDENTIFIER.fullmatch(token) and not token.isdigit()):
+        return True
+    return at > 0 and token[:1].isupper() and not _is_day(token)
+
+
+def _is_day(token: str) -> bool:
+    return token.casefold() in _WEEKDAYS or token.casefold() in _MONTHS
+
+
+def _folded(token: str) -> str:
+    return _POSSESSIVE.sub("", token).casefold()
+
+
+@lru_cache(maxsize=4096)
+def stem(token: str) -> str:
+    """Return a word without its ending, so that `stopped`, `stops` and `stop` are one; identifiers stay as they are."""
+    word = _folded(token)
+    if _IDENTIFIER.fullmatch(token) or not word.isalpha():
+        return word if re.search(r"\w", word) else ""
+    before = ""
+    while word != before and len(word) > 3:  # noqa: PLR2004
+        before, word = word, _SUFFIX.sub("", word)
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiousl" else word  # noqa: PLR2004
+
+
+def _key(figure: Figure) -> str:
+    """Return one word for a figure: that of its least reading, so that two ways to write it have one."""
+    kind, value = min(figure, key=lambda reading: (reading[0], str(reading[1])))
+    return f"#{kind}:{value}".replace(" ", "_")
+
+
+def _figure_at(tokens: list[str], at: int) -> tuple[int, Figure]:
+    """Return the longest figure that begins with a word: how many words, and what it can be."""
+    first = tokens[at].casefold()
+    if not (
+        any(map(str.isdigit, first))
+        or first in _NUMERIC
+        or first in _MONTHS
+        or first in _WEEKDAYS
+        or first[0] in "€$£¥"
+    ):
+        if not (
+            re.fullmatch(r"[A-Z]{3}", tokens[at]) and at + 1 < len(tokens) and tokens[at + 1][:1].isdigit()
+        ):
+            return 0, frozenset()
+    if first == "one" and at and tokens[at - 1].casefold() in _NOT_ONE:
+        return 0, frozenset()
+    for length in range(min(_LONGEST_FIGURE, len(tokens) - at), 0, -1):
+        words = [_COUNTED.get(token.casefold(), token) for token in tokens[at : at + length]]
+        if readings := _readings(_RATE.sub(r"\1 per \2", " ".join(words)), words[-1].casefold()):
+            return length, readings
+    return 0, frozenset()
+
+
+@lru_cache(maxsize=4096)
+def _readings(text: str, last: str) -> Figure:
+    """Return what a whole text can be as a figure, nothing if it is none."""
+    if re.search(r"[A-Za-z]-?\d|\d_|_\d", text) and not re.fullmatch(r"\d{4}-W?\d\d.*", text):
+        return frozenset()
+    if text.casefold() in _WEEKDAYS:
+        return frozenset([("weekday", text.casefold())])
+    found: set[tuple[str, Any]] = set()
+    if when := read_when(text):
+        return frozenset(map(_moment, when))
+    if last not in _UNITLESS and last not in _STOP:
+        found |= {("money", f"{money.currency} {money.amount.normalize():f}") for money in read_money(text)}
+        for quantity in read_quantity(text) if " " in text or not text.isalpha() else ():
+            found |= {
+                (scale.base, in_base(quantity.amount, scale))
+                for scale in scales(quantity.unit)
+                if scale.base and quantity.unit.casefold() not in _NUMERIC
+            }
+    return frozenset(found) or frozenset(("number", number) for number in read_number(text))
+
+
+def _moment(when: datetime | date | time) -> tuple[str, str]:
+    if isinstance(when, datetime):
+        return "moment", (when.replace(tzinfo=None) - (when.utcoffset() or timedelta())).isoformat()
+    if isinstance(when, date):
+        return "day", when.isoformat()
+    return "time", when.isoformat(timespec="minutes")
