@@ -155,7 +155,7 @@ class Agent:
         A turn for several lanes goes to the handler registered with `gathers`; without one, it is taken lane by lane.
         """
         answer = self.take(turn)
-        said = cast("Said", await answer if inspect.isawaitable(answer) else answer)
+        said = await answer if inspect.isawaitable(answer) else answer
         if isinstance(said, Message | Unspoken):
             return _made(said, "handler")
         return [_made(one, "handler") for one in said]
@@ -174,7 +174,11 @@ class Agent:
             answer = handler(turn)
             if type(answer) is Message:
                 return answer
-            return self._awaited(handler, answer) if inspect.isawaitable(answer) else self._check(handler, answer)
+            return (
+                self._awaited(handler, answer)
+                if inspect.isawaitable(answer)
+                else self._check(handler, answer)
+            )
         overlaid = by_code(turn, has_model=self._model is not None)
         if overlaid is not None:
             return _made(overlaid, "rule")

@@ -40,8 +40,35 @@ _RIVALS = (
 _WEAK = frozenset(["must", "should", "until", "all", "now"])
 """Marks that may come in where nothing of their kind was said: an instruction is a must."""
 _GENERIC = frozenset(
-    "start begin first next check verify ensur make sure wait watch look confirm report order ask need plan step do go get "
-    "see whether him tell inform".split()
+    [
+        "start",
+        "begin",
+        "first",
+        "next",
+        "check",
+        "verify",
+        "ensur",
+        "make",
+        "sure",
+        "wait",
+        "watch",
+        "look",
+        "confirm",
+        "report",
+        "order",
+        "ask",
+        "need",
+        "plan",
+        "step",
+        "do",
+        "go",
+        "get",
+        "see",
+        "whether",
+        "him",
+        "tell",
+        "inform",
+    ]
 )
 """Stems of words with which any step can begin."""
 
@@ -230,10 +257,9 @@ def _turned(one: _Text, other: _Text) -> Iterator[str]:
     for clause in one.clauses:
         words = {word for word in clause.words if word not in _GENERIC}
         theirs = [their for their in other.clauses if words and words <= {*their.words}]
-        if theirs and all(their.negated != clause.negated for their in theirs):
-            yield clause.text
-        elif any(reversal(clause.text, their.text) for their in other.clauses) and not any(
-            _is_near(clause, their) for their in other.clauses
+        if (theirs and all(their.negated != clause.negated for their in theirs)) or (
+            any(reversal(clause.text, their.text) for their in other.clauses)
+            and not any(_is_near(clause, their) for their in other.clauses)
         ):
             yield clause.text
 
@@ -263,10 +289,7 @@ def _covered(one: _Text, other: _Text, topic: _Topic) -> Finding:
         if not absent and share >= _ABSENT:
             continue
         about = topic(clause.text, theirs)
-        if about is None:
-            is_missing = share < _ABSENT
-        else:
-            is_missing = about < (_NEAR if share < _ABSENT else _FAR)
+        is_missing = share < _ABSENT if about is None else about < (_NEAR if share < _ABSENT else _FAR)
         if is_missing:
             missing.append(clause.text)
         else:

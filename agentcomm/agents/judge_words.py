@@ -33,14 +33,62 @@ _RATE = re.compile(r"^(\S*\d\S*(?: \S+)?) an? (second|minute|hour|day|week|month
 _INITIAL = re.compile(r"[A-Z]\.")
 _POSSESSIVE = re.compile(r"['\u2019]s?$")
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ing|ies|ied|es|ed|s|e|y)$")
-_UNITLESS = frozenset("a an as at in on are to and or of it if no am pm utc gmt the by per".split())
-_MONTHS = frozenset(
-    "january february march april may june july august september october november december jan feb mar apr jun jul aug sep oct nov dec".split()
+_UNITLESS = frozenset(
+    [
+        "a",
+        "an",
+        "as",
+        "at",
+        "in",
+        "on",
+        "are",
+        "to",
+        "and",
+        "or",
+        "of",
+        "it",
+        "if",
+        "no",
+        "am",
+        "pm",
+        "utc",
+        "gmt",
+        "the",
+        "by",
+        "per",
+    ]
 )
-_WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+_MONTHS = frozenset(
+    [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "oct",
+        "nov",
+        "dec",
+    ]
+)
+_WEEKDAYS = frozenset(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
 _NUMERIC = frozenset([*NUMBER_WORDS, "twice", "noon", "midday", "midnight"])
 _COUNTED = {"twice": "two", "thrice": "three"}
-_NOT_ONE = frozenset("no every each any the which this that some".split())
+_NOT_ONE = frozenset(["no", "every", "each", "any", "the", "which", "this", "that", "some"])
 
 MARKS: Mapping[str, tuple[str, ...]] = {
     "at most": ("at most", "at the most", "no more than", "not more than", "or less", "or fewer", "up to", "a maximum of"),
@@ -73,12 +121,119 @@ _MARKED = re.compile(
     r"\b(?:" + "|".join(re.escape(phrase) for phrase in sorted(_MARK_OF, key=len, reverse=True)) + r")\b"
 )
 _NEGATORS = frozenset(
-    "not no never without none nothing nobody neither nor forbidden forbid avoid refuse untouched".split()
+    [
+        "not",
+        "no",
+        "never",
+        "without",
+        "none",
+        "nothing",
+        "nobody",
+        "neither",
+        "nor",
+        "forbidden",
+        "forbid",
+        "avoid",
+        "refuse",
+        "untouched",
+    ]
 )
 _STOP = frozenset(
-    "a an the of to in on at for with from into onto out off up down by as per is are was were be been being am do does did done "
-    "since more than most least less fewer longer has have had having it its this that these those they them their there here he she his her you your we our i my me which who "
-    "whom whose what will would and or but so then than too also very just any other another if while both same such own via".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "for",
+        "with",
+        "from",
+        "into",
+        "onto",
+        "out",
+        "off",
+        "up",
+        "down",
+        "by",
+        "as",
+        "per",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "am",
+        "do",
+        "does",
+        "did",
+        "done",
+        "since",
+        "more",
+        "than",
+        "most",
+        "least",
+        "less",
+        "fewer",
+        "longer",
+        "has",
+        "have",
+        "had",
+        "having",
+        "it",
+        "its",
+        "this",
+        "that",
+        "these",
+        "those",
+        "they",
+        "them",
+        "their",
+        "there",
+        "here",
+        "he",
+        "she",
+        "his",
+        "her",
+        "you",
+        "your",
+        "we",
+        "our",
+        "i",
+        "my",
+        "me",
+        "which",
+        "who",
+        "whom",
+        "whose",
+        "what",
+        "will",
+        "would",
+        "and",
+        "or",
+        "but",
+        "so",
+        "then",
+        "than",
+        "too",
+        "also",
+        "very",
+        "just",
+        "any",
+        "other",
+        "another",
+        "if",
+        "while",
+        "both",
+        "same",
+        "such",
+        "own",
+        "via",
+    ]
 )
 
 
@@ -227,17 +382,16 @@ def _key(figure: Figure) -> str:
 def _figure_at(tokens: list[str], at: int) -> tuple[int, Figure]:
     """Return the longest figure that begins with a word: how many words, and what it can be."""
     first = tokens[at].casefold()
-    if not (
+    is_figure = (
         any(map(str.isdigit, first))
         or first in _NUMERIC
         or first in _MONTHS
         or first in _WEEKDAYS
         or first[0] in "€$£¥"
-    ):
-        if not (
-            re.fullmatch(r"[A-Z]{3}", tokens[at]) and at + 1 < len(tokens) and tokens[at + 1][:1].isdigit()
-        ):
-            return 0, frozenset()
+    )
+    is_currency = bool(re.fullmatch(r"[A-Z]{3}", tokens[at])) and at + 1 < len(tokens)
+    if not is_figure and not (is_currency and tokens[at + 1][:1].isdigit()):
+        return 0, frozenset()
     if first == "one" and at and tokens[at - 1].casefold() in _NOT_ONE:
         return 0, frozenset()
     for length in range(min(_LONGEST_FIGURE, len(tokens) - at), 0, -1):

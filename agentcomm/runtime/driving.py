@@ -133,7 +133,9 @@ class Plural:
             self._look_all()
             self._carry()
             if self._talk.conversation.outcome is None and not any(self._running.values()):
-                raise InternalError("nobody has the floor, and nothing is waited for", fix="please report this")
+                raise InternalError(
+                    "nobody has the floor, and nothing is waited for", fix="please report this"
+                )
             return
         if not self._done:
             self._woken.clear()
@@ -245,9 +247,7 @@ class Plural:
             view = conversation.view(lanes[0])
             self._start_joint(self._talk.stage.spots[view.position].speaker, lanes, {})
             return
-        asked = {
-            (one.role, *one.lanes): one for one in wants_all(conversation) if isinstance(one, Joint)
-        }
+        asked = {(one.role, *one.lanes): one for one in wants_all(conversation) if isinstance(one, Joint)}
         going = self._running.get("*")
         self._end(going, asked)
         for key, one in asked.items():
@@ -334,7 +334,7 @@ class Plural:
         self._done.append((lane, key, task))
         self._woken.set()
 
-    def _end(self, going: dict[Any, asyncio.Task[None]] | None, wanted: Mapping[Any, object] = {}) -> None:  # noqa: B006
+    def _end(self, going: dict[Any, asyncio.Task[None]] | None, wanted: Mapping[Any, object] = {}) -> None:
         """Cancel those whose go has passed."""
         for key in [key for key in going or () if key not in wanted]:
             (going or {}).pop(key).cancel()

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agentcomm.acts.content import parse_duration
 import msgspec
+
+from agentcomm.acts.content import parse_duration
 from agentcomm.agents.agent import Agent
 from agentcomm.agents.judges import Judge
 from agentcomm.conversation.events import Event

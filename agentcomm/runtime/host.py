@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from agentcomm.agents.judges import Judge
 from agentcomm.conversation.events import Cancel, Event, Leave
 from agentcomm.errors import StoreError
-from agentcomm.agents.judges import Judge
 from agentcomm.runtime.casting import Cast
 from agentcomm.runtime.driving import Plural, run_alone
 from agentcomm.runtime.result import Result
@@ -21,6 +21,7 @@ from agentcomm.runtime.talk import Talk
 from agentcomm.store.jsonl import JsonlLog
 
 __all__ = ("Host",)
+
 
 class Host:
     """Conversations in flight.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -131,7 +131,7 @@ class Recording:
         for place in range(0, len(waiting), 3):
             self._now, given, what = waiting[place : place + 3]
             if callable(what):
-                lines.append(what(chain))
+                lines.append(cast("_Part", what)(chain))
                 continue
             if given is not None:
                 lines.append(chain.input(given))

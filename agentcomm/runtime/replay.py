@@ -7,11 +7,10 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import Content
-import msgspec
 from agentcomm.conversation.rules import Rules
-from agentcomm.grounding.choice import Choice
 from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
 from agentcomm.errors import RecordError
+from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.library import loads
 from agentcomm.store.jsonl import read_lines
 

@@ -15,7 +15,19 @@ from agentcomm.acts.message import Message
 from agentcomm.agents.choose import choose
 from agentcomm.agents.judges import judged
 from agentcomm.agents.turn import Said, Seat, Turn, Unspoken
-from agentcomm.conversation.events import Event, Evidence, Heard, Input, Leave, Misfire, Moved, Refused, Say, Staged, Tick
+from agentcomm.conversation.events import (
+    Event,
+    Evidence,
+    Heard,
+    Input,
+    Leave,
+    Misfire,
+    Moved,
+    Refused,
+    Say,
+    Staged,
+    Tick,
+)
 from agentcomm.conversation.moves import Appraise, Make, Speak, limit_of, wants
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
@@ -33,7 +45,7 @@ from agentcomm.version import VERSION
 
 __all__ = ("Pending", "Talk")
 
-Pending = tuple[Turn, Awaitable[Said]]
+Pending = tuple[Turn, "Awaitable[Said | Evidence]"]
 """A turn, and what has to be waited for before it has an answer."""
 
 
@@ -112,7 +124,9 @@ class Talk:
         brief = plain_bytes(to_plain(self.brief), "conversation") if self.brief else b"{}"
 
         def lines(chain: Chain) -> bytes:
-            return chain.record("open", "conversation", *opening(rules, players(), name, whole, members, brief))
+            return chain.record(
+                "open", "conversation", *opening(rules, players(), name, whole, members, brief)
+            )
 
         self.recording.defer(lines)
 
@@ -197,7 +211,11 @@ class Talk:
             if spot.role and conversation.frame is None:
                 seat = self.casting.roles[spot.role]
                 latest = self.latest
-                if latest is None or latest.id != conversation.here.latest or spot.role not in latest.receivers:
+                if (
+                    latest is None
+                    or latest.id != conversation.here.latest
+                    or spot.role not in latest.receivers
+                ):
                     latest = None
                 turn = Turn(conversation, seat, self, moves=spot.moves, heard=latest)
             else:
@@ -229,7 +247,7 @@ class Talk:
             )
 
         name = judge.name if judge is not None else ""
-        seat = Seat("judge", "judge", name, judge, None, lambda _turn: ask())
+        seat = Seat("judge", "judge", name, judge, None, _silent)
         floor = Speak("judge", (), (), asked.lane)
         return Turn(self.conversation, seat, self, asked.lane, floor=floor), ask()
 
@@ -256,7 +274,7 @@ class Talk:
             spans.end(self.place(turn.lane))
         return pending
 
-    def answered(self, turn: Turn, answer: Said, until: float) -> Pending | None:
+    def answered(self, turn: Turn, answer: Said | Evidence, until: float) -> Pending | None:
         """Let what was waited for be heard, and carry the turn on where it has to be tried again."""
         again = self._hear(turn, answer, until)
         return None if again is None else self._carry(again)
@@ -283,7 +301,7 @@ class Talk:
         lanes = conversation.lanes
         if not turn.lanes:
             return min(limit_of(lanes[turn.lane]), conversation.whole)
-        return min(conversation.whole, min(limit_of(lanes[lane]) for lane in turn.lanes))
+        return min(conversation.whole, *(limit_of(lanes[lane]) for lane in turn.lanes))
 
     def expired(self, turn: Turn, until: float) -> None:
         """Let the time be up that a turn had."""
@@ -304,7 +322,7 @@ class Talk:
 
     # --- what was said ---
 
-    def _hear(self, turn: Turn, answer: Said, until: float | None = None) -> Turn | None:
+    def _hear(self, turn: Turn, answer: Said | Evidence, until: float | None = None) -> Turn | None:
         """Let an answer count if it came in time; return the turn in which it is tried again, if it has to be."""
         now = self.now()
         until = self.until(turn) if until is None else until
@@ -312,11 +330,11 @@ class Talk:
             self.tell(f"{turn.agent} answered after its time was up")
             self.expired(turn, until)
             return None
-        if turn.lanes:
-            self._hear_joint(turn, answer)
-            return None
         if isinstance(answer, Evidence):
             self.take(msgspec.structs.replace(answer, at=now), spans=turn.spans)
+            return None
+        if turn.lanes:
+            self._hear_joint(turn, answer)
             return None
         if type(answer) is Message:
             events = self._say(turn, answer, turn.lane, now, is_sealed=turn.made is answer)
@@ -335,7 +353,7 @@ class Talk:
             return None
         if refused.left:
             return turn.again(self.conversation, refused)
-        self._exit(turn, refused)
+        self.exit_for(turn, refused)
         return None
 
     def _other(self, turn: Turn, answer: object, now: float) -> tuple[Event, ...]:
@@ -407,7 +425,7 @@ class Talk:
                     lane = event.lane or turn.lane
                     refusals[lane] = event
                     if event.legal and not event.left and lane in turn.lanes:
-                        self._exit(turn.lanes[lane], event)
+                        self.exit_for(turn.lanes[lane], event)
                 elif isinstance(event, Staged | Moved):
                     refusals.pop(event.lane, None)
             if self.conversation.outcome is not None:
@@ -426,7 +444,7 @@ class Talk:
         spots = self.stage.spots
         return any(act in spots[one.conversation.position].for_all for one in turn.lanes.values())
 
-    def _exit(self, turn: Turn, refused: Refused) -> None:
+    def exit_for(self, turn: Turn, refused: Refused) -> None:
         """Take an honest exit for a speaker whose tries are used up."""
         reason = f"{turn.agent} found nothing to say that counts: {refused.reason}"[:280]
         floor = wants(self.place(turn.lane), turn.role)
@@ -499,6 +517,10 @@ def opening(
         "brief": msgspec.Raw(brief),
     }
     return data, body
+
+
+def _silent(_turn: Turn) -> Said:
+    return Unspoken("a judge takes no turns")
 
 
 def _outcome(conversation: Conversation, lane: str) -> Any:

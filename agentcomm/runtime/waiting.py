@@ -10,7 +10,7 @@ __all__ = ("Late", "answer_within", "forever")
 T = TypeVar("T")
 
 
-class Late(Exception):  # noqa: N818  (it is no error)
+class Late(Exception):
     """The time was up before there was an answer."""
 
 
