@@ -94,7 +94,11 @@ class ModelJudge:
         missing, unsure = await self._ask_all("missing", points, points, (*said, *assumed))
         added, doubts = await self._ask_all("added", said, points, said)
         found = Judgement(self.name, (*missing, *lacking), added)
-        return found if missing or added or lacking else msgspec.structs.replace(found, error=_why(unsure + doubts))
+        return (
+            found
+            if missing or added or lacking
+            else msgspec.structs.replace(found, error=_why(unsure + doubts))
+        )
 
     async def _ask_all(
         self, direction: _Direction, asked: Sequence[str], meant: Sequence[str], said: Sequence[str]
@@ -103,7 +107,9 @@ class ModelJudge:
         lacking: list[str] = []
         unsure: list[str] = []
         for point in asked:
-            answers = [await self._ask(direction, point, meant, said, sample) for sample in range(self._samples)]
+            answers = [
+                await self._ask(direction, point, meant, said, sample) for sample in range(self._samples)
+            ]
             if None in answers:
                 unsure.append(f"no valid answer about: {point}")
             elif len({answer == _GOOD[direction] for answer in answers}) > 1:
