@@ -29,8 +29,8 @@ __all__ = (
     "interval",
     "keep",
     "kept",
-    "read_pairs",
     "rates",
+    "read_pairs",
 )
 
 Half = Literal["develop", "report", "both"]

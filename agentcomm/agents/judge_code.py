@@ -4,6 +4,7 @@ It passes what is said in nearly the same words and in the same order, says what
 where words differ it cannot tell. Similarity of words is never agreement: `Monday` and `Tuesday` are as similar as words get.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -37,11 +38,39 @@ _RIVALS = (
     ("at most", "at least", "above", "below"), ("all", "some", "most"), ("if", "unless"), ("except", "including"),
     ("before", "after"), ("must", "may"), ("today", "tomorrow", "yesterday"),
 )  # fmt: skip
+_EXCEPTED = re.compile(r",? *\bexcept\b.*", re.IGNORECASE | re.DOTALL)
 _WEAK = frozenset(["must", "should", "until", "all", "now"])
 """Marks that may come in where nothing of their kind was said: an instruction is a must."""
 _GENERIC = frozenset(
-    "start begin first next check verify ensur make sure wait watch look confirm report order ask need plan step do go get "
-    "see whether him tell inform".split()
+    [
+        "start",
+        "begin",
+        "first",
+        "next",
+        "check",
+        "verify",
+        "ensur",
+        "make",
+        "sure",
+        "wait",
+        "watch",
+        "look",
+        "confirm",
+        "report",
+        "order",
+        "ask",
+        "need",
+        "plan",
+        "step",
+        "do",
+        "go",
+        "get",
+        "see",
+        "whether",
+        "him",
+        "tell",
+        "inform",
+    ]
 )
 """Stems of words with which any step can begin."""
 
@@ -112,7 +141,7 @@ class _Text:
         self.clauses: tuple[Clause, ...] = tuple(clause for text in texts for clause in clauses(text))
         self.words = {word for clause in self.clauses for word in clause.order}
         self.figures = [figure for clause in self.clauses for figure in clause.figures]
-        self.names = {name for clause in self.clauses for name in clause.names}
+        self.said = {word for clause in self.clauses for word in clause.said}
         self.marks = {mark for clause in self.clauses for mark in clause.marks}
         self.bounds = {bound for clause in self.clauses for bound in clause.bounds}
 
@@ -170,12 +199,8 @@ def _is_said_of_day(readings: Figure, theirs: Sequence[Figure]) -> bool:
 def _names(one: _Text, other: _Text) -> Iterator[str]:
     for clause in one.clauses:
         for name in clause.names:
-            if name not in other.words and name not in other.names and not _reads(other, name):
+            if name not in other.said:
                 yield f"{name} ({clause.text})" if clause.text.casefold() != name else clause.text
-
-
-def _reads(text: _Text, name: str) -> bool:
-    return any(name in clause.text.casefold() for clause in text.clauses) if " " in name else False
 
 
 def _marks(one: _Text, other: _Text) -> Finding:
@@ -230,10 +255,9 @@ def _turned(one: _Text, other: _Text) -> Iterator[str]:
     for clause in one.clauses:
         words = {word for word in clause.words if word not in _GENERIC}
         theirs = [their for their in other.clauses if words and words <= {*their.words}]
-        if theirs and all(their.negated != clause.negated for their in theirs):
-            yield clause.text
-        elif any(reversal(clause.text, their.text) for their in other.clauses) and not any(
-            _is_near(clause, their) for their in other.clauses
+        if (theirs and all(their.negated != clause.negated for their in theirs)) or (
+            any(_turns(clause.text, their.text) for their in other.clauses)
+            and not any(_is_near(clause, their) for their in other.clauses)
         ):
             yield clause.text
 
@@ -241,9 +265,7 @@ def _turned(one: _Text, other: _Text) -> Iterator[str]:
 def _is_near(clause: Clause, their: Clause) -> bool:
     """Say whether the other side has a clause in the same sense."""
     words = {*clause.words}
-    return (
-        words <= {*their.words} and clause.negated == their.negated and not reversal(clause.text, their.text)
-    )
+    return words <= {*their.words} and clause.negated == their.negated and not _turns(clause.text, their.text)
 
 
 def _unclear(one: _Text, other: _Text) -> Iterator[str]:
@@ -263,10 +285,8 @@ def _covered(one: _Text, other: _Text, topic: _Topic) -> Finding:
         if not absent and share >= _ABSENT:
             continue
         about = topic(clause.text, theirs)
-        if about is None:
-            is_missing = share < _ABSENT
-        else:
-            is_missing = about < (_NEAR if share < _ABSENT else _FAR)
+        few = share < _ABSENT
+        is_missing = few if about is None else about < (_NEAR if few else _FAR)
         if is_missing:
             missing.append(clause.text)
         else:
@@ -347,4 +367,5 @@ def _contradicting(points: Sequence[str], assumed: Sequence[str]) -> Iterator[st
 
 @lru_cache(maxsize=1024)
 def _turns(meant: str, understood: str) -> bool:
-    return bool(reversal(meant, understood))
+    """Say whether one text turns the other round; what is excepted is compared as a mark."""
+    return bool(reversal(_EXCEPTED.sub("", meant), _EXCEPTED.sub("", understood)))

@@ -33,14 +33,62 @@ _RATE = re.compile(r"^(\S*\d\S*(?: \S+)?) an? (second|minute|hour|day|week|month
 _INITIAL = re.compile(r"[A-Z]\.")
 _POSSESSIVE = re.compile(r"['\u2019]s?$")
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ing|ies|ied|es|ed|s|e|y)$")
-_UNITLESS = frozenset("a an as at in on are to and or of it if no am pm utc gmt the by per".split())
-_MONTHS = frozenset(
-    "january february march april may june july august september october november december jan feb mar apr jun jul aug sep oct nov dec".split()
+_UNITLESS = frozenset(
+    [
+        "a",
+        "an",
+        "as",
+        "at",
+        "in",
+        "on",
+        "are",
+        "to",
+        "and",
+        "or",
+        "of",
+        "it",
+        "if",
+        "no",
+        "am",
+        "pm",
+        "utc",
+        "gmt",
+        "the",
+        "by",
+        "per",
+    ]
 )
-_WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+_MONTHS = frozenset(
+    [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "oct",
+        "nov",
+        "dec",
+    ]
+)
+_WEEKDAYS = frozenset(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
 _NUMERIC = frozenset([*NUMBER_WORDS, "twice", "noon", "midday", "midnight"])
 _COUNTED = {"twice": "two", "thrice": "three"}
-_NOT_ONE = frozenset("no every each any the which this that some".split())
+_NOT_ONE = frozenset(["no", "every", "each", "any", "the", "which", "this", "that", "some"])
 
 MARKS: Mapping[str, tuple[str, ...]] = {
     "at most": ("at most", "at the most", "no more than", "not more than", "or less", "or fewer", "up to", "a maximum of"),
@@ -73,12 +121,121 @@ _MARKED = re.compile(
     r"\b(?:" + "|".join(re.escape(phrase) for phrase in sorted(_MARK_OF, key=len, reverse=True)) + r")\b"
 )
 _NEGATORS = frozenset(
-    "not no never without none nothing nobody neither nor forbidden forbid avoid refuse untouched".split()
+    [
+        "not",
+        "no",
+        "never",
+        "without",
+        "none",
+        "nothing",
+        "nobody",
+        "neither",
+        "nor",
+        "forbidden",
+        "forbid",
+        "avoid",
+        "refuse",
+        "untouched",
+    ]
 )
 _STOP = frozenset(
-    "a an the of to in on at for with from into onto out off up down by as per is are was were be been being am do does did done "
-    "since more than most least less fewer longer has have had having it its this that these those they them their there here he she his her you your we our i my me which who "
-    "whom whose what will would and or but so then than too also very just any other another if while both same such own via".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "for",
+        "with",
+        "from",
+        "into",
+        "onto",
+        "out",
+        "off",
+        "up",
+        "down",
+        "by",
+        "as",
+        "per",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "am",
+        "do",
+        "does",
+        "did",
+        "done",
+        "since",
+        "more",
+        "than",
+        "most",
+        "least",
+        "less",
+        "fewer",
+        "longer",
+        "straight",
+        "away",
+        "has",
+        "have",
+        "had",
+        "having",
+        "it",
+        "its",
+        "this",
+        "that",
+        "these",
+        "those",
+        "they",
+        "them",
+        "their",
+        "there",
+        "here",
+        "he",
+        "she",
+        "his",
+        "her",
+        "you",
+        "your",
+        "we",
+        "our",
+        "i",
+        "my",
+        "me",
+        "which",
+        "who",
+        "whom",
+        "whose",
+        "what",
+        "will",
+        "would",
+        "and",
+        "or",
+        "but",
+        "so",
+        "then",
+        "than",
+        "too",
+        "also",
+        "very",
+        "just",
+        "any",
+        "other",
+        "another",
+        "if",
+        "while",
+        "both",
+        "same",
+        "such",
+        "own",
+        "via",
+    ]
 )
 
 
@@ -94,6 +251,8 @@ class Clause(msgspec.Struct, frozen=True):
     """As written, and what they can be."""
     names: tuple[str, ...]
     """Folded: what is written with a capital within a sentence, and identifiers."""
+    said: frozenset[str]
+    """Every word of it but figures, folded."""
     marks: frozenset[str]
     bounds: frozenset[tuple[str, str]]
     """A mark and the figure or word that follows it."""
@@ -164,6 +323,7 @@ def _clause(text: str) -> Clause:
         tuple(order),
         tuple(figures),
         tuple(names),
+        frozenset(map(_folded, plain)),
         marks,
         _bounds(spoken),
         negators % 2 == 1,
@@ -233,11 +393,10 @@ def _figure_at(tokens: list[str], at: int) -> tuple[int, Figure]:
         or first in _MONTHS
         or first in _WEEKDAYS
         or first[0] in "€$£¥"
+    ) and not (
+        re.fullmatch(r"[A-Z]{3}", tokens[at]) and at + 1 < len(tokens) and tokens[at + 1][:1].isdigit()
     ):
-        if not (
-            re.fullmatch(r"[A-Z]{3}", tokens[at]) and at + 1 < len(tokens) and tokens[at + 1][:1].isdigit()
-        ):
-            return 0, frozenset()
+        return 0, frozenset()
     if first == "one" and at and tokens[at - 1].casefold() in _NOT_ONE:
         return 0, frozenset()
     for length in range(min(_LONGEST_FIGURE, len(tokens) - at), 0, -1):

@@ -80,9 +80,9 @@ async def _measure(
     judge: Any,
     pairs: Any,
     half: str,
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109
     mistakes: list[str],
-    errors: list[str],  # noqa: ASYNC109
+    errors: list[str],
 ) -> "Calibration":
     from agentcomm.agents.calibration import calibrate
 
