@@ -13,7 +13,8 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import entries_of, format_value
-from agentcomm.agents.judge_words import Clause, Figure, clauses
+from agentcomm.agents.judge_figures import Figure
+from agentcomm.agents.judge_words import Clause, clauses
 from agentcomm.agents.judgement import Judgement, restated_points
 from agentcomm.grounding.polarity import reversal
 from agentcomm.grounding.same import is_shallow
@@ -41,37 +42,10 @@ _RIVALS = (
 _EXCEPTED = re.compile(r",? *\bexcept\b.*", re.IGNORECASE | re.DOTALL)
 _WEAK = frozenset(["must", "should", "until", "all", "now"])
 """Marks that may come in where nothing of their kind was said: an instruction is a must."""
-_GENERIC = frozenset(
-    [
-        "start",
-        "begin",
-        "first",
-        "next",
-        "check",
-        "verify",
-        "ensur",
-        "make",
-        "sure",
-        "wait",
-        "watch",
-        "look",
-        "confirm",
-        "report",
-        "order",
-        "ask",
-        "need",
-        "plan",
-        "step",
-        "do",
-        "go",
-        "get",
-        "see",
-        "whether",
-        "him",
-        "tell",
-        "inform",
-    ]
-)
+_GENERIC = frozenset([
+    "start", "begin", "first", "next", "check", "verify", "ensur", "make", "sure", "wait", "watch", "look", "confirm",
+    "report", "order", "ask", "need", "plan", "step", "do", "go", "get", "see", "whether", "him", "tell", "inform"
+])  # fmt: skip
 """Stems of words with which any step can begin."""
 
 
