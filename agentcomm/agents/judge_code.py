@@ -4,6 +4,7 @@ It passes what is said in nearly the same words and in the same order, says what
 where words differ it cannot tell. Similarity of words is never agreement: `Monday` and `Tuesday` are as similar as words get.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -22,7 +23,8 @@ from agentcomm.grounding.same import is_shallow
 __all__ = ("CodeJudge", "Finding", "figures_differ", "points_of")
 
 _LONGEST = 20_000
-"""Characters that are compared; what is longer takes too long, and a demonstration is to be shorter than the message."""
+"""Characters that are compared, and how many clauses on either side: each is compared with each."""
+_CLAUSES = 100
 _ABSENT = 0.34
 """The share of a clause's words from which on it may be there in other words."""
 _NEAR = 0.25
@@ -70,8 +72,8 @@ class CodeJudge:
         return "code"
 
     async def judge(self, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
-        """Return what is missing and added, as far as code can tell."""
-        return self._judge(meant, restated)
+        """Return what is missing and added, as far as it can tell; worked out in a thread, so that nothing waits for it."""
+        return await asyncio.to_thread(self._judge, meant, restated)
 
     def _judge(self, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
         points, said = points_of(meant), restated_points(restated, "goal", "plan")
@@ -81,15 +83,17 @@ class CodeJudge:
             return Judgement(self.name, error=f"more than {_LONGEST:,} characters are not compared by code")
         if not points:
             return Judgement(self.name, error="nothing was meant that could be compared")
-        found = self._compare(points, said)
+        one, other = _Text(points), _Text(said)
+        if max(len(one.clauses), len(other.clauses)) > _CLAUSES:
+            return Judgement(self.name, error=f"more than {_CLAUSES} clauses are not compared by code")
+        found = self._compare(one, other)
         missing = [*found.missing, *(f"the hearer lacks: {point}" for point in open_points)]
         added = [*found.added, *_contradicting(points, assumed)]
         error = "" if missing or added else "; ".join(found.unsure[:3])
         return Judgement(self.name, tuple(missing), tuple(added), error and f"cannot tell: {error}")
 
-    def _compare(self, points: Sequence[str], said: Sequence[str]) -> Finding:
+    def _compare(self, one: "_Text", other: "_Text") -> Finding:
         """Return what differs."""
-        one, other = _Text(points), _Text(said)
         missing = dict.fromkeys((*_figures(one, other), *_names(one, other)))
         added = dict.fromkeys((*_figures(other, one), *_names(other, one)))
         unsure: dict[str, None] = {}

@@ -119,6 +119,7 @@ def _clause(text: str) -> Clause:
     order: list[str] = []
     names: list[str] = []
     plain: list[str] = []
+    said: list[str] = []
     tokens = _tokens(text)
     at = 0
     while at < len(tokens):
@@ -137,6 +138,7 @@ def _clause(text: str) -> Clause:
             names.append(_folded(token))
         root = _folded(token) if named else stem(token)
         plain.append(expanded(token))
+        said.append(_folded(token))
         if root and (named or (expanded(token) not in _STOP and not _is_mark(token))):
             words.append(root)
             order.append(root)
@@ -151,7 +153,7 @@ def _clause(text: str) -> Clause:
         tuple(order),
         tuple(figures),
         tuple(names),
-        frozenset(map(_folded, plain)),
+        frozenset(said),
         marks,
         _bounds(spoken),
         negators % 2 == 1,
