@@ -310,7 +310,7 @@ def _is_figure_of(word: str, clause: Clause, text: _Text) -> bool:
 
 def _order(one: _Text, other: _Text) -> Finding:
     """Look whether words that stand together stand together again, in the same order: who does what to whom."""
-    places = [{word: at for at, word in reversed([*enumerate(clause.order)])} for clause in other.clauses]
+    places = [_places(clause) for clause in other.clauses]
     pairs = [pair for clause in one.clauses for pair in pairwise(clause.order) if pair[0] != pair[1]]
     known = [(a, b) for a, b in pairs if a in other.words and b in other.words]
     kept = [pair for pair in known if any(_is_in_order(pair, place) for place in places)]
@@ -326,9 +326,17 @@ def _order(one: _Text, other: _Text) -> Finding:
     return Finding(unsure=tuple(dict.fromkeys(turned)))
 
 
-def _is_in_order(pair: tuple[str, str], place: Mapping[str, int]) -> bool:
+def _places(clause: Clause) -> Mapping[str, tuple[int, int]]:
+    """Return where each word of a clause stands first and last."""
+    found: dict[str, tuple[int, int]] = {}
+    for at, word in enumerate(clause.order):
+        found[word] = (found.get(word, (at, at))[0], at)
+    return found
+
+
+def _is_in_order(pair: tuple[str, str], places: Mapping[str, tuple[int, int]]) -> bool:
     a, b = pair
-    return a in place and b in place and place[a] < place[b]
+    return a in places and b in places and places[a][0] < places[b][1]
 
 
 def _shown_word(word: str) -> str:

@@ -171,7 +171,7 @@ def test_the_half_it_was_developed_on(pair):
         assert not found.understood
 
 
-@pytest.mark.parametrize("pair", read_pairs(half="both"), ids=lambda pair: f"{pair.kind}-{pair.domain}")
+@pytest.mark.parametrize("pair", [pair for pair in read_pairs(half="both") if pair.kind == "close"])
 def test_what_is_meant_said_word_by_word_passes(pair):
     texts = [
         str(item) for value in pair.meant.values() for item in (value if isinstance(value, list) else [value])
