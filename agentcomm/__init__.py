@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from agentcomm.acts.message import Message
     from agentcomm.agents.agent import Agent
     from agentcomm.agents.turn import Turn
-    from agentcomm.conversation.state import CommonGround, Conversation
+    from agentcomm.conversation.ground import CommonGround
+    from agentcomm.conversation.state import Conversation
     from agentcomm.conversation.transcript import Transcript
     from agentcomm.protocol.graph import Protocol
     from agentcomm.protocol.library import check, load
@@ -42,7 +43,7 @@ __all__ = (
 
 _HOMES = {
     "Agent": "agentcomm.agents.agent",
-    "CommonGround": "agentcomm.conversation.state",
+    "CommonGround": "agentcomm.conversation.ground",
     "Conversation": "agentcomm.conversation.state",
     "Message": "agentcomm.acts.message",
     "Protocol": "agentcomm.protocol.graph",

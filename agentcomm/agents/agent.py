@@ -1,7 +1,7 @@
 """Somebody who can play roles: a model, handlers, or both mixed act by act."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, cast
 
@@ -53,6 +53,10 @@ class Agent:
         self._model = model
         self._named = model if isinstance(model, str) else ""
         self._handlers: dict[tuple[str, str, str], Handler] = {}
+        self._found: dict[tuple[str, str, str], Any] = {}
+        """Overlay, state, act heard -> the handler that takes such a turn, or None."""
+        self._checked: tuple[Any, int] = None, 0
+        """The acts that were checked last, and how many handlers there were."""
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r})"
@@ -83,6 +87,9 @@ class Agent:
         Raises:
             UsageError: If a handler's act is not among them but resembles one that has no handler.
         """
+        count = len(self._handlers)
+        if self._checked[0] is acts and self._checked[1] == count and isinstance(acts, frozenset):
+            return
         known = set(acts)
         handled = {act for _, _, act in self._handlers if act}
         for act in sorted(handled - known):
@@ -93,6 +100,7 @@ class Agent:
                     fix=f"did you mean {close[0]!r}?",
                     code="U321",
                 )
+        self._checked = acts, count
 
     async def close(self) -> None:
         """Give back the model that was opened by name; it is opened again when it is needed. A `Model` of yours stays open."""
@@ -138,6 +146,7 @@ class Agent:
                 fix="keep one, or tell them apart by state=",
             )
         self._handlers[key] = handler
+        self._found.clear()
         return handler
 
     async def __call__(self, turn: Turn) -> Said:
@@ -145,43 +154,36 @@ class Agent:
 
         A turn for several lanes goes to the handler registered with `gathers`; without one, it is taken lane by lane.
         """
-        gathers = self._handlers.get((GATHER, "", ""))
-        if not turn.lanes or all(move.for_all for one in turn.lanes.values() for move in one.moves):
-            return await self._take(turn)
-        if gathers is not None:
-            answer = gathers(turn)
-            said = await answer if inspect.isawaitable(answer) else answer
-            several = (said,) if isinstance(said, Message | Unspoken) else said
-            return [_made(one, "handler") for one in several]
-        found: list[Message | Unspoken] = []
-        done: set[str] = set()
-        for name, one in turn.lanes.items():
-            if one.state in done:
-                continue
-            said = await self._take(one)
-            found.append(replace(said, lane=name) if isinstance(said, Unspoken) else said)
-            if isinstance(said, Message) and not said.lane:  # it was said for all that stand there
-                done.add(one.state)
-        return found
+        answer = self.take(turn)
+        said = await answer if inspect.isawaitable(answer) else answer
+        if isinstance(said, Message | Unspoken):
+            return _made(said, "handler")
+        return [_made(one, "handler") for one in said]
 
-    async def _take(self, turn: Turn) -> Message | Unspoken:
+    def take(self, turn: Turn) -> Said | Awaitable[Said]:
+        """Take a turn as a call does, and wait for nothing: what takes time is returned to be waited for.
+
+        Raises:
+            UsageError: If there is nothing to say, or a handler says no message.
+        """
+        if turn.lanes and not turn.for_all:
+            gathers = self._handlers.get((GATHER, "", ""))
+            return gathers(turn) if gathers is not None else self._lane_by_lane(turn)
         handler = self._find(turn)
         if handler is not None:
             answer = handler(turn)
-            said = await answer if inspect.isawaitable(answer) else answer
-            if not isinstance(cast("object", said), Message | Unspoken):
-                raise UsageError(
-                    f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {type(cast('object', said)).__name__}",
-                    why="a handler returns a message",
-                    fix='return turn.say("…", …)',
-                )
-            return _made(cast("Message | Unspoken", said), "handler")
-        if turn.overlay is not None:
-            said = by_code(turn, has_model=self._model is not None)
-            if said is not None:
-                return _made(said, "rule")
+            if type(answer) is Message:
+                return answer
+            return (
+                self._awaited(handler, answer)
+                if inspect.isawaitable(answer)
+                else self._check(handler, answer)
+            )
+        overlaid = by_code(turn, has_model=self._model is not None)
+        if overlaid is not None:
+            return _made(overlaid, "rule")
         if self._model is not None:
-            return await turn.fill()
+            return turn.fill()
         heard = turn.heard.act if turn.heard else ""
         decorator = f'@{self.name}.on("{heard}")' if heard else f"@{self.name}.opens"
         raise UsageError(
@@ -191,11 +193,44 @@ class Agent:
             code="U320",
         )
 
+    async def _awaited(self, handler: Handler, answer: Awaitable[Said]) -> Said:
+        return self._check(handler, await answer)
+
+    def _check(self, handler: Handler, said: object) -> Message | Unspoken:
+        if isinstance(said, Message | Unspoken):
+            return said
+        raise UsageError(
+            f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {type(said).__name__}",
+            why="a handler returns a message",
+            fix='return turn.say("…", …)',
+        )
+
+    async def _lane_by_lane(self, turn: Turn) -> Said:
+        found: list[Message | Unspoken] = []
+        done: set[str] = set()
+        for name, one in turn.lanes.items():
+            if one.state in done:
+                continue
+            answer = self.take(one)
+            said = cast("Message | Unspoken", await answer if inspect.isawaitable(answer) else answer)
+            found.append(replace(said, lane=name) if isinstance(said, Unspoken) else said)
+            if isinstance(said, Message) and not said.lane:  # it was said for all that stand there
+                done.add(one.state)
+        return found
+
     def _find(self, turn: Turn) -> Handler | None:
-        overlay = turn.overlay.name if turn.overlay else ""
-        act = turn.heard.act if turn.heard else ""
+        frame = turn.conversation.frame
+        heard = turn.heard
+        act = heard.act if heard is not None else ""
+        key = (frame.overlay if frame is not None else "", turn.state, act)
+        found = self._found.get(key, self)
+        if found is self:
+            found = self._found[key] = self._look_up(*key)
+        return cast("Handler | None", found)
+
+    def _look_up(self, overlay: str, place: str, act: str) -> Handler | None:
         short = act.rpartition(".")[2]
-        for state in (turn.state, turn.state.rpartition("/")[2], ""):
+        for state in (place, place.rpartition("/")[2], ""):
             for name in (act, short):
                 if found := self._handlers.get((overlay, state, name)):
                     return found

@@ -11,15 +11,16 @@ from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.asides import asides
 from agentcomm.conversation.events import Refused
-from agentcomm.conversation.moves import Speak, given, signature
+from agentcomm.conversation.ground import CommonGround
+from agentcomm.conversation.moves import Speak, exits, given, legal, signature
 from agentcomm.conversation.reading import Unreadable, read
-from agentcomm.conversation.state import CommonGround, Conversation
+from agentcomm.conversation.state import Conversation
 from agentcomm.errors import IllegalMove, UsageError
 from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import Model
 from agentcomm.protocol.graph import Move
 
-__all__ = ("Handler", "Journal", "Overlaid", "Said", "Turn", "Unspoken")
+__all__ = ("Asking", "Handler", "Journal", "Overlaid", "Port", "Said", "Seat", "Turn", "Unspoken")
 
 
 class Journal(Protocol):
@@ -52,71 +53,229 @@ class Overlaid(msgspec.Struct, frozen=True):
     trouble: tuple[Difference, ...]
 
 
+class Seat:
+    """Who plays a role, or one member of the many-role; the same for every conversation of a cast.
+
+    Attributes:
+        role: The role; for a member, the many-role.
+        key: The role, or the member's name.
+        name: How transcripts call whoever plays it.
+        player: An `Agent`, or any async callable.
+        agent: The player, if it is an `Agent`.
+        ask: Takes a turn; returns what is said, or something to wait for that comes to it.
+    """
+
+    __slots__ = ("agent", "ask", "key", "name", "player", "role")
+
+    def __init__(self, role: str, key: str, name: str, player: Any, agent: Any, ask: "Asking") -> None:
+        self.role, self.key, self.name = role, key, name
+        self.player, self.agent, self.ask = player, agent, ask
+
+
+class Port(Protocol):
+    """What a turn needs of the conversation that it belongs to."""
+
+    def brief_of(self, seat: Seat) -> Any:
+        """Return what a role was told for this conversation."""
+        ...
+
+    def journal_of(self, turn: "Turn") -> Journal:
+        """Return where the steps of a turn are kept."""
+        ...
+
+    async def fill(
+        self, turn: "Turn", act: str, known: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> "Message | Unspoken":
+        """Let the agent's model make the move."""
+        ...
+
+
+_NO_LANES: "Mapping[str, Turn]" = {}
+_NO_MOVES: Mapping[str, Move] = {}
+
+
 class Turn:
-    """One agent's go.
+    """One agent's go. What it offers is worked out when somebody looks at it.
 
     Attributes:
         role: The role it plays.
-        heard: The message to answer, with typed content; None for the one who opens.
-        state: Name of the state.
-        brief: What this role was told for this conversation.
-        moves: The legal moves.
-        exits: Honest exits: first moves of the overlays that may be opened.
-        overlay: The overlay this turn belongs to, or None.
-        refusal: Why the last try in this turn did not count, or None.
-        troubles: What the last repair was about, for the one who speaks again.
-        ground: The common ground.
         lane: The member in whose lane it is; empty outside lanes.
         lanes: Where one turn is for several lanes: each of them as a turn of its own, by member; else empty.
+        refusal: Why the last try in this turn did not count, or None.
     """
+
+    __slots__ = (
+        "_floor",
+        "_heard",
+        "_open",
+        "_place",
+        "_port",
+        "_whole",
+        "for_all",
+        "lane",
+        "lanes",
+        "made",
+        "refusal",
+        "role",
+        "seat",
+        "spans",
+    )
 
     def __init__(
         self,
-        conversation: Conversation,
-        floor: Speak,
+        whole: Conversation,
+        seat: Seat,
+        port: Port,
+        lane: str = "",
         *,
-        agent: str,
-        goal: str = "",
-        brief: Any = None,
-        model: Model | None = None,
-        journal: Journal,
-        filler: "Filler",
-        num_ctx: int = 4096,
+        place: Conversation | None = None,
+        floor: Speak | None = None,
+        moves: Mapping[str, Move] = _NO_MOVES,
+        heard: Message | None = None,
         refusal: Refused | None = None,
-        tools: Sequence[Callable[..., Any]] = (),
-        examples: Mapping[str, Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]] | None = None,
-        lanes: "Mapping[str, Turn] | None" = None,
+        lanes: "Mapping[str, Turn]" = _NO_LANES,
+        for_all: bool = False,
+        spans: Any = None,
     ) -> None:
-        frame = conversation.frame
-        self.conversation = conversation
-        self.lane = conversation.lane
-        self.lanes: Mapping[str, Turn] = lanes or {}
-        self.agent = agent
-        self.goal = goal
-        self.role = floor.role
-        self.moves = floor.moves
-        self.exits = floor.exits
-        self.brief = brief
-        self.model = model
-        self.journal = journal
-        self._filler = filler
-        self.num_ctx = num_ctx
-        self.refusal = refusal
-        self.troubles = conversation.here.troubles
-        self.tools = tools
-        self.examples = examples or {}
-        self.overlay: Overlaid | None = None
-        self.state = conversation.position
-        heard = conversation.here.last.get(floor.role)
-        self.heard: Message | None = conversation.seen[heard] if heard else None
-        if frame is not None:
-            meant = dict(frame.fields) if floor.role == frame.sender else {}
-            self.state = frame.position
-            self.overlay = Overlaid(frame.overlay, frame.position, meant, frame.trouble)
-            self.heard = frame.it
-            if frame.said and floor.role == frame.sender:
-                label, content = list(frame.said.items())[-1]
-                self.heard = Message(act=label, content=content, sender=frame.hearer, about=frame.it.id)
+        """Make a turn.
+
+        Args:
+            whole: The conversation.
+            seat: Who has the floor.
+            port: Where it takes place.
+            lane: The member in whose lane it is.
+            place: The view of the lane, where it is known already.
+            floor: What may be said, where it is known already.
+            moves: By label and by name: moves that are legal whatever the counts are.
+            heard: The message to answer, where it is known already.
+            refusal: Why the last try did not count.
+            lanes: Turns by member, where it is for several lanes.
+            for_all: Whether everything that can be said is said for all lanes.
+            spans: What draws the turn.
+        """
+        self._whole, self._place = whole, whole if not lane else place
+        self._port, self._floor, self._open, self._heard = port, floor, moves, heard
+        self.seat, self.role, self.lane = seat, seat.role, lane
+        self.refusal, self.lanes, self.for_all, self.spans = refusal, lanes, for_all, spans
+        self.made: Message | None = None
+        """The message that `say` made last: its content was read, and cannot be changed."""
+
+    def again(self, whole: Conversation, refusal: Refused) -> "Turn":
+        """Return the turn in which the same is tried again."""
+        return Turn(
+            whole,
+            self.seat,
+            self._port,
+            self.lane,
+            floor=self._floor,
+            moves=self._open,
+            heard=self._heard,
+            refusal=refusal,
+            spans=self.spans,
+        )
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation as it stands; of a turn in a lane, the view of the lane."""
+        if self._place is None:
+            self._place = self._whole.view(self.lane)
+        return self._place
+
+    @property
+    def floor(self) -> Speak:
+        """What the role may say now."""
+        if self._floor is None:
+            place, role = self.conversation, self.role
+            self._floor = Speak(role, legal(place, role), exits(place, role), self.lane)
+        return self._floor
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """The legal moves."""
+        return self.floor.moves
+
+    @property
+    def exits(self) -> tuple[Move, ...]:
+        """Honest exits: first moves of the overlays that may be opened."""
+        return self.floor.exits
+
+    @property
+    def agent(self) -> str:
+        """The agent's name."""
+        return self.seat.name
+
+    @property
+    def goal(self) -> str:
+        """What the agent always wants."""
+        return self.seat.agent.goal if self.seat.agent else ""
+
+    @property
+    def brief(self) -> Any:
+        """What this role was told for this conversation."""
+        return self._port.brief_of(self.seat)
+
+    @property
+    def model(self) -> Model | None:
+        """The agent's model, opened when it is first asked for."""
+        return self.seat.agent.open(self.journal.note) if self.seat.agent else None
+
+    @property
+    def num_ctx(self) -> int:
+        """The model's window in tokens."""
+        return self.seat.agent.num_ctx if self.seat.agent else 4096
+
+    @property
+    def tools(self) -> Sequence[Callable[..., Any]]:
+        """Functions that the agent may call."""
+        return self.seat.agent.tools if self.seat.agent else ()
+
+    @property
+    def examples(self) -> Mapping[str, Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]]:
+        """Act -> worked examples for the model."""
+        return self.seat.agent.examples if self.seat.agent else {}
+
+    @property
+    def journal(self) -> Journal:
+        """Where the steps of this turn are kept."""
+        return self._port.journal_of(self)
+
+    @property
+    def troubles(self) -> tuple[Difference, ...]:
+        """What the last repair was about, for the one who speaks again."""
+        return self.conversation.here.troubles
+
+    @property
+    def state(self) -> str:
+        """Name of the state."""
+        place = self.conversation
+        return place.position if place.frame is None else place.frame.position
+
+    @property
+    def overlay(self) -> Overlaid | None:
+        """The overlay this turn belongs to, or None."""
+        frame = self.conversation.frame
+        if frame is None:
+            return None
+        meant = dict(frame.fields) if self.role == frame.sender else {}
+        return Overlaid(frame.overlay, frame.position, meant, frame.trouble)
+
+    @property
+    def heard(self) -> Message | None:
+        """The message to answer, with typed content; None for the one who opens."""
+        if self._heard is None:
+            self._heard = self._find_heard()
+        return self._heard
+
+    def _find_heard(self) -> Message | None:
+        place = self.conversation
+        frame = place.frame
+        if frame is None:
+            heard = place.here.last.get(self.role)
+            return place.seen[heard] if heard else None
+        if frame.said and self.role == frame.sender:
+            label, content = list(frame.said.items())[-1]
+            return Message(act=label, content=content, sender=frame.hearer, about=frame.it.id)
+        return frame.it
 
     @property
     def ground(self) -> CommonGround:
@@ -150,11 +309,15 @@ class Turn:
         if isinstance(act, Content):
             for move in self.moves:
                 if move.act.content is type(act):
-                    return self._message(move, act)
+                    lane = "" if move.for_all else self.lane
+                    return Message(act=move.label, content=act, sender=self.role, lane=lane)
             raise self._illegal(type(act).__name__)
-        for move in (*self.moves, *self.exits):
+        known = self._open.get(act)
+        for move in (known,) if known is not None else (*self.moves, *self.exits):
             if act in (move.label, move.act.name):
                 try:
+                    if not move.given:
+                        return self._message(move, read(move.act, content))
                     filled = {name: to_plain(value) for name, value in given(self.conversation, move).items()}
                     return self._message(move, read(move.act, {**content, **filled}))
                 except Unreadable as error:
@@ -184,7 +347,8 @@ class Turn:
 
     def _message(self, move: Move, content: Content) -> Message:
         lane = "" if move.for_all else self.lane
-        return Message(act=move.label, content=content, sender=self.role, lane=lane)
+        made = self.made = Message(act=move.label, content=content, sender=self.role, lane=lane)
+        return made
 
     def note(self, text: str) -> None:
         """Tell whoever watches, and keep it on record: for what was done for an agent rather than by it."""
@@ -239,13 +403,13 @@ class Turn:
         """
         if act and not self.can(act):
             raise self._illegal(act)
-        return await self._filler(self, act, known or {}, facts or {})
+        return await self._port.fill(self, act, known or {}, facts or {})
 
-
-Filler = Callable[[Turn, str, Mapping[str, Any], Mapping[str, Any]], Awaitable[Message | Unspoken]]
-"""Asks a model: turn, act, fields set by code, further facts."""
 
 Said = Message | Unspoken | Sequence[Message | Unspoken]
 """What an agent answers with; several at once only where its turn is for several lanes."""
 
 Handler = Callable[[Turn], Awaitable[Said] | Said]
+
+Asking = Callable[[Turn], Awaitable[Said] | Said]
+"""Takes a turn; returns what is said, or something to wait for that comes to it."""

@@ -27,15 +27,8 @@ from agentcomm.conversation.events import (
     OwnerChanged,
     RepairClosed,
 )
-from agentcomm.conversation.state import (
-    Conversation,
-    Held,
-    Outcome,
-    Position,
-    Said,
-    Shared,
-    altered,
-)
+from agentcomm.conversation.parts import Held, Outcome, Position, Said, Shared
+from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Act, Criterion, Move, OutcomeClass, Protocol, State
 
 __all__ = (

@@ -41,9 +41,10 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.evidence import take_evidence
 from agentcomm.conversation.moves import floors, in_full, limit_of
+from agentcomm.conversation.parts import GatherTurn, Lanes, Outcome, Position
 from agentcomm.conversation.reading import UNREADABLE, clean, is_sound, sender_of
 from agentcomm.conversation.rules import Rules
-from agentcomm.conversation.state import Conversation, GatherTurn, Lanes, Outcome, Position, altered
+from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Move, OutcomeClass
 
 __all__ = ("advance", "step")

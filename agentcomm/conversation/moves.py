@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from agentcomm.acts.content import Money, entries_of, format_value, parse_duration, parse_money, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import EvidenceWanted
-from agentcomm.conversation.state import Conversation, Frame, Position
+from agentcomm.conversation.parts import Frame, Position
+from agentcomm.conversation.state import Conversation
 from agentcomm.grounding.compare import Incomparable, holds, is_same
 from agentcomm.protocol.graph import Condition, Move, Protocol, Ref, State
 

@@ -39,13 +39,10 @@ from agentcomm.conversation.moves import (
     overlay_of,
     repairs_left,
 )
+from agentcomm.conversation.parts import Frame
 from agentcomm.conversation.reading import clean
 from agentcomm.conversation.rules import REPAIR_OVERLAYS, is_demonstrated, readback_of
-from agentcomm.conversation.state import (
-    Conversation,
-    Frame,
-    altered,
-)
+from agentcomm.conversation.state import Conversation, altered
 from agentcomm.grounding.compare import Difference, difference, differences, is_same
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 

@@ -47,9 +47,10 @@ from agentcomm.conversation.overlays import (
     say_in_overlay,
     weighed,
 )
+from agentcomm.conversation.parts import Position
 from agentcomm.conversation.reading import UNREADABLE, is_sound, sender_of
 from agentcomm.conversation.rules import is_demonstrated, readback_of
-from agentcomm.conversation.state import Conversation, Position, altered
+from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Move, OutcomeClass
 
 __all__ = ("perform", "refuse", "say", "speak", "tick")

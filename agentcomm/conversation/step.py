@@ -31,9 +31,10 @@ from agentcomm.conversation.events import (
     Tick,
 )
 from agentcomm.conversation.evidence import take_evidence
+from agentcomm.conversation.parts import Position, Shared
 from agentcomm.conversation.reading import clean
 from agentcomm.conversation.rules import Rules, is_demonstrated
-from agentcomm.conversation.state import Conversation, Position, Shared
+from agentcomm.conversation.state import Conversation
 from agentcomm.errors import UsageError
 from agentcomm.protocol.graph import OutcomeClass, Protocol
 from agentcomm.protocol.shape import is_name

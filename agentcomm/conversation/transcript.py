@@ -33,6 +33,7 @@ __all__ = (
     "Replay",
     "Transcript",
     "content_of",
+    "plain_bytes",
     "replay_inputs",
 )
 
@@ -78,6 +79,27 @@ def _dump(value: Any) -> bytes:
     return msgspec.json.encode(value, enc_hook=_plain)
 
 
+def plain_bytes(value: Any, what: str) -> bytes:
+    """Return a value as it is written down.
+
+    Args:
+        value: JSON data, or values that have a JSON form.
+        what: What it belongs to, for the error.
+
+    Raises:
+        UsageError: If it has no JSON form.
+    """
+    try:
+        return _dump(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"what belongs to {what!r} cannot be written down",
+            why=str(error).partition("\n")[0],
+            fix="use JSON data (text in Unicode, numbers, lists, maps) or a pydantic class",
+            code="U340",
+        ) from error
+
+
 def _plain(value: Any) -> Any:
     plain = to_plain(value)
     if plain is value:
@@ -104,15 +126,7 @@ class Chain:
         lines = b""
         name = ""
         if body is not None:
-            try:
-                salt, text = self._salt(), _dump(body)
-            except (TypeError, ValueError, RecursionError) as error:
-                raise UsageError(
-                    f"what belongs to {type_!r} cannot be written down",
-                    why=str(error).partition("\n")[0],
-                    fix="use JSON data (text in Unicode, numbers, lists, maps) or a pydantic class",
-                    code="U340",
-                ) from error
+            salt, text = self._salt(), plain_bytes(body, type_)
             name = _blob_name(salt, text)
             lines = _dump({"blob": name, "salt": salt, "body": msgspec.Raw(text)}) + b"\n"
         entry = {

@@ -10,6 +10,7 @@ from agentcomm.acts.content import Content
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
 from agentcomm.errors import RecordError
+from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.library import loads
 from agentcomm.store.jsonl import read_lines
 
@@ -85,7 +86,9 @@ def rules_of(transcript: Transcript, *, types: Mapping[str, type[Content]] | Non
     }
     within = {str(name): str(text) for name, text in texts.get("protocols", {}).items()}
     whole = loads(str(texts["protocol"]), path="protocol (in the transcript)", types=types, protocols=within)
-    return Rules(whole, overlays)
+    data = opening.data
+    choice = msgspec.convert(data["choice"], Choice) if "choice" in data else None
+    return Rules(whole, overlays, choice, str(data.get("judge", "")), human=bool(data.get("human", False)))
 
 
 def replay(source: str | Path | Transcript, *, types: Mapping[str, type[Content]] | None = None) -> Replay:

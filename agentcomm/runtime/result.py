@@ -7,11 +7,12 @@ from typing import Any
 
 from agentcomm.acts.content import to_plain
 from agentcomm.commitments.ledger import Commitment
+from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.render import View
-from agentcomm.conversation.state import CommonGround, Conversation
+from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import InternalError
-from agentcomm.store.jsonl import JsonlLog, MemoryLog
+from agentcomm.runtime.recording import Recording
 
 __all__ = ("Result",)
 
@@ -22,12 +23,12 @@ class Result:
     Printed, it shows the talk turn by turn.
     """
 
-    def __init__(self, conversation: Conversation, log: JsonlLog | MemoryLog, cast: dict[str, str]) -> None:
+    def __init__(self, conversation: Conversation, record: Recording, cast: dict[str, str]) -> None:
         if conversation.outcome is None:
             raise InternalError("a conversation was handed over before it ended", fix="please report this")
         self.conversation = conversation
         self.cast = cast
-        self._log = log
+        self._record = record
         self._outcome = conversation.outcome
 
     @property
@@ -83,12 +84,12 @@ class Result:
     @property
     def path(self) -> Path | None:
         """Where the transcript lies; None if it is in memory."""
-        return self._log.path
+        return self._record.path
 
     @cached_property
     def transcript(self) -> Transcript:
         """The record."""
-        return Transcript.from_lines(self._log.lines(), where=str(self.path or ""))
+        return Transcript.from_lines(self._record.lines(), where=str(self.path or ""))
 
     def __str__(self) -> str:
         return "\n".join(View(self.cast).lines(self.transcript.events()))

@@ -6,7 +6,7 @@ so that deadlines cost nothing.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,12 +16,13 @@ from agentcomm.acts.message import Message, format_content
 from agentcomm.agents.agent import Agent
 from agentcomm.agents.turn import Said, Turn, Unspoken
 from agentcomm.conversation.events import Event, Input, Leave, Refused, Say
-from agentcomm.conversation.moves import Speak, signature
+from agentcomm.conversation.moves import signature
 from agentcomm.conversation.render import View
 from agentcomm.errors import AgentcommError, UsageError
 from agentcomm.protocol.graph import Protocol
-from agentcomm.runtime.enact import Driver, Player
-from agentcomm.store.jsonl import MemoryLog
+from agentcomm.runtime.enact import Player, stage_for
+from agentcomm.runtime.host import Host
+from agentcomm.runtime.talk import Talk
 from agentcomm.testing.choices import Dice
 from agentcomm.testing.clock import JumpingClock, jumps
 from agentcomm.testing.contents import Examples
@@ -93,6 +94,7 @@ async def survives(
         for made in range(1, runs + 1):
             trial = _Trial(
                 agent,
+                name,
                 protocol,
                 role,
                 seed + made - 1,
@@ -106,12 +108,24 @@ async def survives(
     return Report(name, protocol, role, made, seed, coverage)
 
 
-class _Trial(Driver):
+class _Tested:
+    """An agent under test, by its own name."""
+
+    def __init__(self, name: str, take: Callable[[Turn], Awaitable[Said]]) -> None:
+        self.name = name
+        self._take = take
+
+    def __call__(self, turn: Turn) -> Awaitable[Said]:
+        return self._take(turn)
+
+
+class _Trial(Talk):
     """One conversation in which an agent is put to the test."""
 
     def __init__(
         self,
         agent: Player,
+        name: str,
         protocol: Protocol,
         role: str,
         seed: int,
@@ -123,12 +137,13 @@ class _Trial(Driver):
     ) -> None:
         self.dice = Dice(seed)
         self.seed = seed
+        self.role = role
         self.subject = agent
         self.coverage = coverage
         self.may_be_silent = may_be_silent
         self.told: list[Event] = []
         self.at_turn: Turn | None = None
-        self.failed: Exception | None = None
+        self.failure: Exception | None = None
         self.is_cancelled = False
 
         def peer() -> Peer:
@@ -139,65 +154,62 @@ class _Trial(Driver):
         self.lane = ""
         if role == protocol.many:
             self.lane = self.dice.pick(list(members))
-            members[self.lane] = agent
-        else:
-            cast[role] = agent
+        (cast if role != protocol.many else members)[self.lane or role] = _Tested(name, self._put_to_test)
+        stage = stage_for(protocol)
+        whole_cast = {**cast, protocol.many: members} if protocol.many else cast
         super().__init__(
-            protocol,
-            cast,
-            members,
-            dict(brief),
+            stage,
+            stage.casting(whole_cast, brief),
+            f"trial-{seed}",
+            clock=asyncio.get_running_loop().time,
+            brief=dict(brief),
             whole=_HURRIES if self.dice.chance(0.1) else None,
-            log=MemoryLog(),
             watch=self._see,
             note=lambda _text: None,
-            conversation_id=f"trial-{seed}",
         )
 
     async def judge(self) -> Failure | None:
         """Let the conversation go on to its end, and return what the agent did not survive."""
-        task = asyncio.create_task(self.run())
+        task = asyncio.create_task(Host().run(self))
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.wait([task])
             raise
-        if not task.cancelled() and (error := task.exception()) is not None and error is not self.failed:
+        if not task.cancelled() and (error := task.exception()) is not None and error is not self.failure:
             raise error
-        if self.failed is None:
+        if self.failure is None:
             return None
         turn = self.at_turn
         heard = f"{turn.heard.act} {format_content(turn.heard.content)}" if turn and turn.heard else ""
         legal = tuple(signature(move) for move in (*turn.moves, *turn.exits)) if turn else ()
-        is_ours = isinstance(self.failed, _NotSurvived)
-        text = self.failed.what if isinstance(self.failed, AgentcommError) else str(self.failed)
+        is_ours = isinstance(self.failure, _NotSurvived)
+        text = self.failure.what if isinstance(self.failure, AgentcommError) else str(self.failure)
         return Failure(
-            what=text if is_ours else f"it raised {type(self.failed).__name__}: {text}",
+            what=text if is_ours else f"it raised {type(self.failure).__name__}: {text}",
             state=turn.state if turn else "",
             heard=heard,
             legal=legal,
-            talk="\n".join(View(self.names).lines(iter(self.told))),
+            talk="\n".join(View(self.casting.names).lines(iter(self.told))),
             seed=self.seed,
-            error=None if is_ours else self.failed,
+            error=None if is_ours else self.failure,
         )
 
     def _see(self, event: Event) -> None:
-        if self.failed is None:
+        if self.failure is None:
             self.told.append(event)
         self.coverage.see(event, self.lane)
 
-    def _is_subject(self, asked: Speak) -> bool:
-        return self._player(asked.role, asked.lane)[1] is self.subject
+    def _is_subject(self, turn: Turn) -> bool:
+        return turn.seat.key == (self.lane or self.role)
 
-    async def _answer(self, asked: Speak, player: Player, turn: Turn, until: float) -> Said | None:
-        if not self._is_subject(asked):
-            return await super()._answer(asked, player, turn, until)
-        answer = await super()._answer(asked, self._put_to_test, turn, until)
-        if answer is None and (asked.moves or asked.exits) and not self.may_be_silent:
+    def expired(self, turn: Turn, until: float) -> None:
+        """Let the time be up that a turn had; the agent should have answered."""
+        if self._is_subject(turn) and not self.may_be_silent and (turn.moves or turn.exits):
             self.at_turn = turn
             self._fail("it said nothing until its time was up")
-        return answer
+        super().expired(turn, until)
 
     async def _put_to_test(self, turn: Turn) -> Said:
         """Let the agent take its turn; cancel it on the way, or refuse what it says."""
@@ -208,7 +220,7 @@ class _Trial(Driver):
         try:
             said = await self.subject(turn)
         except Exception as error:
-            self.failed = error
+            self.failure = error
             raise
         if self.is_cancelled:
             self._fail("it went on although it was cancelled")
@@ -223,12 +235,13 @@ class _Trial(Driver):
             self.coverage.met["cancellation"] += 1
             task.cancel()
 
-    def _exit(self, asked: Speak, refused: Refused) -> tuple[Event, ...]:
-        if self._is_subject(asked):
+    def exit_for(self, turn: Turn, refused: Refused) -> None:
+        """Take an honest exit for a speaker whose tries are used up; the agent should have needed none."""
+        if self._is_subject(turn):
             self._fail(
                 f"its tries are used up: {refused.act or 'what it said'} was refused, {refused.reason}"
             )
-        return super()._exit(asked, refused)
+        super().exit_for(turn, refused)
 
     def _fail(self, what: str) -> None:
         """Note that the agent has failed, and stop.
@@ -236,11 +249,12 @@ class _Trial(Driver):
         Raises:
             _NotSurvived: Always.
         """
-        self.failed = _NotSurvived(what)
-        raise self.failed
+        self.failure = _NotSurvived(what)
+        raise self.failure
 
-    def _take(self, given: Input) -> tuple[Event, ...]:
-        events = super()._take(given)
+    def take(self, given: Input, *, is_sealed: bool = False, spans: Any = None) -> tuple[Event, ...]:
+        """Record an input, and let accidents happen after it."""
+        events = super().take(given, is_sealed=is_sealed, spans=spans)
         if isinstance(given, Say) and not any(isinstance(event, Refused) for event in events):
             for accident in (self._repeat, self._be_late, self._leave):
                 if self.conversation.outcome is None:
@@ -250,18 +264,18 @@ class _Trial(Driver):
     def _repeat(self, message: Message) -> None:
         """Let a message arrive once more."""
         if self.dice.chance(_REPEATS):
-            super()._take(Say(message, self.now()))
+            super().take(Say(message, self.now()))
 
     def _be_late(self, message: Message) -> None:
         """Let a peer say once more what it has said, in a message of its own."""
-        is_peer = self._player(message.sender, message.lane or self.lane)[1] is not self.subject
+        is_peer = message.sender != self.role or (message.lane or self.lane) != self.lane
         if is_peer and self.dice.chance(_REPEATS):
             late = msgspec.structs.replace(message, id=f"{message.id}-late", in_reply_to="")
-            super()._take(Say(late, self.now()))
+            super().take(Say(late, self.now()))
 
     def _leave(self, _: Message) -> None:
         """Let another member leave."""
         others = [name for name in self.conversation.members if name != self.lane]
         if len(others) > 1 and self.dice.chance(_LEAVES):
-            role = self.rules.protocol.many
-            super()._take(Leave(role, "it is gone", self.now(), self.dice.pick(others)))
+            role = self.stage.protocol.many
+            super().take(Leave(role, "it is gone", self.now(), self.dice.pick(others)))

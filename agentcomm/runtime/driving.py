@@ -1,0 +1,340 @@
+"""Carrying a conversation on to its end: whose go it is, and waiting where somebody takes time.
+
+One position: turn by turn. Several, or a race: everybody who has the floor at the same time, and a task only for those who take
+time. What an input changed is told by its events, so that nobody looks at a hundred lanes because one of them moved.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from agentcomm.agents.turn import Turn
+from agentcomm.conversation.events import Event, GatherOpened, LanesBegan
+from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, floors, wants, wants_all
+from agentcomm.conversation.state import Conversation
+from agentcomm.errors import InternalError
+from agentcomm.runtime.talk import Pending, Talk
+from agentcomm.runtime.waiting import Late, answer_within, forever
+
+__all__ = ("Plural", "run_alone", "settle")
+
+TURNS = 100
+"""Turns that a conversation may take before others get a go."""
+
+
+async def run_alone(talk: Talk) -> None:
+    """Carry on a conversation in which one role at a time has the floor."""
+    while True:
+        pending = talk.advance(TURNS)
+        if pending is not None:
+            await settle(talk, pending)
+        elif talk.conversation.outcome is not None:
+            return
+        else:
+            await asyncio.sleep(0)
+
+
+async def settle(talk: Talk, pending: Pending) -> None:
+    """Wait for an answer, let it count, and try again where it does not, until the turn is over."""
+    turn, spans = pending[0], pending[0].spans
+    try:
+        await _settle(talk, pending)
+    except BaseException as error:
+        if spans is not None:
+            spans.end(talk.place(turn.lane), error=error)
+        raise
+    if spans is not None:
+        spans.end(talk.place(turn.lane))
+
+
+async def _settle(talk: Talk, pending: Pending | None) -> None:
+    while pending is not None:
+        turn, answer = pending
+        until = talk.until(turn)
+        left = max(0.0, until - talk.now()) if until < math.inf else None
+        try:
+            said = await answer_within(answer, left)
+        except Late:
+            talk.expired(turn, until)
+            return
+        except Exception as error:
+            talk.failed(turn, error)
+            raise
+        pending = talk.answered(turn, said, until)
+
+
+class _Turns(Mapping[str, Turn]):
+    """The turns of a turn for several lanes, each made when somebody looks at it."""
+
+    __slots__ = ("_made", "_make", "_names")
+
+    def __init__(self, names: Sequence[str], make: Callable[[str], Turn]) -> None:
+        self._names = dict.fromkeys(names)
+        self._make = make
+        self._made: dict[str, Turn] = {}
+
+    def __getitem__(self, name: str) -> Turn:
+        turn = self._made.get(name)
+        if turn is None:
+            if name not in self._names:
+                raise KeyError(name)
+            turn = self._made[name] = self._make(name)
+        return turn
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Plural:
+    """Lets everybody who has the floor speak at the same time: several lanes, and those who race."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._running: dict[str, dict[Any, asyncio.Task[None]]] = {}
+        """Lane -> what tells one go from the next -> who takes time for it; of a turn for several lanes under `*`."""
+        self._done: list[tuple[str, Any, asyncio.Task[None]]] = []
+        self._woken = asyncio.Event()
+        self._stirred: dict[str, None] = {}
+        """Lanes in which something happened, in order; `` is the conversation."""
+        self._joint: tuple[str, ...] | None = None
+        """Lanes that have one turn, just opened; empty where the core has to be asked which."""
+        talk.happened = self._happened
+
+    async def run(self) -> None:
+        """Carry it on to its end."""
+        talk = self._talk
+        self._look_all()
+        try:
+            while talk.conversation.outcome is None:
+                self._carry()
+                if talk.conversation.outcome is None:
+                    if self._stirred or self._joint is not None:
+                        await asyncio.sleep(0)
+                    else:
+                        await self._wait()
+        finally:
+            talk.happened = None
+            tasks = [task for running in self._running.values() for task in running.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait(self) -> None:
+        """Wait until somebody who took time is done."""
+        if not any(self._running.values()):
+            self._look_all()
+            self._carry()
+            if self._talk.conversation.outcome is None and not any(self._running.values()):
+                raise InternalError(
+                    "nobody has the floor, and nothing is waited for", fix="please report this"
+                )
+            return
+        if not self._done:
+            self._woken.clear()
+            await self._woken.wait()
+        done, self._done = self._done, []
+        for lane, key, task in done:
+            if self._running.get(lane, {}).get(key) is task:
+                del self._running[lane][key]
+            if not task.cancelled():
+                task.result()
+
+    # --- what happened ---
+
+    def _happened(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            if isinstance(event, LanesBegan):
+                self._began(event.lanes)
+            elif isinstance(event, GatherOpened):
+                self._joint = event.lanes
+            else:
+                self._stirred[getattr(event, "lane", "")] = None
+        if self._running.get("*"):
+            self._joint = self._joint or ()
+
+    def _began(self, lanes: Sequence[str]) -> None:
+        spot = self._talk.stage.spots[self._talk.conversation.view(lanes[0]).position]
+        if spot.is_joint:
+            self._joint = tuple(lanes)
+        else:
+            self._stirred.update(dict.fromkeys(lanes))
+
+    def _look_all(self) -> None:
+        conversation = self._talk.conversation
+        if not conversation.begun:
+            self._stirred[""] = None
+        elif conversation.n == 0 and conversation.turn is None:
+            self._began(conversation.members)
+        else:
+            self._stirred.update(dict.fromkeys(conversation.members))
+            self._joint = ()
+
+    # --- who has the floor ---
+
+    def _carry(self) -> None:
+        """Let those speak in whose lanes something happened, and what follows from that."""
+        talk = self._talk
+        for _ in range(TURNS):
+            if talk.conversation.outcome is not None:
+                return
+            if self._stirred:
+                lane = next(iter(self._stirred))
+                del self._stirred[lane]
+                self._look(lane)
+            elif self._joint is not None:
+                lanes, self._joint = self._joint, None
+                self._look_joint(lanes)
+            else:
+                return
+
+    def _look(self, lane: str) -> None:
+        """Ask who has the floor in a lane; a go that has passed is over."""
+        talk = self._talk
+        conversation = talk.conversation
+        if not lane and conversation.begun:
+            return
+        place = talk.place(lane)
+        going = self._running.get(lane)
+        spot = talk.stage.spots.get(place.position)
+        if spot is None:
+            self._end(going)
+            return
+        if place.frame is None:
+            if spot.is_joint and lane:
+                self._end(going)
+                return
+            if spot.role and not going:
+                seat = talk.seat(spot.role, lane)
+                self._start(lane, None, Turn(conversation, seat, talk, lane, place=place, moves=spot.moves))
+                return
+        roles = sorted(floors(place), key=lambda role: role != self._first(place)) or [""]
+        wanted = {self._key(place, role): role for role in roles}
+        self._end(going, wanted)
+        for key, role in wanted.items():
+            if not going or key not in going:
+                self._ask(place, role, lane, key)
+                if talk.conversation is not conversation:  # somebody was faster
+                    return
+
+    def _first(self, place: Conversation) -> str:
+        """Return the role in a race whose move counts, of two made from the same place."""
+        return place.state.first if place.frame is None else ""
+
+    def _ask(self, place: Conversation, role: str, lane: str, key: Any) -> None:
+        talk = self._talk
+        asked = wants(place, role)
+        if isinstance(asked, Make):
+            talk.make(asked)
+        elif isinstance(asked, Appraise):
+            self._keep(lane, key, asyncio.create_task(settle(talk, talk.appraise(asked))))
+        elif isinstance(asked, Speak):
+            seat = talk.seat(role, lane)
+            turn = Turn(talk.conversation, seat, talk, lane, place=place, floor=asked)
+            self._start(lane, key, turn, has_moves=bool(asked.moves or asked.exits))
+
+    def _look_joint(self, lanes: tuple[str, ...]) -> None:
+        """Let a shared role take its turn for several lanes."""
+        conversation = self._talk.conversation
+        if lanes:
+            view = conversation.view(lanes[0])
+            self._start_joint(self._talk.stage.spots[view.position].speaker, lanes, {})
+            return
+        asked = {(one.role, *one.lanes): one for one in wants_all(conversation) if isinstance(one, Joint)}
+        going = self._running.get("*")
+        self._end(going, asked)
+        for key, one in asked.items():
+            if not going or key not in going:
+                self._start_joint(one.role, tuple(one.lanes), one.lanes)
+
+    def _start_joint(self, role: str, lanes: tuple[str, ...], floor: Mapping[str, Speak]) -> None:
+        talk = self._talk
+        conversation, seat = talk.conversation, talk.seat(role, "")
+        refusals = talk.refusals or {}
+        make = partial(self._one_of, conversation, seat, refusals, floor)
+        first = lanes[0]
+        place = conversation.view(first)
+        spots = talk.stage.spots
+        spot = spots[place.position]
+        turn = Turn(
+            conversation,
+            seat,
+            talk,
+            first,
+            place=place,
+            moves=spot.moves,
+            floor=floor.get(first),
+            refusal=refusals.get(first),
+            lanes=_Turns(lanes, make),
+            for_all=spot.is_for_all
+            and all(spots[conversation.view(lane).position] is spot for lane in lanes[1:]),
+        )
+        self._start("*", (role, *lanes), turn)
+        if not self._running.get("*") and talk.conversation.turn is not None and self._joint is None:
+            self._joint = ()  # lanes that are left without a move
+
+    def _one_of(
+        self,
+        conversation: Conversation,
+        seat: Any,
+        refusals: Mapping[str, Any],
+        floor: Mapping[str, Speak],
+        lane: str,
+    ) -> Turn:
+        place = conversation.view(lane)
+        moves = self._talk.stage.spots[place.position].moves
+        return Turn(
+            conversation,
+            seat,
+            self._talk,
+            lane,
+            place=place,
+            moves=moves,
+            floor=floor.get(lane),
+            refusal=refusals.get(lane),
+        )
+
+    # --- those who take time ---
+
+    def _key(self, place: Conversation, role: str) -> Any:
+        """Return what tells one go from the next."""
+        frame = place.frame
+        about = frame and (frame.overlay, frame.position, frame.heard, frame.awaits)
+        return role, place.position, place.here.latest, about
+
+    def _start(self, lane: str, key: Any, turn: Turn, *, has_moves: bool = True) -> None:
+        """Let an agent take its turn; in a task, if it takes time."""
+        talk = self._talk
+        if talk.spans is not None:  # a span is current in one task
+            task = asyncio.create_task(self._whole(turn, has_moves=has_moves))
+        else:
+            pending = talk.carry(turn) if has_moves else (turn, forever())
+            if pending is None:
+                return
+            task = asyncio.create_task(settle(talk, pending))
+        self._keep(lane, self._key(turn.conversation, turn.role) if key is None else key, task)
+
+    def _keep(self, lane: str, key: Any, task: asyncio.Task[None]) -> None:
+        self._running.setdefault(lane, {})[key] = task
+        task.add_done_callback(lambda task: self._wake(lane, key, task))
+
+    async def _whole(self, turn: Turn, *, has_moves: bool) -> None:
+        pending = self._talk.carry(turn) if has_moves else (turn, forever())
+        if pending is not None:
+            await settle(self._talk, pending)
+
+    def _wake(self, lane: str, key: Any, task: asyncio.Task[None]) -> None:
+        self._done.append((lane, key, task))
+        self._woken.set()
+
+    def _end(self, going: dict[Any, asyncio.Task[None]] | None, wanted: Mapping[Any, object] = {}) -> None:
+        """Cancel those whose go has passed."""
+        for key in [key for key in going or () if key not in wanted]:
+            (going or {}).pop(key).cancel()

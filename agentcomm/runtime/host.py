@@ -1,0 +1,139 @@
+"""The conversations that go on in this process: a row each in a table, found by id.
+
+A conversation is carried on where it stands until somebody has to be waited for; then whoever runs it waits. So an idle one has
+no task and no queue of its own, and one whose agents answer at once never waits at all.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agentcomm.agents.judges import Judge
+from agentcomm.conversation.events import Cancel, Event, Leave
+from agentcomm.errors import StoreError
+from agentcomm.runtime.casting import Cast
+from agentcomm.runtime.driving import Plural, run_alone
+from agentcomm.runtime.result import Result
+from agentcomm.runtime.stage import Stage
+from agentcomm.runtime.talk import Talk
+from agentcomm.store.jsonl import JsonlLog
+
+__all__ = ("Host",)
+
+
+class Host:
+    """Conversations in flight.
+
+    Args:
+        clock: Returns seconds; only differences count. The event loop's own without one.
+        watch: Called with every event, after it was recorded.
+        note: Called with a line of text when something takes long or is done for an agent.
+    """
+
+    __slots__ = ("_clock", "_note", "_watch", "talks")
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] | None = None,
+        watch: Callable[[Event], None] | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        self._clock = clock or asyncio.get_running_loop().time
+        self._watch, self._note = watch, note
+        self.talks: dict[str, Talk] = {}
+        """By id: those that are open."""
+
+    def open(
+        self,
+        stage: Stage,
+        cast: Cast,
+        *,
+        brief: Mapping[str, Any] | None = None,
+        whole: float | None = None,
+        transcript: Path | None = None,
+        conversation_id: str = "",
+        judge: Judge | None = None,
+    ) -> Talk:
+        """Open a conversation; nobody speaks yet.
+
+        Args:
+            stage: Its protocol.
+            cast: Role -> who plays it.
+            brief: Role or member -> what it is told.
+            whole: Seconds for the whole conversation.
+            transcript: File to write; without it the record stays in memory.
+            conversation_id: Unique id; one is made if it is empty.
+            judge: Who says whether a demonstration shows understanding.
+
+        Raises:
+            UsageError: If the cast does not fit the protocol.
+            StoreError: If the transcript cannot be written.
+        """
+        told = dict(brief) if brief else {}
+        casting = stage.casting(cast, told, judge)
+        log = JsonlLog(transcript) if transcript is not None else None
+        name = conversation_id or f"conv-{secrets.token_hex(6)}"
+        try:
+            talk = Talk(
+                stage,
+                casting,
+                name,
+                clock=self._clock,
+                brief=told,
+                whole=whole,
+                log=log,
+                watch=self._watch,
+                note=self._note,
+            )
+        except Exception as error:
+            if log is not None:
+                tell_path(error, log.path)
+                log.close()
+            raise
+        self.talks[name] = talk
+        return talk
+
+    async def run(self, talk: Talk) -> Result:
+        """Carry a conversation on to its end.
+
+        Raises:
+            UsageError: If an agent says what it may not.
+            EdgeError: If a model or the transcript fails.
+            Exception: Whatever a handler raises.
+        """
+        try:
+            await self._run(talk)
+        except Exception as error:
+            if talk.recording.path is not None:
+                tell_path(error, talk.recording.path)
+            raise
+        finally:
+            self.talks.pop(talk.id, None)
+            talk.recording.close()
+        return talk.result()
+
+    async def _run(self, talk: Talk) -> None:
+        try:
+            talk.show_opening()
+            if talk.stage.is_plural:
+                await Plural(talk).run()
+            else:
+                await run_alone(talk)
+        except asyncio.CancelledError:
+            talk.stop(Cancel("the caller", "stopped from outside", talk.now()))
+            raise
+        except StoreError:
+            raise
+        except BaseException as error:
+            talk.stop(Leave("the runtime", f"{type(error).__name__}: {error}", talk.now()))
+            raise
+        talk.seal()
+
+
+def tell_path(error: Exception, path: Path) -> None:
+    """Add to an error where the transcript so far lies."""
+    error.transcript = path  # type: ignore[attr-defined]
+    error.add_note(f"the transcript so far: {path}")

@@ -1,0 +1,146 @@
+"""The record of one conversation while it goes on: native objects until somebody needs the lines."""
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import time
+from typing import Any, cast
+
+import msgspec
+
+from agentcomm.conversation.events import Event, Input, Say
+from agentcomm.conversation.reading import recorded
+from agentcomm.conversation.state import Conversation, state_hash
+from agentcomm.conversation.transcript import Chain, Kind, plain_bytes
+from agentcomm.store.jsonl import JsonlLog, MemoryLog
+
+__all__ = ("Recording",)
+
+_Part = Callable[[Chain], bytes]
+"""Gives the lines of something that is not yet written."""
+
+
+class Recording:
+    """What happened in a conversation, in order.
+
+    Inputs and events are values, so they are kept as they are; hashes, salts and JSON are made when the lines are asked for, and
+    at once where they go to a file.
+
+    Args:
+        log: Where the lines go; None keeps them in memory.
+    """
+
+    __slots__ = ("_chain", "_log", "_now", "_waiting")
+
+    def __init__(self, log: JsonlLog | None = None) -> None:
+        self._log: JsonlLog | MemoryLog | None = log
+        self._chain: Chain | None = None
+        self._now = 0.0
+        self._waiting: list[Any] = []
+        """Not yet lines: time, input and events of a step, or time, None and what gives the lines; three entries each."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None if it is in memory."""
+        return self._log.path if self._log is not None else None
+
+    @property
+    def head(self) -> str:
+        """Head of the hash chain."""
+        return self._written().head
+
+    @property
+    def count(self) -> int:
+        """Records so far."""
+        return self._written().seq
+
+    def add(self, given: Input | None, events: tuple[Event, ...], *, is_sealed: bool = False) -> None:
+        """Keep an input and its events.
+
+        Args:
+            given: The input; None at the opening.
+            events: What happened.
+            is_sealed: Whether the content is known to be immutable; else it is copied where it is not written at once.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        if not is_sealed and self._log is None and type(given) is Say:
+            given = recorded(given)
+        self._waiting += (time(), given, events)
+        if self._log is not None:
+            self._written()
+
+    def put(self, kind: Kind, type_: str, data: dict[str, Any], body: Any = None) -> None:
+        """Keep a record of another kind as it is now, whatever becomes of what it refers to.
+
+        Raises:
+            UsageError: If it cannot be written down.
+            StoreError: If it cannot be written.
+        """
+        known: Any = msgspec.Raw(plain_bytes(data, type_))
+        said = None if body is None else msgspec.Raw(plain_bytes(body, type_))
+        self.defer(lambda chain: chain.record(kind, type_, known, said))
+
+    def defer(self, lines: _Part) -> None:
+        """Keep something whose lines are made of values that never change."""
+        self._waiting += (time(), None, lines)
+        if self._log is not None:
+            self._written()
+
+    def seal(self, conversation: Conversation) -> None:
+        """Keep the last record: the state's hash and the outcome."""
+
+        def lines(chain: Chain) -> bytes:
+            outcome = conversation.outcome
+            data = {
+                "count": chain.seq,
+                "state": state_hash(conversation),
+                "outcome": outcome.name if outcome else None,
+                "class": outcome.kind.value if outcome else None,
+            }
+            return chain.record("seal", "conversation", data)
+
+        self.defer(lines)
+
+    def lines(self) -> list[bytes]:
+        """Return everything, line by line."""
+        self._written()
+        return self._log.lines() if self._log is not None else []
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._log is not None:
+            self._log.close()
+
+    def _written(self) -> Chain:
+        """Write what waits; return the chain."""
+        if self._chain is None:
+            self._chain = Chain(now=self._stamp, salt=_salt)
+        if self._log is None:
+            self._log = MemoryLog()
+        waiting = self._waiting
+        if waiting:
+            self._waiting = []
+            self._log.append(b"".join(self._encode(self._chain, waiting)))
+        return self._chain
+
+    def _encode(self, chain: Chain, waiting: list[Any]) -> list[bytes]:
+        lines: list[bytes] = []
+        for place in range(0, len(waiting), 3):
+            self._now, given, what = waiting[place : place + 3]
+            if callable(what):
+                lines.append(cast("_Part", what)(chain))
+                continue
+            if given is not None:
+                lines.append(chain.input(given))
+            lines += map(chain.event, what)
+        return lines
+
+    def _stamp(self) -> str:
+        return datetime.fromtimestamp(self._now, UTC).isoformat(timespec="milliseconds")
+
+
+def _salt() -> str:
+    return secrets.token_hex(8)

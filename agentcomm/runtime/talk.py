@@ -1,0 +1,535 @@
+"""One conversation on its way: the shell around the core.
+
+It asks the core who has the floor, hands that agent a turn, and hands the core what is said; what comes back is recorded before
+anybody hears of it. Nothing here waits: what takes time is returned, for whoever runs the talk to wait for.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from agentcomm.acts.content import to_plain
+from agentcomm.acts.message import Message
+from agentcomm.agents.choose import choose
+from agentcomm.agents.judges import judged
+from agentcomm.agents.turn import Said, Seat, Turn, Unspoken
+from agentcomm.conversation.events import (
+    Event,
+    Evidence,
+    Heard,
+    Input,
+    Leave,
+    Misfire,
+    Moved,
+    Refused,
+    Say,
+    Staged,
+    Tick,
+)
+from agentcomm.conversation.moves import Appraise, Make, Speak, limit_of, wants
+from agentcomm.conversation.state import Conversation
+from agentcomm.conversation.step import open_conversation, step
+from agentcomm.conversation.transcript import Chain, plain_bytes
+from agentcomm.errors import AgentcommError, EdgeError, UsageError
+from agentcomm.protocol.graph import Move
+from agentcomm.runtime.casting import Casting
+from agentcomm.runtime.recording import Recording
+from agentcomm.runtime.result import Result
+from agentcomm.runtime.spans import ConversationSpans
+from agentcomm.runtime.stage import Stage
+from agentcomm.runtime.waiting import forever
+from agentcomm.store.jsonl import JsonlLog
+from agentcomm.version import VERSION
+
+__all__ = ("Pending", "Talk")
+
+Pending = tuple[Turn, "Awaitable[Said | Evidence]"]
+"""A turn, and what has to be waited for before it has an answer."""
+
+
+class Talk:
+    """One conversation, its record, and how it is carried on.
+
+    Args:
+        stage: The protocol.
+        casting: Who plays.
+        conversation_id: Its id.
+        clock: Returns seconds; only differences count.
+        brief: Role or member -> what it is told.
+        whole: Seconds for the whole conversation.
+        log: A file for the record.
+        watch: Called with every event, after it was recorded.
+        note: Called with a line of text for whoever watches.
+    """
+
+    __slots__ = (
+        "begun",
+        "brief",
+        "casting",
+        "clock",
+        "conversation",
+        "happened",
+        "id",
+        "is_ending",
+        "latest",
+        "note",
+        "opened",
+        "recording",
+        "refusals",
+        "sent",
+        "spans",
+        "stage",
+        "watch",
+    )
+
+    def __init__(
+        self,
+        stage: Stage,
+        casting: Casting,
+        conversation_id: str,
+        *,
+        clock: Callable[[], float],
+        brief: Mapping[str, Any],
+        whole: float | None = None,
+        log: JsonlLog | None = None,
+        watch: Callable[[Event], None] | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        self.stage, self.casting, self.id = stage, casting, conversation_id
+        self.brief, self.watch, self.note = brief, watch, note
+        self.clock, self.begun = clock, clock()
+        self.recording = Recording(log)
+        self.refusals: dict[str, Refused] | None = None
+        """By lane: why the last try of a shared role did not count."""
+        self.happened: Callable[[tuple[Event, ...]], None] | None = None
+        """Told of every event, for whoever carries several lanes on."""
+        self.sent = 0
+        self.is_ending = False
+        self.latest: Message | None = None
+        """The message that counted last."""
+        self.spans = ConversationSpans.begin(stage.protocol, conversation_id, casting.names)
+        self.conversation, events = open_conversation(
+            stage.rules, conversation_id, whole=whole, members=tuple(casting.members)
+        )
+        self._record_opening(whole)
+        self.recording.add(None, events, is_sealed=True)
+        self.opened = events if watch is not None else ()
+        """What happened at the opening, for whoever watches."""
+
+    def _record_opening(self, whole: float | None) -> None:
+        rules, players, name = self.stage.rules, self.casting.players, self.id
+        members = list(self.casting.members)
+        brief = plain_bytes(to_plain(self.brief), "conversation") if self.brief else b"{}"
+
+        def lines(chain: Chain) -> bytes:
+            return chain.record(
+                "open", "conversation", *opening(rules, players(), name, whole, members, brief)
+            )
+
+        self.recording.defer(lines)
+
+    def now(self) -> float:
+        """Return seconds since the opening."""
+        return round(self.clock() - self.begun, 6)
+
+    def show_opening(self) -> None:
+        """Let whoever watches see what happened at the opening."""
+        if self.opened:
+            self._show(self.opened)
+            self.opened = ()
+
+    def tell(self, text: str) -> None:
+        """Tell whoever watches."""
+        if self.note is not None:
+            self.note(text)
+
+    # --- inputs ---
+
+    def take(self, given: Input, *, is_sealed: bool = False, spans: Any = None) -> tuple[Event, ...]:
+        """Record an input and its events, then let them count.
+
+        Args:
+            given: The input.
+            is_sealed: Whether what it holds is known to be immutable.
+            spans: What draws the turn in which it was made.
+        """
+        after, events = step(self.conversation, given)
+        if events or type(given) is Say:
+            self.recording.add(given, events, is_sealed=is_sealed)
+        self.conversation = after
+        if self.happened is not None:
+            self.happened(events)
+        if self.spans is not None:
+            self.spans.turn_now = spans
+            self.spans.happened(events)
+        if self.watch is not None:
+            self._show(events)
+        return events
+
+    def _show(self, events: tuple[Event, ...]) -> None:
+        """Let whoever watches see the events; once a talk has failed, a watcher that fails too must not leave it unsealed."""
+        for event in events:
+            try:
+                cast("Callable[[Event], None]", self.watch)(event)
+            except Exception:
+                if not self.is_ending:
+                    raise
+
+    def stop(self, given: Input) -> None:
+        """End it from outside, if it has not ended, and seal the record."""
+        self.is_ending = True
+        if self.conversation.outcome is None:
+            self.take(given)
+        self.seal()
+
+    def seal(self) -> None:
+        """Close the record."""
+        self.recording.seal(self.conversation)
+        if self.spans is not None:
+            self.spans.end(self.conversation, head=self.recording.head, count=self.recording.count)
+
+    def result(self) -> Result:
+        """Return what it came to."""
+        return Result(self.conversation, self.recording, self.casting.names)
+
+    # --- turns ---
+
+    def advance(self, most: int) -> Pending | None:
+        """Let agents speak in turn, at most so often, until one has to be waited for or it is over.
+
+        Raises:
+            UsageError: If an agent says what it may not.
+            Exception: Whatever a handler raises.
+        """
+        for _ in range(most):
+            conversation = self.conversation
+            spot = self.stage.spots.get(conversation.position)
+            if spot is None:  # an outcome
+                return None
+            if spot.role and conversation.frame is None:
+                seat = self.casting.roles[spot.role]
+                latest = self.latest
+                if (
+                    latest is None
+                    or latest.id != conversation.here.latest
+                    or spot.role not in latest.receivers
+                ):
+                    latest = None
+                turn = Turn(conversation, seat, self, moves=spot.moves, heard=latest)
+            else:
+                asked = wants(conversation)
+                if isinstance(asked, Make):
+                    self.make(asked)
+                    continue
+                if isinstance(asked, Appraise):
+                    return self.appraise(asked)
+                if not isinstance(asked, Speak):
+                    return None
+                turn = Turn(conversation, self.casting.roles[asked.role], self, floor=asked)
+                if not asked.moves and not asked.exits:
+                    return turn, forever()
+            if (pending := self.carry(turn)) is not None:
+                return pending
+        return None
+
+    def appraise(self, asked: Appraise) -> Pending:
+        """Ask the judge, whose answer is evidence."""
+        wanted, judge = asked.wanted, self.casting.judge
+
+        async def ask() -> Evidence:
+            if judge is None:  # pragma: no cover  (the rules ask for one)
+                return Evidence(wanted.message, "", (), (), 0.0, "nobody judges", asked.lane)
+            found = await judged(judge, wanted.meant, wanted.restated)
+            return Evidence(
+                wanted.message, judge.name, found.missing, found.added, 0.0, found.error, asked.lane
+            )
+
+        name = judge.name if judge is not None else ""
+        seat = Seat("judge", "judge", name, judge, None, _silent)
+        floor = Speak("judge", (), (), asked.lane)
+        return Turn(self.conversation, seat, self, asked.lane, floor=floor), ask()
+
+    def seat(self, role: str, lane: str) -> Seat:
+        """Return who speaks for a role in a lane."""
+        return self.casting.members[lane] if role == self.stage.protocol.many else self.casting.roles[role]
+
+    def place(self, lane: str) -> Conversation:
+        """Return where a turn takes place: a lane, or the conversation."""
+        return self.conversation.view(lane) if lane else self.conversation
+
+    def carry(self, turn: Turn) -> Pending | None:
+        """Let an agent take its turn, until it has to be waited for or has spoken."""
+        if self.spans is None:
+            return self._carry(turn)
+        model = getattr(turn.seat.player, "model_name", "")
+        spans = turn.spans = self.spans.turn(turn.conversation, turn.role, model)
+        try:
+            pending = self._carry(turn)
+        except BaseException as error:
+            spans.end(self.place(turn.lane), error=error)
+            raise
+        if pending is None:
+            spans.end(self.place(turn.lane))
+        return pending
+
+    def answered(self, turn: Turn, answer: Said | Evidence, until: float) -> Pending | None:
+        """Let what was waited for be heard, and carry the turn on where it has to be tried again."""
+        again = self._hear(turn, answer, until)
+        return None if again is None else self._carry(again)
+
+    def _carry(self, turn: Turn) -> Pending | None:
+        trying: Turn | None = turn
+        while trying is not None:
+            turn = trying
+            try:
+                answer = turn.seat.ask(turn)
+            except Exception as error:
+                self.failed(turn, error)
+                raise
+            if type(answer) is not Message and inspect.isawaitable(answer):
+                return turn, answer
+            trying = self._hear(turn, answer)
+        return None
+
+    def until(self, turn: Turn) -> float:
+        """Return when a turn's time is up, in seconds since the opening."""
+        conversation = self.conversation
+        if not turn.lane:
+            return min(limit_of(conversation.here), conversation.whole)
+        lanes = conversation.lanes
+        if not turn.lanes:
+            return min(limit_of(lanes[turn.lane]), conversation.whole)
+        return min(conversation.whole, *(limit_of(lanes[lane]) for lane in turn.lanes))
+
+    def expired(self, turn: Turn, until: float) -> None:
+        """Let the time be up that a turn had."""
+        self.take(Tick(max(self.now(), until)), spans=turn.spans)
+
+    def failed(self, turn: Turn, error: Exception) -> None:
+        """Record that an agent could not take its turn, and tell the error where it happened."""
+        heard = f"hearing {turn.heard.act!r}" if turn.heard else "opening"
+        where = f"in {turn.state!r}, {heard}"
+        if isinstance(error, EdgeError):
+            reason = f"{error.what} ({error.code})"
+        else:
+            error.add_note(f"{turn.agent} ({turn.role}) failed {where}")
+            reason = f"its handler raised {type(error).__name__}: {error}, {where}"
+            if isinstance(error, AgentcommError):
+                reason = f"{error.what} ({error.code}), {where}"
+        self.take(Leave(turn.role, reason, self.now()), spans=turn.spans)
+
+    # --- what was said ---
+
+    def _hear(self, turn: Turn, answer: Said | Evidence, until: float | None = None) -> Turn | None:
+        """Let an answer count if it came in time; return the turn in which it is tried again, if it has to be."""
+        now = self.now()
+        until = self.until(turn) if until is None else until
+        if now >= until:  # whoever never gives up control cannot be interrupted
+            self.tell(f"{turn.agent} answered after its time was up")
+            self.expired(turn, until)
+            return None
+        if isinstance(answer, Evidence):
+            self.take(msgspec.structs.replace(answer, at=now), spans=turn.spans)
+            return None
+        if turn.lanes:
+            self._hear_joint(turn, answer)
+            return None
+        if type(answer) is Message:
+            events = self._say(turn, answer, turn.lane, now, is_sealed=turn.made is answer)
+        else:
+            events = self._other(turn, answer, now)
+        for event in events:
+            if type(event) is Heard:
+                self.latest = event.message
+                return None
+            if type(event) is Refused:
+                return self._try_again(turn, event)
+        return None
+
+    def _try_again(self, turn: Turn, refused: Refused) -> Turn | None:
+        if _outcome(self.conversation, turn.lane) is not None:
+            return None
+        if refused.left:
+            return turn.again(self.conversation, refused)
+        self.exit_for(turn, refused)
+        return None
+
+    def _other(self, turn: Turn, answer: object, now: float) -> tuple[Event, ...]:
+        """Let an answer count that is no plain message."""
+        if isinstance(answer, Unspoken):
+            lane = answer.lane or turn.lane
+            return self.take(Misfire(turn.role, answer.reason, now, lane), spans=turn.spans)
+        if not isinstance(answer, Message):
+            raise UsageError(
+                f"{turn.agent} answered with {type(answer).__name__}",
+                why="an agent answers with a message",
+                fix='return turn.say("…", …)',
+            )
+        return self._say(turn, answer, turn.lane, now)
+
+    def _say(
+        self, turn: Turn, message: Message, lane: str, now: float, *, is_sealed: bool = False
+    ) -> tuple[Event, ...]:
+        """Stamp a message and let it be heard: who speaks is what the core says, never what an agent says."""
+        made_by = (message.made_by or "handler") if turn.seat.agent is not None else ""
+        if self.casting.members:  # among lanes, some messages wait at a gather
+            self.sent += 1
+            number = self.sent
+        else:
+            number = self.conversation.n + 1
+        stamped = Message(
+            act=message.act,
+            content=message.content,
+            id=f"{self.id}:{number}",
+            sender=turn.role,
+            in_reply_to=message.in_reply_to,
+            made_by=made_by,
+            lane=lane,
+        )
+        return self.take(Say(stamped, now), is_sealed=is_sealed, spans=turn.spans)
+
+    def make(self, asked: Make) -> None:
+        """Make the one move that is left."""
+        seat = self.seat(asked.role, asked.lane)
+        turn = Turn(self.conversation, seat, self, asked.lane)
+        if self.spans is not None:
+            turn.spans = self.spans.turn(turn.conversation, asked.role, "")
+        rule = Message(act=asked.move.label, made_by="rule")
+        self._as_rule(turn, rule, asked.lane)
+        if turn.spans is not None:
+            turn.spans.end(self.place(asked.lane))
+
+    def _as_rule(self, turn: Turn, message: Message, lane: str) -> tuple[Event, ...]:
+        """Say for somebody what code says; it is marked so, whoever it is."""
+        self.sent += 1
+        number = self.sent if self.casting.members else self.conversation.n + 1
+        stamped = Message(
+            act=message.act,
+            content=message.content,
+            id=f"{self.id}:{number}",
+            sender=turn.role,
+            made_by="rule",
+            lane=lane,
+        )
+        return self.take(Say(stamped, self.now()), spans=turn.spans)
+
+    def _hear_joint(self, turn: Turn, answer: Said) -> None:
+        """Let the moves of a shared role in several lanes be heard; lanes left without one are asked for again."""
+        refusals = self.refusals = self.refusals or {}
+        several = [answer] if isinstance(answer, Message | Unspoken) else list(cast("Sequence[Any]", answer))
+        for one in several or [Unspoken("it gave no move")]:
+            for event in self._hear_one(turn, one):
+                if isinstance(event, Refused):
+                    lane = event.lane or turn.lane
+                    refusals[lane] = event
+                    if event.legal and not event.left and lane in turn.lanes:
+                        self.exit_for(turn.lanes[lane], event)
+                elif isinstance(event, Staged | Moved):
+                    refusals.pop(event.lane, None)
+            if self.conversation.outcome is not None:
+                break
+
+    def _hear_one(self, turn: Turn, said: object) -> tuple[Event, ...]:
+        if not isinstance(said, Message):
+            return self._other(turn, said, self.now())
+        own = turn.lanes.get(said.lane)
+        is_sealed = turn.made is said or (own is not None and own.made is said)
+        lane = said.lane if own is not None or self._is_for_all(turn, said.act) else turn.lane
+        return self._say(turn, said, lane, self.now(), is_sealed=is_sealed)
+
+    def _is_for_all(self, turn: Turn, act: str) -> bool:
+        """Say whether an act is said once, in every lane of a turn that it is for."""
+        spots = self.stage.spots
+        return any(act in spots[one.conversation.position].for_all for one in turn.lanes.values())
+
+    def exit_for(self, turn: Turn, refused: Refused) -> None:
+        """Take an honest exit for a speaker whose tries are used up."""
+        reason = f"{turn.agent} found nothing to say that counts: {refused.reason}"[:280]
+        floor = wants(self.place(turn.lane), turn.role)
+        open_now = (*floor.moves, *floor.exits) if isinstance(floor, Speak) else ()
+        for wanted in ("not-understood", "failure", "refuse", "reject-proposal"):
+            for move in open_now:
+                if move.act.performative == wanted and (content := _only_reason(move, reason)) is not None:
+                    self.tell(f"{turn.agent} used up its tries; {move.label!r} was said for it")
+                    said = Message(act=move.label, content=content)
+                    events = self._as_rule(turn, said, "" if move.for_all else turn.lane)
+                    if not any(isinstance(event, Refused) for event in events):
+                        return
+        self.take(Leave(turn.role, reason, self.now(), turn.lane), spans=turn.spans)
+
+    # --- the port of turns ---
+
+    def brief_of(self, seat: Seat) -> Any:
+        """Return what a role was told for this conversation."""
+        return self.brief.get(seat.key, self.brief.get(seat.role))
+
+    def journal_of(self, turn: Turn) -> "_Steps":
+        """Return where the steps of a turn are kept."""
+        return _Steps(self, turn.spans)
+
+    async def fill(
+        self, turn: Turn, act: str, known: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> Message | Unspoken:
+        """Let the agent's model make the move."""
+        return await choose(turn, act, known, facts)
+
+
+class _Steps:
+    """The journal of one turn; see `agentcomm.agents.turn.Journal`."""
+
+    __slots__ = ("_spans", "_talk")
+
+    def __init__(self, talk: Talk, spans: Any) -> None:
+        self._talk, self._spans = talk, spans
+
+    def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
+        self._talk.recording.put("step", kind, data, body)
+        if self._spans is not None:
+            self._spans.step(kind, data, body)
+
+    def note(self, text: str) -> None:
+        self._talk.tell(text)
+
+
+def opening(
+    rules: Any, players: Mapping[str, Any], name: str, whole: float | None, members: list[str], brief: bytes
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return structure and content of the record that opens a conversation."""
+    protocol = rules.protocol
+    data = {
+        "agentcomm": VERSION,
+        "conversation": name,
+        "protocol": {"name": protocol.name, "version": protocol.version, "hash": protocol.hash},
+        "overlays": {name: overlay.hash for name, overlay in rules.overlays.items()},
+        "cast": players,
+        "whole": whole,
+        **({"members": members} if members else {}),
+        **({"human": True} if rules.human else {}),
+        **({"judge": rules.judge} if rules.judge else {}),
+        **({"choice": msgspec.to_builtins(rules.choice)} if rules.choice is not None else {}),
+    }
+    body = {
+        "protocol": protocol.text,
+        "overlays": {name: overlay.text for name, overlay in rules.overlays.items()},
+        **({"protocols": dict(protocol.embedded)} if protocol.embedded else {}),
+        "brief": msgspec.Raw(brief),
+    }
+    return data, body
+
+
+def _silent(_turn: Turn) -> Said:
+    return Unspoken("a judge takes no turns")
+
+
+def _outcome(conversation: Conversation, lane: str) -> Any:
+    return conversation.lanes[lane].outcome if lane else conversation.outcome
+
+
+def _only_reason(move: Move, reason: str) -> dict[str, Any] | None:
+    """Return content for a move that carries nothing but a reason, else None."""
+    needed = [name for name, kind in move.act.fields.items() if not kind.optional]
+    if all(move.act.fields[name].kind == "text" for name in needed) and len(needed) <= 1:
+        return dict.fromkeys(needed, reason)
+    return None
