@@ -20,7 +20,7 @@ from agentcomm.agents.judgement import Judgement, restated_points
 from agentcomm.grounding.polarity import reversal
 from agentcomm.grounding.same import is_shallow
 
-__all__ = ("CodeJudge", "Finding", "figures_differ", "points_of")
+__all__ = ("CodeJudge", "Finding", "points_of", "seen_by_code")
 
 _LONGEST = 20_000
 """Characters that are compared, and how many clauses on either side: each is compared with each."""
@@ -143,10 +143,13 @@ def _leaves(name: str, value: Any) -> Iterator[str]:
         yield value if isinstance(value, str) else format_value(value)
 
 
-def figures_differ(meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Finding:
-    """Return the figures and names that only one side has: what code compares, whoever judges the rest."""
+def seen_by_code(meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Finding:
+    """Return what code can tell whoever judges the rest: figures, names, rival words, and a clause with the other sign."""
     one, other = _Text(points_of(meant)), _Text(restated_points(restated, "goal", "plan"))
-    return Finding(tuple(_figures(one, other)), tuple(_figures(other, one)))
+    rivals = _marks(one, other)
+    missing = (*_figures(one, other), *_names(one, other), *rivals.missing, *_denied(one, other))
+    added = (*_figures(other, one), *_names(other, one), *rivals.added, *_denied(other, one))
+    return Finding(tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(added)))
 
 
 def _figures(one: _Text, other: _Text) -> Iterator[str]:
@@ -229,15 +232,24 @@ def _negations(one: _Text, other: _Text) -> Finding:
 
 
 def _turned(one: _Text, other: _Text) -> Iterator[str]:
-    """Yield the clauses all of whose words the other side has, and only with the other sign."""
+    """Yield the clauses that the other side has only with the other sign, or nearly so."""
     for clause in one.clauses:
-        words = {word for word in clause.words if word not in _GENERIC}
-        theirs = [their for their in other.clauses if words and words <= {*their.words}]
-        if (theirs and all(their.negated != clause.negated for their in theirs)) or (
+        if _is_denied(clause, other) or (
             any(_turns(clause.text, their.text) for their in other.clauses)
             and not any(_is_near(clause, their) for their in other.clauses)
         ):
             yield clause.text
+
+
+def _denied(one: _Text, other: _Text) -> Iterator[str]:
+    return (clause.text for clause in one.clauses if _is_denied(clause, other))
+
+
+def _is_denied(clause: Clause, other: _Text) -> bool:
+    """Say whether the other side has all words of a clause, and only with the other sign."""
+    words = {word for word in clause.words if word not in _GENERIC}
+    theirs = [their for their in other.clauses if words and words <= {*their.words}]
+    return bool(theirs) and all(their.negated != clause.negated for their in theirs)
 
 
 def _is_near(clause: Clause, their: Clause) -> bool:
