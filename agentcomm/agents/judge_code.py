@@ -4,6 +4,8 @@ It passes what is said in nearly the same words and in the same order, says what
 where words differ it cannot tell. Similarity of words is never agreement: `Monday` and `Tuesday` are as similar as words get.
 """
 
+import asyncio
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -12,15 +14,17 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import entries_of, format_value
-from agentcomm.agents.judge_words import Clause, Figure, clauses
+from agentcomm.agents.judge_figures import Figure
+from agentcomm.agents.judge_words import Clause, clauses
 from agentcomm.agents.judgement import Judgement, restated_points
 from agentcomm.grounding.polarity import reversal
 from agentcomm.grounding.same import is_shallow
 
-__all__ = ("CodeJudge", "Finding", "figures_differ", "points_of")
+__all__ = ("CodeJudge", "Finding", "points_of", "seen_by_code")
 
 _LONGEST = 20_000
-"""Characters that are compared; what is longer takes too long, and a demonstration is to be shorter than the message."""
+"""Characters that are compared, and how many clauses on either side: each is compared with each."""
+_CLAUSES = 100
 _ABSENT = 0.34
 """The share of a clause's words from which on it may be there in other words."""
 _NEAR = 0.25
@@ -37,39 +41,13 @@ _RIVALS = (
     ("at most", "at least", "above", "below"), ("all", "some", "most"), ("if", "unless"), ("except", "including"),
     ("before", "after"), ("must", "may"), ("today", "tomorrow", "yesterday"),
 )  # fmt: skip
+_EXCEPTED = re.compile(r",? *\bexcept\b.*", re.IGNORECASE | re.DOTALL)
 _WEAK = frozenset(["must", "should", "until", "all", "now"])
 """Marks that may come in where nothing of their kind was said: an instruction is a must."""
-_GENERIC = frozenset(
-    [
-        "start",
-        "begin",
-        "first",
-        "next",
-        "check",
-        "verify",
-        "ensur",
-        "make",
-        "sure",
-        "wait",
-        "watch",
-        "look",
-        "confirm",
-        "report",
-        "order",
-        "ask",
-        "need",
-        "plan",
-        "step",
-        "do",
-        "go",
-        "get",
-        "see",
-        "whether",
-        "him",
-        "tell",
-        "inform",
-    ]
-)
+_GENERIC = frozenset([
+    "start", "begin", "first", "next", "check", "verify", "ensur", "make", "sure", "wait", "watch", "look", "confirm",
+    "report", "order", "ask", "need", "plan", "step", "do", "go", "get", "see", "whether", "him", "tell", "inform"
+])  # fmt: skip
 """Stems of words with which any step can begin."""
 
 
@@ -94,8 +72,8 @@ class CodeJudge:
         return "code"
 
     async def judge(self, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
-        """Return what is missing and added, as far as code can tell."""
-        return self._judge(meant, restated)
+        """Return what is missing and added, as far as it can tell; worked out in a thread, so that nothing waits for it."""
+        return await asyncio.to_thread(self._judge, meant, restated)
 
     def _judge(self, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
         points, said = points_of(meant), restated_points(restated, "goal", "plan")
@@ -105,15 +83,17 @@ class CodeJudge:
             return Judgement(self.name, error=f"more than {_LONGEST:,} characters are not compared by code")
         if not points:
             return Judgement(self.name, error="nothing was meant that could be compared")
-        found = self._compare(points, said)
+        one, other = _Text(points), _Text(said)
+        if max(len(one.clauses), len(other.clauses)) > _CLAUSES:
+            return Judgement(self.name, error=f"more than {_CLAUSES} clauses are not compared by code")
+        found = self._compare(one, other)
         missing = [*found.missing, *(f"the hearer lacks: {point}" for point in open_points)]
         added = [*found.added, *_contradicting(points, assumed)]
         error = "" if missing or added else "; ".join(found.unsure[:3])
         return Judgement(self.name, tuple(missing), tuple(added), error and f"cannot tell: {error}")
 
-    def _compare(self, points: Sequence[str], said: Sequence[str]) -> Finding:
+    def _compare(self, one: "_Text", other: "_Text") -> Finding:
         """Return what differs."""
-        one, other = _Text(points), _Text(said)
         missing = dict.fromkeys((*_figures(one, other), *_names(one, other)))
         added = dict.fromkeys((*_figures(other, one), *_names(other, one)))
         unsure: dict[str, None] = {}
@@ -139,7 +119,7 @@ class _Text:
         self.clauses: tuple[Clause, ...] = tuple(clause for text in texts for clause in clauses(text))
         self.words = {word for clause in self.clauses for word in clause.order}
         self.figures = [figure for clause in self.clauses for figure in clause.figures]
-        self.names = {name for clause in self.clauses for name in clause.names}
+        self.said = {word for clause in self.clauses for word in clause.said}
         self.marks = {mark for clause in self.clauses for mark in clause.marks}
         self.bounds = {bound for clause in self.clauses for bound in clause.bounds}
 
@@ -163,10 +143,13 @@ def _leaves(name: str, value: Any) -> Iterator[str]:
         yield value if isinstance(value, str) else format_value(value)
 
 
-def figures_differ(meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Finding:
-    """Return the figures and names that only one side has: what code compares, whoever judges the rest."""
+def seen_by_code(meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Finding:
+    """Return what code can tell whoever judges the rest: figures, names, rival words, and a clause with the other sign."""
     one, other = _Text(points_of(meant)), _Text(restated_points(restated, "goal", "plan"))
-    return Finding(tuple(_figures(one, other)), tuple(_figures(other, one)))
+    rivals = _marks(one, other)
+    missing = (*_figures(one, other), *_names(one, other), *rivals.missing, *_denied(one, other))
+    added = (*_figures(other, one), *_names(other, one), *rivals.added, *_denied(other, one))
+    return Finding(tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(added)))
 
 
 def _figures(one: _Text, other: _Text) -> Iterator[str]:
@@ -197,12 +180,8 @@ def _is_said_of_day(readings: Figure, theirs: Sequence[Figure]) -> bool:
 def _names(one: _Text, other: _Text) -> Iterator[str]:
     for clause in one.clauses:
         for name in clause.names:
-            if name not in other.words and name not in other.names and not _reads(other, name):
+            if name not in other.said:
                 yield f"{name} ({clause.text})" if clause.text.casefold() != name else clause.text
-
-
-def _reads(text: _Text, name: str) -> bool:
-    return any(name in clause.text.casefold() for clause in text.clauses) if " " in name else False
 
 
 def _marks(one: _Text, other: _Text) -> Finding:
@@ -253,23 +232,30 @@ def _negations(one: _Text, other: _Text) -> Finding:
 
 
 def _turned(one: _Text, other: _Text) -> Iterator[str]:
-    """Yield the clauses all of whose words the other side has, and only with the other sign."""
+    """Yield the clauses that the other side has only with the other sign, or nearly so."""
     for clause in one.clauses:
-        words = {word for word in clause.words if word not in _GENERIC}
-        theirs = [their for their in other.clauses if words and words <= {*their.words}]
-        if (theirs and all(their.negated != clause.negated for their in theirs)) or (
-            any(reversal(clause.text, their.text) for their in other.clauses)
+        if _is_denied(clause, other) or (
+            any(_turns(clause.text, their.text) for their in other.clauses)
             and not any(_is_near(clause, their) for their in other.clauses)
         ):
             yield clause.text
 
 
+def _denied(one: _Text, other: _Text) -> Iterator[str]:
+    return (clause.text for clause in one.clauses if _is_denied(clause, other))
+
+
+def _is_denied(clause: Clause, other: _Text) -> bool:
+    """Say whether the other side has all words of a clause, and only with the other sign."""
+    words = {word for word in clause.words if word not in _GENERIC}
+    theirs = [their for their in other.clauses if words and words <= {*their.words}]
+    return bool(theirs) and all(their.negated != clause.negated for their in theirs)
+
+
 def _is_near(clause: Clause, their: Clause) -> bool:
     """Say whether the other side has a clause in the same sense."""
     words = {*clause.words}
-    return (
-        words <= {*their.words} and clause.negated == their.negated and not reversal(clause.text, their.text)
-    )
+    return words <= {*their.words} and clause.negated == their.negated and not _turns(clause.text, their.text)
 
 
 def _unclear(one: _Text, other: _Text) -> Iterator[str]:
@@ -289,7 +275,8 @@ def _covered(one: _Text, other: _Text, topic: _Topic) -> Finding:
         if not absent and share >= _ABSENT:
             continue
         about = topic(clause.text, theirs)
-        is_missing = share < _ABSENT if about is None else about < (_NEAR if share < _ABSENT else _FAR)
+        few = share < _ABSENT
+        is_missing = few if about is None else about < (_NEAR if few else _FAR)
         if is_missing:
             missing.append(clause.text)
         else:
@@ -335,7 +322,7 @@ def _is_figure_of(word: str, clause: Clause, text: _Text) -> bool:
 
 def _order(one: _Text, other: _Text) -> Finding:
     """Look whether words that stand together stand together again, in the same order: who does what to whom."""
-    places = [{word: at for at, word in reversed([*enumerate(clause.order)])} for clause in other.clauses]
+    places = [_places(clause) for clause in other.clauses]
     pairs = [pair for clause in one.clauses for pair in pairwise(clause.order) if pair[0] != pair[1]]
     known = [(a, b) for a, b in pairs if a in other.words and b in other.words]
     kept = [pair for pair in known if any(_is_in_order(pair, place) for place in places)]
@@ -351,9 +338,17 @@ def _order(one: _Text, other: _Text) -> Finding:
     return Finding(unsure=tuple(dict.fromkeys(turned)))
 
 
-def _is_in_order(pair: tuple[str, str], place: Mapping[str, int]) -> bool:
+def _places(clause: Clause) -> Mapping[str, tuple[int, int]]:
+    """Return where each word of a clause stands first and last."""
+    found: dict[str, tuple[int, int]] = {}
+    for at, word in enumerate(clause.order):
+        found[word] = (found.get(word, (at, at))[0], at)
+    return found
+
+
+def _is_in_order(pair: tuple[str, str], places: Mapping[str, tuple[int, int]]) -> bool:
     a, b = pair
-    return a in place and b in place and place[a] < place[b]
+    return a in places and b in places and places[a][0] < places[b][1]
 
 
 def _shown_word(word: str) -> str:
@@ -370,4 +365,5 @@ def _contradicting(points: Sequence[str], assumed: Sequence[str]) -> Iterator[st
 
 @lru_cache(maxsize=1024)
 def _turns(meant: str, understood: str) -> bool:
-    return bool(reversal(meant, understood))
+    """Say whether one text turns the other round; what is excepted is compared as a mark."""
+    return bool(reversal(_EXCEPTED.sub("", meant), _EXCEPTED.sub("", understood)))

@@ -1,6 +1,6 @@
 """A judge with a model: one small question for each point, in both directions, each in a fresh context.
 
-Figures and names are compared by code before a model is asked anything. The model sees two texts and one question, never the
+What code can see (figures, names, rival words, a clause with the other sign) is compared before a model is asked anything. The model sees two texts and one question, never the
 conversation; each question is put more than once, with the answers in another order, and where it contradicts itself it could
 not tell. Texts are data in its prompt, fenced as in every other.
 """
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agentcomm.agents.judge_code import figures_differ, points_of
+from agentcomm.agents.judge_code import points_of, seen_by_code
 from agentcomm.agents.judgement import Judgement, restated_points
 from agentcomm.agents.prompt import fenced
 from agentcomm.models.base import ChatMessage, Model, ModelRequest
@@ -84,7 +84,7 @@ class ModelJudge:
         said = _sentences(restated_points(restated, "goal", "plan"))
         if not points or not said:
             return Judgement(self.name, missing=points or ("anything that could be compared",))
-        by_code = figures_differ(meant, restated)
+        by_code = seen_by_code(meant, restated)
         lacking = tuple(f"the hearer lacks: {text}" for text in restated_points(restated, "missing"))
         if by_code.missing or by_code.added:
             return Judgement(self.name, (*by_code.missing, *lacking), by_code.added)

@@ -4,12 +4,10 @@ Likeness finds the topic only. It turns `cannot tell` into `missing` or `added` 
 `missing` by words into `cannot tell` where something is. It never lets anything pass: opposites are as like as words get.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from agentcomm.agents.judge_code import CodeJudge
-from agentcomm.agents.judgement import Judgement
 from agentcomm.models.embedding import Embedding, likeness
 
 __all__ = ("Embedder", "EmbeddingJudge")
@@ -29,7 +27,7 @@ class Embedder(Protocol):
 
 
 class EmbeddingJudge(CodeJudge):
-    """Judges by code, with an embedding to find the topic.
+    """Judges by code, with an embedding to find the topic; without the embedding it comes to no verdict.
 
     Args:
         embedder: Makes the vectors; the embedded model of `agentcomm[judge]` if none is given.
@@ -47,14 +45,6 @@ class EmbeddingJudge(CodeJudge):
     def model(self) -> str:
         """Model and version of the embedding."""
         return self._embedder.name
-
-    async def judge(self, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
-        """Return what is missing and added, as far as code and topic can tell.
-
-        Raises:
-            ModelUnavailable: There is no embedding model.
-        """
-        return await asyncio.to_thread(self._judge, meant, restated)
 
     def _topic(self, text: str, others: Sequence[str]) -> float | None:
         """Return how like the likest of some texts is."""

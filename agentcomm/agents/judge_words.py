@@ -5,91 +5,23 @@ English words. What is read is compared by `judge_code`; nothing here decides.
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
-from agentcomm.acts.units import in_base, scales
-from agentcomm.grounding.amounts import read_money, read_quantity
-from agentcomm.grounding.numbers import NUMBER_WORDS, read_number
+from agentcomm.agents.judge_figures import MONTHS, WEEKDAYS, Figure, figure_at, key_of
 from agentcomm.grounding.polarity import expanded
-from agentcomm.grounding.times import read_when
 
-__all__ = ("Clause", "Figure", "clauses", "stem")
+__all__ = ("Clause", "clauses", "stem")
 
-Figure = frozenset[tuple[str, Any]]
-"""Every reading of one figure: its kind and its value in base units."""
-
-_LONGEST_FIGURE = 5
-"""Words of a figure, such as `4 December 2026, 10 pm`."""
 _CLAUSE = re.compile(r"[;:\n]|[.!?](?=\s|$)|,? (?:and|but|while|then|so)(?= )|, (?=\w)")
 _TOKEN = re.compile(r"\S+")
 _EDGES = ".,;:!?()[]{}\"'\u2019\u201c\u201d"
 _IDENTIFIER = re.compile(r"[\w./-]*(?:\w[_./]\w|[A-Za-z]\d|\d[A-Za-z]|\w-\d|--\w)[\w./-]*")
 _COMPOUND = re.compile(r"(?<![\w-])[A-Za-z]+(?:-[A-Za-z]+)+(?![\w-])")
-_RATE = re.compile(r"^(\S*\d\S*(?: \S+)?) an? (second|minute|hour|day|week|month|year)$")
 _INITIAL = re.compile(r"[A-Z]\.")
 _POSSESSIVE = re.compile(r"['\u2019]s?$")
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ing|ies|ied|es|ed|s|e|y)$")
-_UNITLESS = frozenset(
-    [
-        "a",
-        "an",
-        "as",
-        "at",
-        "in",
-        "on",
-        "are",
-        "to",
-        "and",
-        "or",
-        "of",
-        "it",
-        "if",
-        "no",
-        "am",
-        "pm",
-        "utc",
-        "gmt",
-        "the",
-        "by",
-        "per",
-    ]
-)
-_MONTHS = frozenset(
-    [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "oct",
-        "nov",
-        "dec",
-    ]
-)
-_WEEKDAYS = frozenset(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
-_NUMERIC = frozenset([*NUMBER_WORDS, "twice", "noon", "midday", "midnight"])
-_COUNTED = {"twice": "two", "thrice": "three"}
-_NOT_ONE = frozenset(["no", "every", "each", "any", "the", "which", "this", "that", "some"])
-
 MARKS: Mapping[str, tuple[str, ...]] = {
     "at most": ("at most", "at the most", "no more than", "not more than", "or less", "or fewer", "up to", "a maximum of"),
     "at least": ("at least", "no less than", "not less than", "no fewer than", "never fewer than", "or more", "or longer", "a minimum of"),
@@ -120,121 +52,19 @@ _MARK_OF = {phrase: name for name, phrases in MARKS.items() for phrase in phrase
 _MARKED = re.compile(
     r"\b(?:" + "|".join(re.escape(phrase) for phrase in sorted(_MARK_OF, key=len, reverse=True)) + r")\b"
 )
-_NEGATORS = frozenset(
-    [
-        "not",
-        "no",
-        "never",
-        "without",
-        "none",
-        "nothing",
-        "nobody",
-        "neither",
-        "nor",
-        "forbidden",
-        "forbid",
-        "avoid",
-        "refuse",
-        "untouched",
-    ]
-)
-_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "for",
-        "with",
-        "from",
-        "into",
-        "onto",
-        "out",
-        "off",
-        "up",
-        "down",
-        "by",
-        "as",
-        "per",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "am",
-        "do",
-        "does",
-        "did",
-        "done",
-        "since",
-        "more",
-        "than",
-        "most",
-        "least",
-        "less",
-        "fewer",
-        "longer",
-        "has",
-        "have",
-        "had",
-        "having",
-        "it",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "they",
-        "them",
-        "their",
-        "there",
-        "here",
-        "he",
-        "she",
-        "his",
-        "her",
-        "you",
-        "your",
-        "we",
-        "our",
-        "i",
-        "my",
-        "me",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "what",
-        "will",
-        "would",
-        "and",
-        "or",
-        "but",
-        "so",
-        "then",
-        "than",
-        "too",
-        "also",
-        "very",
-        "just",
-        "any",
-        "other",
-        "another",
-        "if",
-        "while",
-        "both",
-        "same",
-        "such",
-        "own",
-        "via",
-    ]
-)
+_NEGATORS = frozenset([
+    "not", "no", "never", "without", "none", "nothing", "nobody", "neither", "nor", "forbidden", "forbid", "avoid",
+    "refuse", "untouched"
+])  # fmt: skip
+_STOP = frozenset([
+    "a", "an", "the", "of", "to", "in", "on", "at", "for", "with", "from", "into", "onto", "out", "off", "up", "down",
+    "by", "as", "per", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "done", "since",
+    "more", "than", "most", "least", "less", "fewer", "longer", "straight", "away", "has", "have", "had", "having",
+    "it", "its", "this", "that", "these", "those", "they", "them", "their", "there", "here", "he", "she", "his",
+    "her", "you", "your", "we", "our", "i", "my", "me", "which", "who", "whom", "whose", "what", "will", "would",
+    "and", "or", "but", "so", "then", "than", "too", "also", "very", "just", "any", "other", "another", "if", "while",
+    "both", "same", "such", "own", "via"
+])  # fmt: skip
 
 
 class Clause(msgspec.Struct, frozen=True):
@@ -249,6 +79,8 @@ class Clause(msgspec.Struct, frozen=True):
     """As written, and what they can be."""
     names: tuple[str, ...]
     """Folded: what is written with a capital within a sentence, and identifiers."""
+    said: frozenset[str]
+    """Every word of it but figures, folded."""
     marks: frozenset[str]
     bounds: frozenset[tuple[str, str]]
     """A mark and the figure or word that follows it."""
@@ -278,7 +110,7 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _ends_in_day(text: str) -> bool:
-    return text.rpartition(" ")[2].casefold() in _WEEKDAYS
+    return text.rpartition(" ")[2].casefold() in WEEKDAYS
 
 
 def _clause(text: str) -> Clause:
@@ -287,14 +119,15 @@ def _clause(text: str) -> Clause:
     order: list[str] = []
     names: list[str] = []
     plain: list[str] = []
+    said: list[str] = []
     tokens = _tokens(text)
     at = 0
     while at < len(tokens):
-        length, figure = _figure_at(tokens, at)
+        length, figure = figure_at(tokens, at)
         if figure:
             written = " ".join(tokens[at : at + length])
             figures.append((written, figure))
-            key = _key(figure)
+            key = key_of(figure)
             order.append(key)
             plain.append(key)
             at += length
@@ -305,6 +138,7 @@ def _clause(text: str) -> Clause:
             names.append(_folded(token))
         root = _folded(token) if named else stem(token)
         plain.append(expanded(token))
+        said.append(_folded(token))
         if root and (named or (expanded(token) not in _STOP and not _is_mark(token))):
             words.append(root)
             order.append(root)
@@ -319,6 +153,7 @@ def _clause(text: str) -> Clause:
         tuple(order),
         tuple(figures),
         tuple(names),
+        frozenset(said),
         marks,
         _bounds(spoken),
         negators % 2 == 1,
@@ -354,7 +189,7 @@ def _is_name(token: str, at: int) -> bool:
 
 
 def _is_day(token: str) -> bool:
-    return token.casefold() in _WEEKDAYS or token.casefold() in _MONTHS
+    return token.casefold() in WEEKDAYS or token.casefold() in MONTHS
 
 
 def _folded(token: str) -> str:
@@ -371,60 +206,3 @@ def stem(token: str) -> str:
     while word != before and len(word) > 3:  # noqa: PLR2004
         before, word = word, _SUFFIX.sub("", word)
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiousl" else word  # noqa: PLR2004
-
-
-def _key(figure: Figure) -> str:
-    """Return one word for a figure: that of its least reading, so that two ways to write it have one."""
-    kind, value = min(figure, key=lambda reading: (reading[0], str(reading[1])))
-    return f"#{kind}:{value}".replace(" ", "_")
-
-
-def _figure_at(tokens: list[str], at: int) -> tuple[int, Figure]:
-    """Return the longest figure that begins with a word: how many words, and what it can be."""
-    first = tokens[at].casefold()
-    is_figure = (
-        any(map(str.isdigit, first))
-        or first in _NUMERIC
-        or first in _MONTHS
-        or first in _WEEKDAYS
-        or first[0] in "€$£¥"
-    )
-    is_currency = bool(re.fullmatch(r"[A-Z]{3}", tokens[at])) and at + 1 < len(tokens)
-    if not is_figure and not (is_currency and tokens[at + 1][:1].isdigit()):
-        return 0, frozenset()
-    if first == "one" and at and tokens[at - 1].casefold() in _NOT_ONE:
-        return 0, frozenset()
-    for length in range(min(_LONGEST_FIGURE, len(tokens) - at), 0, -1):
-        words = [_COUNTED.get(token.casefold(), token) for token in tokens[at : at + length]]
-        if readings := _readings(_RATE.sub(r"\1 per \2", " ".join(words)), words[-1].casefold()):
-            return length, readings
-    return 0, frozenset()
-
-
-@lru_cache(maxsize=4096)
-def _readings(text: str, last: str) -> Figure:
-    """Return what a whole text can be as a figure, nothing if it is none."""
-    if re.search(r"[A-Za-z]-?\d|\d_|_\d", text) and not re.fullmatch(r"\d{4}-W?\d\d.*", text):
-        return frozenset()
-    if text.casefold() in _WEEKDAYS:
-        return frozenset([("weekday", text.casefold())])
-    found: set[tuple[str, Any]] = set()
-    if when := read_when(text):
-        return frozenset(map(_moment, when))
-    if last not in _UNITLESS and last not in _STOP:
-        found |= {("money", f"{money.currency} {money.amount.normalize():f}") for money in read_money(text)}
-        for quantity in read_quantity(text) if " " in text or not text.isalpha() else ():
-            found |= {
-                (scale.base, in_base(quantity.amount, scale))
-                for scale in scales(quantity.unit)
-                if scale.base and quantity.unit.casefold() not in _NUMERIC
-            }
-    return frozenset(found) or frozenset(("number", number) for number in read_number(text))
-
-
-def _moment(when: datetime | date | time) -> tuple[str, str]:
-    if isinstance(when, datetime):
-        return "moment", (when.replace(tzinfo=None) - (when.utcoffset() or timedelta())).isoformat()
-    if isinstance(when, date):
-        return "day", when.isoformat()
-    return "time", when.isoformat(timespec="minutes")

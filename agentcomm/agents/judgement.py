@@ -5,7 +5,7 @@ added. It stands outside the core: the core asks with an event, and the verdict 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -161,6 +161,6 @@ def restated_points(restated: Mapping[str, Any], *fields: str) -> tuple[str, ...
     found: list[str] = []
     for field in fields:
         value = restated.get(field)
-        items = tuple(cast("list[Any]", value)) if isinstance(value, list | tuple) else (value,)
+        items = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (value,)
         found += [str(item) for item in items if item is not None]
     return tuple(text for text in found if text.strip().casefold().rstrip(".") not in _NOTHING)

@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         differ,
         doctor,
         import_,
+        judge,
         new,
         protocols,
         replay,
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         trace,
         replay,
         conforms,
+        judge,
         doctor,
     ):
         module.add_to(commands)
