@@ -175,7 +175,7 @@ def same(kind: FieldType, value: Any, choices: Choices) -> Any:
             return moment.astimezone(timezone(timedelta(hours=choices.pick((-5, 1, 2, 9))))).isoformat()
         case "duration":
             seconds = parse_duration(value).total_seconds()
-            return value if seconds % 60 else f"{seconds / 60:g}min"
+            return value if seconds % 60 else f"{seconds / 60:.0f}m"
         case "text":
             return value.upper() if value.upper().casefold() == value.casefold() else value
         case _:
