@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         differ,
         doctor,
         import_,
+        lab,
         new,
         protocols,
         replay,
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         trace,
         replay,
         conforms,
+        lab,
         doctor,
     ):
         module.add_to(commands)

@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from agentcomm.errors import UsageError
+from agentcomm.grounding.choice import LOSS
 from agentcomm.protocol.graph import Protocol, Stakes
 from agentcomm.testing.choices import Dice
-from agentcomm.testing.lab_policies import LOSS, POLICIES, Costs, Policy, policy_of
+from agentcomm.testing.lab_policies import POLICIES, Costs, Policy, policy_of
 from agentcomm.testing.lab_scene import Scene, laboratory
 from agentcomm.testing.lab_talk import Row, Talk
 from agentcomm.testing.noise import Noise, rates_of
@@ -147,7 +148,7 @@ def play(
         members = members_for(rules.protocol, choices)
         talk = Talk(scene, rules, noise, choices, memory=memory, members=members)
         row = talk.run()
-        policy.learn(checked=row.first_checked, failed=row.first_failed)
+        policy.learn(row.counted)
         memory = {label: values for (_, label), values in talk.meant.items()}
         for kind, count in noise.injected.items():
             injected[kind] = injected.get(kind, 0) + count
@@ -194,15 +195,15 @@ def laboratory_run(
     scene = Scene(protocol or laboratory(), stakes, is_seen)
     _check(scene)
     costs = costs_of(stakes, is_seen=is_seen)
-    bare, _ = play(scene, policy_of("off", scene.declared, costs), {}, runs=1, seed=seed)
-    off, spoiled = play(scene, policy_of("off", scene.declared, costs), known, runs=runs, seed=seed)
+    bare, _ = play(scene, policy_of("off", scene.declared), {}, runs=1, seed=seed)
+    off, spoiled = play(scene, policy_of("off", scene.declared), known, runs=runs, seed=seed)
     cells: list[Cell] = []
     for name in names:
         if told is not None:
             told(name)
         rows, injected = off, spoiled
         if name != "off":
-            policy = policy_of(name, scene.declared, costs)
+            policy = policy_of(name, scene.declared)
             rows, injected = play(scene, policy, known, runs=runs, seed=seed, restates=restates)
         cells.append(
             Cell(

@@ -18,8 +18,10 @@ from agentcomm.testing.lab_policies import Costs, Policy, policy_of
 from agentcomm.testing.lab_scene import Scene, laboratory
 from agentcomm.testing.lab_talk import Row
 
-__all__ = ("Excess", "excess", "optimum")
+__all__ = ("GRID", "Excess", "excess", "optimum")
 
+GRID = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4)
+"""Rates of noise that are compared."""
 _REPAIRS, _IN_ALL = 2, 3
 _BEFORE, _AFTER = 1.0, 1.0
 """Turns before the choice (the request), and after the deed (done)."""
@@ -101,13 +103,13 @@ def excess(
     rates = {"wrong-value": noise}
 
     def played(name: str) -> list[float]:
-        rows, _ = play(scene, policy_of(name, scene.declared, costs), rates, runs=runs, seed=seed)
+        rows, _ = play(scene, policy_of(name, scene.declared), rates, runs=runs, seed=seed)
         return [cost_of(row, costs) for row in rows]
 
     never, always = played("never"), played("always")
-    policy = policy_of("adaptive", scene.declared, costs)
+    policy = policy_of("adaptive", scene.declared)
     if calibration:
-        _calibrate(scene, policy, costs, rates, calibration, seed)
+        _calibrate(scene, policy, rates, calibration, seed)
     rows, _ = play(scene, policy, rates, runs=runs, seed=seed)
     adaptive = [cost_of(row, costs) for row in rows]
     better = never if fmean(never) <= fmean(always) else always
@@ -122,16 +124,16 @@ def excess(
         best,
         mean([one - other for one, other in zip(adaptive, better, strict=True)]),
         mean([one / best - 1 for one in adaptive]),
-        fmean([row.first_checked > 0 for row in rows]),
+        fmean([row.read_back > 0 for row in rows]),
     )
 
 
 def _calibrate(
-    scene: Scene, policy: Policy, costs: Costs, rates: dict[str, float], runs: int, seed: int
+    scene: Scene, policy: Policy, rates: dict[str, float], runs: int, seed: int
 ) -> None:
     """Let a policy learn from conversations in which everything was read back."""
     rows: list[Row] = play(
-        scene, policy_of("always", scene.declared, costs), rates, runs=runs, seed=seed + 1
+        scene, policy_of("always", scene.declared), rates, runs=runs, seed=seed + 1
     )[0]
     for row in rows:
-        policy.learn(checked=row.first_checked, failed=row.first_failed)
+        policy.learn(row.counted)

@@ -3,8 +3,8 @@
 Each is made by rewriting a protocol's tables; the core that enacts them is always the same.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from dataclasses import replace as replace_dataclass
 from typing import Protocol as Interface
 
@@ -12,19 +12,15 @@ import msgspec
 
 from agentcomm.acts.performative import Performative
 from agentcomm.conversation.rules import Rules
+from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Act, Criterion, Move, Protocol, Stakes, State
+from agentcomm.protocol.library import load
 from agentcomm.runtime.enact import rules_for
 
-__all__ = ("LOSS", "POLICIES", "Adaptive", "Costs", "Fixed", "Policy", "policy_of", "staked")
+__all__ = ("JUDGE", "POLICIES", "Adaptive", "Costs", "Fixed", "Policy", "policy_of", "staked")
 
-LOSS: Mapping[Stakes, float] = {
-    Stakes.LOW: 5.0,
-    Stakes.NORMAL: 20.0,
-    Stakes.HIGH: 100.0,
-    Stakes.IRREVERSIBLE: 1000.0,
-}
-"""What acting on a misunderstanding costs, in turns."""
-
+JUDGE = "laboratory"
+"""Name of the scripted judge."""
 ACKNOWLEDGE = "acknowledged"
 _WEAK = (Criterion.NONE, Criterion.DELIVERED)
 
@@ -50,8 +46,8 @@ class Policy(Interface):
         """Return the laws of the next conversation."""
         ...
 
-    def learn(self, *, checked: int, failed: int) -> None:
-        """Take in how many contributions were checked for the first time, and how many of these had been misunderstood."""
+    def learn(self, counted: Sequence[tuple[str, bool]]) -> None:
+        """Take in what a conversation counted: what was understood, and what was not."""
         ...
 
 
@@ -66,49 +62,25 @@ class Fixed:
         """Return the laws of the next conversation."""
         return self.given
 
-    def learn(self, *, checked: int, failed: int) -> None:
+    def learn(self, counted: Sequence[tuple[str, bool]]) -> None:
         """Learn nothing."""
 
 
 @dataclass
 class Adaptive:
-    """Read back where that is expected to cost less than a misunderstanding, by what was seen so far.
-
-    The cut point is that of Paek & Horvitz' decision: accept if `p >= (d (L - r) - c) / (d (L - r) + f r)`. The chance `p` that a
-    contribution is understood is a Beta counter over read-backs; it never comes from what a model says of itself.
-    """
+    """Read back where that is expected to cost less, as the core chooses; what was counted in one talk is known in the next."""
 
     name: str
-    checking: Rules
-    trusting: Rules
-    costs: Costs
-    repair: float = 2.0
-    """Turns of a repair: a correction, and its read-back."""
-    caught: float = 0.99
-    """Share of misunderstandings that a read-back shows."""
-    right: float = field(default=1.0)
-    wrong: float = field(default=1.0)
-
-    @property
-    def trust(self) -> float:
-        """The chance that a contribution is understood as meant."""
-        return self.right / (self.right + self.wrong)
-
-    @property
-    def cut(self) -> float:
-        """The trust from which on accepting costs less."""
-        loss = self.costs.loss if self.costs.late is None else self.costs.late
-        gain = self.caught * (loss - self.repair)
-        return 0.0 if gain <= self.costs.turn else (gain - self.costs.turn) / gain
+    given: Rules
 
     def rules(self) -> Rules:
         """Return the laws of the next conversation."""
-        return self.trusting if self.trust >= self.cut else self.checking
+        return self.given
 
-    def learn(self, *, checked: int, failed: int) -> None:
-        """Count what the checks of a conversation showed."""
-        self.right += checked - failed
-        self.wrong += failed
+    def learn(self, counted: Sequence[tuple[str, bool]]) -> None:
+        """Take in what a conversation counted."""
+        if self.given.choice is not None and counted:
+            self.given = replace_dataclass(self.given, choice=self.given.choice.learned(counted))
 
 
 def staked(protocol: Protocol, stakes: Stakes | None, *, is_seen: bool) -> Protocol:
@@ -125,9 +97,12 @@ def staked(protocol: Protocol, stakes: Stakes | None, *, is_seen: bool) -> Proto
             act = replace_dataclass(act, repeats={})
         if stakes is None or not act.critical:
             return act
-        if stakes in (Stakes.HIGH, Stakes.IRREVERSIBLE):
-            return _read_back(replace_dataclass(act, stakes=stakes))
-        return replace_dataclass(_as_said(act), stakes=stakes, critical=act.critical)
+        if stakes not in (Stakes.HIGH, Stakes.IRREVERSIBLE):
+            return replace_dataclass(_as_said(act), stakes=stakes)
+        made = replace_dataclass(_read_back(act), stakes=stakes)
+        if stakes is Stakes.IRREVERSIBLE:
+            return replace_dataclass(made, criterion=Criterion.READBACK_AND_DEMONSTRATED)
+        return made
 
     return _with_acts(protocol, rewritten, keeps_stakes=stakes is None)
 
@@ -191,7 +166,7 @@ def _with_acts(
 def _as_said(act: Act) -> Act:
     """Return an act that counts as it is said."""
     criterion = act.criterion if act.criterion in (*_WEAK, Criterion.RELEVANT) else Criterion.DELIVERED
-    return replace_dataclass(act, criterion=criterion, readback=())
+    return replace_dataclass(act, criterion=criterion, readback=(), declared=())
 
 
 def _read_back(act: Act) -> Act:
@@ -199,21 +174,24 @@ def _read_back(act: Act) -> Act:
     return replace_dataclass(act, criterion=Criterion.READBACK, readback=names)
 
 
-def _adaptive(protocol: Protocol, costs: Costs) -> Policy:
-    return Adaptive("adaptive", _always(protocol), _trusting(protocol), costs)
+def _judged(protocol: Protocol, choice: Choice | None = None) -> Rules:
+    rules = rules_for(protocol)
+    overlays = {**rules.overlays, "demonstrate": rules.overlays.get("demonstrate") or load("_overlays/demonstrate")}
+    return replace_dataclass(rules, overlays=overlays, choice=choice, judge=JUDGE)
 
 
-POLICIES: Mapping[str, Callable[[Protocol, Costs], Policy]] = {
-    "off": lambda protocol, _costs: Fixed("off", _off(protocol)),
-    "acknowledge": lambda protocol, _costs: Fixed("acknowledge", _acknowledged(protocol)),
-    "never": lambda protocol, _costs: Fixed("never", _trusting(protocol)),
-    "always": lambda protocol, _costs: Fixed("always", _always(protocol)),
-    "declared": lambda protocol, _costs: Fixed("declared", rules_for(protocol)),
-    "adaptive": _adaptive,
+POLICIES: Mapping[str, Callable[[Protocol], Policy]] = {
+    "off": lambda protocol: Fixed("off", _off(protocol)),
+    "acknowledge": lambda protocol: Fixed("acknowledge", _acknowledged(protocol)),
+    "never": lambda protocol: Fixed("never", _trusting(protocol)),
+    "always": lambda protocol: Fixed("always", _always(protocol)),
+    "declared": lambda protocol: Fixed("declared", _judged(protocol)),
+    "adaptive": lambda protocol: Adaptive("adaptive", _judged(protocol, Choice())),
 }
-"""Every way of grounding by name; each makes a policy of a protocol and of what things cost."""
+"""Every way of grounding by name, made of a protocol: nothing is compared; the hearer says that it understood; nothing is read
+back, and what is used is compared; every critical field is read back; what the protocol and the stakes say; by expected cost."""
 
 
-def policy_of(name: str, protocol: Protocol, costs: Costs) -> Policy:
+def policy_of(name: str, protocol: Protocol) -> Policy:
     """Return a way of grounding a protocol."""
-    return POLICIES[name](protocol, costs)
+    return POLICIES[name](protocol)

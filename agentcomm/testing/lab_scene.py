@@ -74,6 +74,11 @@ class Scene:
     is_seen: bool = True
     """Whether the values that are used pass through an act that is compared (`repeats`); else the deed is done outside."""
 
+    judge_detects: float = 0.9
+    """How often the scripted judge finds out that a demonstration shows a misunderstanding."""
+    judge_alarms: float = 0.02
+    """How often it finds one where there is none."""
+
     @cached_property
     def declared(self) -> Protocol:
         """The protocol with these stakes, and with or without the comparison of what is used."""

@@ -12,7 +12,9 @@ import msgspec
 from agentcomm.acts.content import entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
+    Counted,
     Event,
+    Evidence,
     Heard,
     Input,
     Moved,
@@ -23,13 +25,14 @@ from agentcomm.conversation.events import (
     Tick,
     TroubleFound,
 )
-from agentcomm.conversation.moves import Joint, Make, Speak, due, wants_all
+from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, wants_all
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.protocol.graph import Act, Move, OutcomeClass
 from agentcomm.testing.choices import Choices
 from agentcomm.testing.contents import content_of
+from agentcomm.testing.lab_policies import JUDGE
 from agentcomm.testing.lab_scene import Scene
 from agentcomm.testing.noise import Kind, Mind, Noise
 from agentcomm.testing.noise_values import plain_content
@@ -70,9 +73,10 @@ class Row(msgspec.Struct):
     refused: int = 0
     beyond: int = 0
     """Messages beyond the computed bound."""
-    first_checked: int = 0
-    """Contributions whose first understanding was checked."""
-    first_failed: int = 0
+    read_back: int = 0
+    """Contributions that were read back."""
+    counted: list[tuple[str, bool]] = []
+    """What the core counted for later choices."""
     outcome: str = ""
     well: bool = False
 
@@ -127,7 +131,7 @@ class Talk:
         outcome = self.now.outcome
         self.row.outcome = outcome.kind.value if outcome else "endless"
         self.row.well = outcome is not None and outcome.kind in _WELL
-        self.row.messages = self.now.n
+        self.row.messages, self.row.read_back = self.now.n, len(self.checked)
         self.row.beyond = max(0, self.now.n - self.rules.bound)
         self.row.noise = sum(
             count for kind, count in self.noise.injected.items() if kind is not Kind.OVER_EAGER_CLARIFIER
@@ -140,6 +144,9 @@ class Talk:
         if isinstance(asked, Make):
             self._give(self._message(asked.role, asked.move.label, {}, asked.lane))
             return
+        if isinstance(asked, Appraise):
+            self._put(self._verdict(asked))
+            return
         speak = next(iter(asked.lanes.values())) if isinstance(asked, Joint) else asked
         view = self.now.view(speak.lane) if speak.lane else self.now
         self.row.turns += 1
@@ -148,6 +155,15 @@ class Talk:
             self._put(Tick(due(self.now)))
         else:
             self._give(made)
+
+    def _verdict(self, asked: Appraise) -> Evidence:
+        """Say whether a demonstration shows understanding; the judge is wrong as often as the scene says."""
+        about = self.said[asked.wanted.about]
+        taken = self.mind(asked.wanted.hearer, asked.lane).taken.get(about[0].act)
+        right = taken is not None and taken.values == about[1]
+        found = self.choices.chance(self.scene.judge_alarms if right else self.scene.judge_detects)
+        missing = ("something that was meant",) if found else ()
+        return Evidence(asked.wanted.message, JUDGE, missing, (), self.now.at, lane=asked.lane)
 
     def _give(self, message: Message) -> None:
         self._put(Say(message, self.now.at))
@@ -262,6 +278,11 @@ class Talk:
             fields = moves[_READ_BACK].act.fields["fields"].fields or {}
             said = self.mind(speak.role, lane).read_back(it.act, fields)
             return self._message(speak.role, _READ_BACK, {"fields": said}, lane)
+        if "demonstrate" in moves:
+            content = {"goal": "as understood", "plan": [], "missing": [], "assumed": []}
+            return self._message(speak.role, "demonstrate", content, lane)
+        if _CORRECTION in moves and "points" in moves[_CORRECTION].act.fields:
+            return self._message(speak.role, _CORRECTION, {"points": ["it was meant otherwise"]}, lane)
         if _CORRECTION in moves:
             names = [item.field for item in frame.trouble if item.field in frame.fields]
             values = {name: to_plain(frame.fields[name]) for name in names or frame.fields}
@@ -295,6 +316,8 @@ class Talk:
                     self._trouble(event)
                 case Moved():
                     self._moved(event)
+                case Counted():
+                    self.row.counted.append((event.key, event.understood))
                 case RepairOpened():
                     self.row.repairs += 1
                 case RepairClosed():
@@ -325,20 +348,22 @@ class Talk:
 
     def _heard_in_overlay(self, overlay: str, message: Message, content: Any) -> None:
         signature = (message.about, message.act, repr(content))
-        if message.act not in ("right", "confirm"):
+        if message.act not in ("right", "confirm", "demonstrate"):
             self.row.loops += signature in self.asked
             self.asked.add(signature)
         about = self.said.get(message.about)
-        if overlay != "read-back" or about is None:
+        if about is None:
+            return
+        if overlay == "demonstrate" and message.act == _CORRECTION:
+            for hearer in message.receivers:
+                self.mind(hearer, message.lane).correct(self.scene.protocol.acts[about[0].act], about[1])
+        if overlay != "read-back":
             return
         act = self.scene.protocol.acts[about[0].act]
         if message.act == _READ_BACK:
             right = self._is_right(message.sender, message.lane, about)
             self.row.checks_right += right
-            if message.about not in self.checked:
-                self.checked.add(message.about)
-                self.row.first_checked += 1
-                self.row.first_failed += not right
+            self.checked.add(message.about)
         elif message.act == _CORRECTION:
             for hearer in message.receivers:
                 self.mind(hearer, message.lane).correct(act, content["fields"])
