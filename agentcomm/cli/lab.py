@@ -39,7 +39,10 @@ def add_to(commands: Any) -> None:
         help="off, acknowledge, never, always, declared, adaptive, or all",
     )
     parser.add_argument(
-        "--stakes", default="high", choices=["low", "normal", "high", "irreversible"], help="of what is critical"
+        "--stakes",
+        default="high",
+        choices=["low", "normal", "high", "irreversible"],
+        help="of what is critical",
     )
     parser.add_argument(
         "--outside",
@@ -48,7 +51,9 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--protocol", metavar="FILE", help="your own protocol, or one of the library")
     parser.add_argument(
-        "--optimum", action="store_true", help="adaptive grounding against the best there is, over noise and stakes"
+        "--optimum",
+        action="store_true",
+        help="adaptive grounding against the best there is, over noise and stakes",
     )
     parser.add_argument(
         "--calibration",
@@ -90,7 +95,9 @@ def lab(options: argparse.Namespace) -> int:
         if path is not None:
             _write(path, text(cells))
     if options.json:
-        print_json({"seconds": round(time.monotonic() - since, 1), "cells": [cell.as_dict() for cell in cells]})
+        print_json(
+            {"seconds": round(time.monotonic() - since, 1), "cells": [cell.as_dict() for cell in cells]}
+        )
     else:
         _print(cells, options)
     return 0
@@ -106,7 +113,9 @@ def _print(cells: "list[Cell]", options: argparse.Namespace) -> None:
     noise = ", ".join(f"{kind}={rate:g}" for kind, rate in cells[0].noise.items()) or "no noise"
     colour = style()
     print(
-        colour("act", f"{noise}; stakes {cells[0].stakes}; values used {cells[0].effect}; seed {options.seed}")
+        colour(
+            "act", f"{noise}; stakes {cells[0].stakes}; values used {cells[0].effect}; seed {options.seed}"
+        )
     )
     print(as_table(cells))
     print(

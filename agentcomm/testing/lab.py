@@ -18,9 +18,10 @@ from agentcomm.grounding.choice import LOSS
 from agentcomm.protocol.graph import Protocol, Stakes
 from agentcomm.testing.choices import Dice
 from agentcomm.testing.lab_policies import POLICIES, Costs, Policy, policy_of
+from agentcomm.testing.lab_row import Row
 from agentcomm.testing.lab_scene import Scene, laboratory
-from agentcomm.testing.lab_talk import Row, Talk
-from agentcomm.testing.noise import Noise, rates_of
+from agentcomm.testing.lab_talk import Talk
+from agentcomm.testing.noise_minds import Noise, rates_of
 from agentcomm.testing.walking import members_for
 
 __all__ = ("MEASURES", "Cell", "Estimate", "cost_of", "costs_of", "laboratory_run", "mean", "play", "wilson")
@@ -33,7 +34,7 @@ MEASURES: Mapping[str, str] = {
     "caught": "of those with an error put in, the share without such a deed",
     "ungrounded": "deeds done below the evidence that the stakes ask for, and not by a choice of expected cost",
     "on_trust": "deeds done below it because reading back was expected to cost more",
-    "extra_turns": "turns of agents above those of a talk without grounding and noise",
+    "extra_turns": "turns of agents above those of the same talk without grounding and noise",
     "extra_words": "words of content above those of the same talks without grounding",
     "false_alarms": "of the comparisons of what was understood as meant, those that found a difference",
     "needless": "questions of a hearer who had understood, for each conversation",
@@ -195,7 +196,7 @@ def laboratory_run(
     scene = Scene(protocol or laboratory(), stakes, is_seen)
     _check(scene)
     costs = costs_of(stakes, is_seen=is_seen)
-    bare, _ = play(scene, policy_of("off", scene.declared), {}, runs=1, seed=seed)
+    bare, _ = play(scene, policy_of("off", scene.declared), {}, runs=runs, seed=seed)
     off, spoiled = play(scene, policy_of("off", scene.declared), known, runs=runs, seed=seed)
     cells: list[Cell] = []
     for name in names:
@@ -213,7 +214,7 @@ def laboratory_run(
                 "seen" if is_seen else "outside",
                 runs,
                 seed,
-                _measured(name, rows, off, bare[0].turns, costs),
+                _measured(name, rows, off, bare, costs),
                 _counted(row.outcome for row in rows),
                 injected,
                 sum(row.beyond > 0 for row in rows),
@@ -246,7 +247,7 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
 
 
 def _measured(
-    name: str, rows: Sequence[Row], off: Sequence[Row], turns: int, costs: Costs
+    name: str, rows: Sequence[Row], off: Sequence[Row], bare: Sequence[Row], costs: Costs
 ) -> dict[str, Estimate]:
     spoiled = [row for row in rows if row.noise]
     deeds, lacking = sum(row.deeds for row in rows), sum(row.ungrounded for row in rows)
@@ -258,7 +259,7 @@ def _measured(
         "caught": wilson(sum(row.wrong == 0 for row in spoiled), len(spoiled)),
         "ungrounded": wilson(0 if chosen else lacking, deeds),
         "on_trust": wilson(lacking if chosen else 0, deeds),
-        "extra_turns": mean([float(row.turns - turns) for row in rows]),
+        "extra_turns": mean([float(row.turns - one.turns) for row, one in zip(rows, bare, strict=True)]),
         "extra_words": mean([float(row.words - one.words) for row, one in zip(rows, off, strict=True)]),
         "false_alarms": wilson(sum(row.alarms for row in rows), sum(row.checks_right for row in rows)),
         "needless": mean([float(row.needless) for row in rows]),

@@ -15,8 +15,8 @@ import msgspec
 from agentcomm.protocol.graph import Stakes
 from agentcomm.testing.lab import Estimate, cost_of, costs_of, mean, play
 from agentcomm.testing.lab_policies import Costs, Policy, policy_of
+from agentcomm.testing.lab_row import Row
 from agentcomm.testing.lab_scene import Scene, laboratory
-from agentcomm.testing.lab_talk import Row
 
 __all__ = ("GRID", "Excess", "excess", "optimum")
 
@@ -54,10 +54,8 @@ def optimum(noise: float, costs: Costs, *, only: str = "") -> float:
         """Return the cost from where the deed is announced with its values."""
         if costs.late is None:
             return turn + _AFTER * turn + doubt * costs.loss
-        if not left or not in_all:
-            late = failed
-        else:
-            late = _ASK_AND_ANSWER * turn + use(noise, left - 1, in_all - 1)
+        spent = not left or not in_all
+        late = failed if spent else _ASK_AND_ANSWER * turn + use(noise, left - 1, in_all - 1)
         return turn + (1 - doubt) * _AFTER * turn + doubt * late
 
     return _BEFORE * turn + choose(noise, _REPAIRS, _IN_ALL)
@@ -128,12 +126,8 @@ def excess(
     )
 
 
-def _calibrate(
-    scene: Scene, policy: Policy, rates: dict[str, float], runs: int, seed: int
-) -> None:
+def _calibrate(scene: Scene, policy: Policy, rates: dict[str, float], runs: int, seed: int) -> None:
     """Let a policy learn from conversations in which everything was read back."""
-    rows: list[Row] = play(
-        scene, policy_of("always", scene.declared), rates, runs=runs, seed=seed + 1
-    )[0]
+    rows: list[Row] = play(scene, policy_of("always", scene.declared), rates, runs=runs, seed=seed + 1)[0]
     for row in rows:
         policy.learn(row.counted)

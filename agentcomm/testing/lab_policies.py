@@ -154,7 +154,9 @@ def _with_acts(
         name: replace_dataclass(
             state,
             moves={
-                label: msgspec.structs.replace(move, act=acts[move.act.label], stakes=move.stakes if keeps_stakes else None)
+                label: msgspec.structs.replace(
+                    move, act=acts[move.act.label], stakes=move.stakes if keeps_stakes else None
+                )
                 for label, move in state.moves.items()
             },
         )
@@ -176,7 +178,10 @@ def _read_back(act: Act) -> Act:
 
 def _judged(protocol: Protocol, choice: Choice | None = None) -> Rules:
     rules = rules_for(protocol)
-    overlays = {**rules.overlays, "demonstrate": rules.overlays.get("demonstrate") or load("_overlays/demonstrate")}
+    overlays = {
+        **rules.overlays,
+        "demonstrate": rules.overlays.get("demonstrate") or load("_overlays/demonstrate"),
+    }
     return replace_dataclass(rules, overlays=overlays, choice=choice, judge=JUDGE)
 
 

@@ -78,6 +78,12 @@ def as_csv(cells: Sequence[Cell]) -> str:
 _LEFT, _BAR, _ROW, _TOP = 130, 420, 46, 64
 
 
+_STYLE = """<style>
+text { fill: #222 } .b { fill: #c0392b } .t { fill: #2471a3 } .w { stroke: #222 }
+@media (prefers-color-scheme: dark) { text { fill: #ddd } .w { stroke: #ddd } }
+</style>"""
+
+
 def as_svg(cells: Sequence[Cell]) -> str:
     """Return a drawing: for each way of grounding the conversations with an undetected misunderstanding, and the extra turns."""
     bad = [cell.measures["undetected"] for cell in cells]
@@ -86,14 +92,13 @@ def as_svg(cells: Sequence[Cell]) -> str:
     most_extra = max([0.1, *(_top(one) for one in extra)])
     height = _TOP + _ROW * len(cells) + 30
     noise = ", ".join(f"{kind}={rate:g}" for kind, rate in cells[0].noise.items()) or "no noise"
+    title = f"{noise}; stakes {cells[0].stakes}; values {cells[0].effect}; {cells[0].runs} conversations each"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _BAR + 190} {height}" role="img" font-family="sans-serif" font-size="13">',
-        "<style>text{fill:#222}.b{fill:#c0392b}.t{fill:#2471a3}.w{stroke:#222}"
-        "@media (prefers-color-scheme:dark){text{fill:#ddd}.w{stroke:#ddd}}</style>",
-        f'<text x="8" y="20" font-size="15">{escape(noise)}, stakes {escape(cells[0].stakes)}, values {escape(cells[0].effect)}: '
-        f"{cells[0].runs} conversations each</text>",
-        '<rect class="b" x="8" y="32" width="12" height="12"/><text x="26" y="43">undetected misunderstandings</text>'
-        '<rect class="t" x="250" y="32" width="12" height="12"/><text x="268" y="43">extra turns; lines are 95 % intervals</text>',
+        _STYLE,
+        f'<text x="8" y="20" font-size="15">{escape(title)}</text>',
+        '<rect class="b" x="8" y="32" width="12" height="12"/><text x="26" y="43">undetected misunderstandings</text>',
+        '<rect class="t" x="250" y="32" width="12" height="12"/><text x="268" y="43">extra turns; lines: 95 % intervals</text>',
     ]
     for place, cell in enumerate(cells):
         y = _TOP + place * _ROW

@@ -139,7 +139,9 @@ class Scene:
         distance = self._distances()
         far = len(self.protocol.states) + 1
         return {
-            name: tuple(sorted(state.moves, key=lambda label, s=state: distance.get(s.moves[label].next, far)))
+            name: tuple(
+                sorted(state.moves, key=lambda label, s=state: distance.get(s.moves[label].next, far))
+            )
             for name, state in self.protocol.states.items()
         }
 

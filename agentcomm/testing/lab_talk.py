@@ -7,9 +7,7 @@ understood it. What was meant is kept aside, so that it is known which deed was 
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from agentcomm.acts.content import entries_of, to_plain
+from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
     Counted,
@@ -32,53 +30,17 @@ from agentcomm.conversation.step import open_conversation, step
 from agentcomm.protocol.graph import Act, Move, OutcomeClass
 from agentcomm.testing.choices import Choices
 from agentcomm.testing.contents import content_of
+from agentcomm.testing.lab_overlays import CORRECTION, READ_BACK, said_in_overlay
 from agentcomm.testing.lab_policies import JUDGE
+from agentcomm.testing.lab_row import Row
 from agentcomm.testing.lab_scene import Scene
-from agentcomm.testing.noise import Kind, Mind, Noise
+from agentcomm.testing.noise_minds import Kind, Mind, Noise
 from agentcomm.testing.noise_values import plain_content
 from agentcomm.testing.speech import content_for
 
-__all__ = ("Row", "Talk")
+__all__ = ("Talk",)
 
 _WELL = (OutcomeClass.SUCCESS, OutcomeClass.PARTIAL)
-_READ_BACK = "readback"
-_CORRECTION = "wrong"
-
-
-class Row(msgspec.Struct):
-    """What came of one conversation."""
-
-    messages: int = 0
-    turns: int = 0
-    """Goes of agents; what code says by itself is none."""
-    words: int = 0
-    """Words of all content: what stands for tokens where nobody counts them."""
-    noise: int = 0
-    """Errors that were put in; a needless question is none."""
-    deeds: int = 0
-    wrong: int = 0
-    """Deeds that were done with a value that was not meant."""
-    ungrounded: int = 0
-    """Deeds that were done though what they build on lacked the evidence that the protocol asks for at these stakes."""
-    checks_right: int = 0
-    """Comparisons of what had been understood as meant."""
-    alarms: int = 0
-    """... that found a difference all the same."""
-    needless: int = 0
-    """Questions of a hearer who had understood."""
-    repairs: int = 0
-    mended: int = 0
-    loops: int = 0
-    """The same words in the same repair, said again."""
-    refused: int = 0
-    beyond: int = 0
-    """Messages beyond the computed bound."""
-    read_back: int = 0
-    """Contributions that were read back."""
-    counted: list[tuple[str, bool]] = []
-    """What the core counted for later choices."""
-    outcome: str = ""
-    well: bool = False
 
 
 class Talk:
@@ -161,6 +123,7 @@ class Talk:
         about = self.said[asked.wanted.about]
         taken = self.mind(asked.wanted.hearer, asked.lane).taken.get(about[0].act)
         right = taken is not None and taken.values == about[1]
+        self.row.checks_right += right
         found = self.choices.chance(self.scene.judge_alarms if right else self.scene.judge_detects)
         missing = ("something that was meant",) if found else ()
         return Evidence(asked.wanted.message, JUDGE, missing, (), self.now.at, lane=asked.lane)
@@ -193,7 +156,9 @@ class Talk:
         if speak.exits and mind.asks():
             self.row.needless += 1
             move = next((move for move in speak.exits if move.label == "not-understood"), speak.exits[0])
-            return self._message(speak.role, move.label, content_of(move.act.fields, self.choices), speak.lane)
+            return self._message(
+                speak.role, move.label, content_of(move.act.fields, self.choices), speak.lane
+            )
         open_now = {move.label: move for move in speak.moves}
         for label in self.scene.ranks.get(view.position, tuple(open_now)):
             move = open_now.get(label)
@@ -253,7 +218,11 @@ class Talk:
         here = (self.now.view(lane) if lane else self.now).here
         for trouble in here.troubles:
             source = self.scene.takes.get(move.label, {}).get(trouble.field)
-            if source is not None and trouble.meant is not None and (act := self.scene.protocol.acts.get(source[0])):
+            if (
+                source is not None
+                and trouble.meant is not None
+                and (act := self.scene.protocol.acts.get(source[0]))
+            ):
                 mind.correct(act, {source[1]: trouble.meant})
 
     def _as_meant(self, act: Act, own: Mapping[str, Any], lane: str) -> dict[str, Any]:
@@ -268,43 +237,10 @@ class Talk:
         return self.meant.get((lane, label)) or self.meant.get(("", label))
 
     def _in_overlay(self, view: Conversation, speak: Speak) -> Message | None:
-        """Read back, correct, or mend: as far as code can know, what the speaker meant; else what it understood."""
-        frame = view.frame
-        if frame is None:
+        if view.frame is None:
             return None
-        moves = {move.label: move for move in speak.moves}
-        it, lane = frame.it, speak.lane
-        if _READ_BACK in moves:
-            fields = moves[_READ_BACK].act.fields["fields"].fields or {}
-            said = self.mind(speak.role, lane).read_back(it.act, fields)
-            return self._message(speak.role, _READ_BACK, {"fields": said}, lane)
-        if "demonstrate" in moves:
-            content = {"goal": "as understood", "plan": [], "missing": [], "assumed": []}
-            return self._message(speak.role, "demonstrate", content, lane)
-        if _CORRECTION in moves and "points" in moves[_CORRECTION].act.fields:
-            return self._message(speak.role, _CORRECTION, {"points": ["it was meant otherwise"]}, lane)
-        if _CORRECTION in moves:
-            names = [item.field for item in frame.trouble if item.field in frame.fields]
-            values = {name: to_plain(frame.fields[name]) for name in names or frame.fields}
-            given = {name: value for name, value in values.items() if value is not None}
-            return self._message(speak.role, _CORRECTION, {"fields": given}, lane)
-        if "offer" in moves and frame.trouble:
-            content = {"path": frame.trouble[0].field, "candidate": to_plain(frame.trouble[0].meant)}
-            return self._message(speak.role, "offer", content, lane)
-        for label in ("confirm", "value", "restate"):
-            if label in moves:
-                return self._message(speak.role, label, self._answer(label, it, frame.said), lane)
-        move = speak.moves[0]
-        return self._message(speak.role, move.label, content_of(move.act.fields, self.choices), lane)
-
-    def _answer(self, label: str, it: Message, said: Mapping[str, Any]) -> dict[str, Any]:
-        if label == "confirm":
-            return {}
-        values = entries_of(to_plain(it.content)) or {}
-        if label == "restate":
-            return {"fields": values}
-        path = next((getattr(one, "path", "") for one in said.values() if hasattr(one, "path")), "")
-        return {"value": values.get(str(path))}
+        act, content = said_in_overlay(view.frame, speak, self.mind(speak.role, speak.lane), self.choices)
+        return self._message(speak.role, act, content, speak.lane)
 
     def watch(self, events: tuple[Event, ...]) -> None:
         """Take in what happened."""
@@ -354,29 +290,29 @@ class Talk:
         about = self.said.get(message.about)
         if about is None:
             return
-        if overlay == "demonstrate" and message.act == _CORRECTION:
+        if overlay == "demonstrate" and message.act == CORRECTION:
             for hearer in message.receivers:
                 self.mind(hearer, message.lane).correct(self.scene.protocol.acts[about[0].act], about[1])
         if overlay != "read-back":
             return
         act = self.scene.protocol.acts[about[0].act]
-        if message.act == _READ_BACK:
+        if message.act == READ_BACK:
             right = self._is_right(message.sender, message.lane, about)
             self.row.checks_right += right
             self.checked.add(message.about)
-        elif message.act == _CORRECTION:
+        elif message.act == CORRECTION:
             for hearer in message.receivers:
                 self.mind(hearer, message.lane).correct(act, content["fields"])
 
-    def _is_right(self, hearer: str, lane: str, about: tuple[Message, dict[str, Any]]) -> bool:
-        """Say whether a hearer understood a message as it was said, as far as it is read back."""
+    def _is_right(
+        self, hearer: str, lane: str, about: tuple[Message, dict[str, Any]], *, whole: bool = False
+    ) -> bool:
+        """Say whether a hearer understood a message as it was said: what is read back of it, or the whole."""
         taken = self.mind(hearer, lane).taken.get(about[0].act)
         if taken is None:
             return False
-        names = self.scene.critical(taken.act)
-        return all(
-            taken.values.get(name) == about[1].get(name) and name not in taken.shown for name in names
-        )
+        names = taken.act.fields if whole else self.scene.critical(taken.act)
+        return all(taken.values.get(name) == about[1].get(name) and name not in taken.shown for name in names)
 
     def _count_use(self, message: Message, content: dict[str, Any]) -> None:
         act = self.rules.protocol.acts[message.act]
@@ -387,7 +323,11 @@ class Talk:
         """Return the fields in which what is used is not what was said."""
         found: list[str] = []
         for name, (label, field) in self.scene.takes.get(message.act, {}).items():
-            record = self.now.view(message.lane).here.said if message.lane and self.now.begun else self.now.here.said
+            record = (
+                self.now.view(message.lane).here.said
+                if message.lane and self.now.begun
+                else self.now.here.said
+            )
             said = record.get(label)
             if said is not None and to_plain(getattr(said.message.content, field, None)) != content.get(name):
                 found.append(name)
@@ -395,15 +335,16 @@ class Talk:
 
     def _trouble(self, event: TroubleFound) -> None:
         if event.kind == "repeats":
-            message, content = self.said.get(event.message, (None, {}))
-            if message is not None and not self._differing(message, content):
+            found = self.said.get(event.message)
+            if found is not None and not self._differing(*found):
                 self.row.alarms += 1
             return
         about = self.said.get(event.message)
         if about is None:
             return
+        whole = event.kind == "demonstration"
         hearers = [(role, lane) for role, lane in self._hearers(about[0]) if role in about[0].receivers]
-        if all(self._is_right(role, lane, about) for role, lane in hearers):
+        if all(self._is_right(role, lane, about, whole=whole) for role, lane in hearers):
             self.row.alarms += 1
 
     def _moved(self, event: Moved) -> None:
@@ -439,6 +380,6 @@ class Talk:
         mind = self.mind(message.sender, message.lane)
         for label in mind.taken:
             said = here.said.get(label)
-            if label in self.scene.guarded and said is not None and not str(said.evidence).count(_READ_BACK):
+            if label in self.scene.guarded and said is not None and not str(said.evidence).count(READ_BACK):
                 return True
         return False

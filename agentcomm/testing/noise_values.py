@@ -25,7 +25,17 @@ from agentcomm.protocol.graph import Act
 from agentcomm.testing.choices import Choices
 from agentcomm.testing.contents import value_of
 
-__all__ = ("LOST", "Change", "changed", "fewer", "near", "other_unit", "plain_content", "reversed_text", "same")
+__all__ = (
+    "LOST",
+    "Change",
+    "changed",
+    "fewer",
+    "near",
+    "other_unit",
+    "plain_content",
+    "reversed_text",
+    "same",
+)
 
 Change = Callable[[FieldType, Any, Choices], Any]
 LOST = object()
@@ -35,7 +45,16 @@ _UNITS: Mapping[str, str] = {
     "mg": "g", "g": "mg", "kg": "g", "t": "kg", "ml": "l", "l": "ml", "mm": "cm", "cm": "mm", "m": "km", "km": "m",
     "MB": "GB", "GB": "MB", "W": "kW", "kW": "W", "mA": "A", "A": "mA", "V": "mV",
 }  # fmt: skip
-_LARGER: Mapping[str, str] = {"mg": "g", "g": "kg", "kg": "t", "ml": "l", "mm": "m", "m": "km", "W": "kW", "mA": "A"}
+_LARGER: Mapping[str, str] = {
+    "mg": "g",
+    "g": "kg",
+    "kg": "t",
+    "ml": "l",
+    "mm": "m",
+    "m": "km",
+    "W": "kW",
+    "mA": "A",
+}
 """Unit -> the unit of a thousand of it."""
 _CURRENCIES = ("EUR", "USD", "GBP")
 _LONGER: Mapping[float, float] = {1.0: 60.0, 60.0: 3600.0, 3600.0: 60.0}
@@ -84,7 +103,9 @@ def near(kind: FieldType, value: Any, choices: Choices) -> Any:
             amount, _, unit = str(value).partition(" ")
             return f"{_other_digit(amount, choices, str)} {unit}"
         case "text" | "id" if isinstance(value, str) and value:
-            return _other_digit(value, choices, str) if re.search(r"\d", value) else _other_word(value, choices)
+            return (
+                _other_digit(value, choices, str) if re.search(r"\d", value) else _other_word(value, choices)
+            )
         case _:
             return value_of(kind, choices)
 
@@ -145,7 +166,7 @@ def fewer(kind: FieldType, value: Any, choices: Choices) -> Any:
         case "bool":
             return False if value else None
         case "text":
-            shorter = _BUT.sub("", value)
+            shorter = _BUT.sub("", str(value))
             return shorter if shorter != value else None
         case _:
             return None
