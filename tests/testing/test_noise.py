@@ -220,11 +220,11 @@ def sellers():
     return ann, bob, used
 
 
-async def test_a_noisy_agent_reads_back_what_it_understood_and_is_put_right():
-    protocol = loads(SALE)
+@pytest.mark.parametrize("seed", [1, 4])
+async def test_a_noisy_agent_reads_back_what_it_understood_and_is_put_right(seed):
     ann, bob, used = sellers()
-    deaf = noisy(bob, seed=2, wrong_value=0.7)
-    result = await enact(protocol, cast={"buyer": ann, "seller": deaf})
+    deaf = noisy(bob, seed=seed, wrong_value=0.7)
+    result = await enact(loads(SALE), cast={"buyer": ann, "seller": deaf})
     assert any(isinstance(event, TroubleFound) for event in result.transcript.events())
     assert (result.outcome, used) in (("sold", ["120 EUR"]), ("aborted", []))
 
