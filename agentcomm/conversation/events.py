@@ -182,7 +182,7 @@ class Chose(msgspec.Struct, frozen=True, gc=False, tag="chose"):
     action: str
     """accept or confirm."""
     p: float
-    """The chance that it is understood as meant, as far as is known."""
+    """The chance that it is understood as meant, at least, as far as is known."""
     least: float
     """The chance from which on it is accepted."""
     lane: str = ""

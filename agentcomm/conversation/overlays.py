@@ -104,8 +104,9 @@ def weighed(
     if act.declared or not act.critical:
         return conversation, readback_of(move), events
     keys = [choice.key(act.label, message.sender, hearer) for hearer in move.to]
-    known = min((choice.known(key, conversation.shared.counted) for key in keys), key=lambda beta: beta.mean)
-    found = choice.weigh(move.stakes or act.stakes, known)
+    known = min((choice.known(key, conversation.shared.counted) for key in keys), key=lambda beta: beta.least)
+    compared = act.label in conversation.rules.compared
+    found = choice.weigh(move.stakes or act.stakes, known, compared=compared)
     action = "confirm" if found.confirms else "accept"
     events.append(Chose(message.id, act.label, action, round(found.p, 6), round(found.least, 6), lane))
     return conversation, act.critical if found.confirms else (), events

@@ -108,6 +108,18 @@ class Rules:
             )
         return found
 
+    @cached_property
+    def compared(self) -> frozenset[str]:
+        """Acts whose critical values are all repeated by a later act, or filled in there, so that code compares them when they are used."""
+        moves = [move for state in self.protocol.states.values() for move in state.moves.values()]
+        used = {(ref.act, ref.field) for act in self.protocol.acts.values() for ref in act.repeats.values()}
+        used |= {(ref.act, ref.field) for move in moves for ref in move.given.values()}
+        return frozenset(
+            label
+            for label, act in self.protocol.acts.items()
+            if act.critical and all((label, name) in used for name in act.critical)
+        )
+
     def may_read_back(self, move: Move) -> bool:
         """Say whether a move may have to be read back before it counts."""
         return bool(readback_of(move) or (self.choice is not None and move.act.critical))

@@ -7,6 +7,7 @@ with the sum; so a replay decides the same.
 Source: Paek & Horvitz 2000 (grounding as a decision under uncertainty); Beta-Bernoulli counts.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -14,6 +15,9 @@ import msgspec
 from agentcomm.protocol.graph import Stakes
 
 __all__ = ("LOSS", "Beta", "Choice", "Costs", "Weighed")
+
+
+_Z = 1.6449
 
 
 class Beta(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +30,13 @@ class Beta(msgspec.Struct, frozen=True, gc=False):
     def mean(self) -> float:
         """The chance that the next one is understood."""
         return self.good / (self.good + self.bad)
+
+    @property
+    def least(self) -> float:
+        """The chance that it has at least, as far as is known: the lower end of Wilson's interval, one-sided at 95 %."""
+        n, z = self.good + self.bad, _Z
+        p = self.good / n
+        return (p + z * z / (2 * n) - z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
 
     def after(self, understood: bool) -> "Beta":
         """Return the counts with one more."""
@@ -52,15 +63,22 @@ class Costs(msgspec.Struct, frozen=True):
     """Chance that a read-back shows a misunderstanding."""
     alarms: float = 0.005
     """Chance that it shows one where there is none."""
+    late: float = 3.0
+    """A misunderstanding that code finds when the value is used: the repair, and what was said in vain."""
     loss: Mapping[Stakes, float] = msgspec.field(default_factory=lambda: LOSS)
 
-    def least(self, stakes: Stakes) -> float:
+    def least(self, stakes: Stakes, *, compared: bool = False) -> float:
         """Return the chance of being understood from which on a read-back does not pay: 0 where it never does.
 
         With L the loss, c the cost of a read-back and r that of a repair, d and f its rates: accepting costs (1 - p) L, a
         read-back c + (1 - p) ((1 - d) L + d r) + p f r; they cost the same at p = (d (L - r) - c) / (d (L - r) + f r).
+
+        Args:
+            stakes: What is at stake.
+            compared: Whether code compares the value again before anything is done with it.
         """
-        saved = self.detects * (self.loss[stakes] - self.repair)
+        loss = min(self.late, self.loss[stakes]) if compared else self.loss[stakes]
+        saved = self.detects * (loss - self.repair)
         if saved <= self.confirm:
             return 0.0
         return (saved - self.confirm) / (saved + self.alarms * self.repair)
@@ -71,7 +89,7 @@ class Weighed(msgspec.Struct, frozen=True, gc=False):
 
     confirms: bool
     p: float
-    """The chance that it is understood as meant, as far as is known."""
+    """The chance that it is understood as meant, at least, as far as is known."""
     least: float
     """The chance from which on it is acted upon without a read-back."""
 
@@ -84,7 +102,7 @@ class Choice(msgspec.Struct, frozen=True):
     models: Mapping[str, str] = {}
     """Role -> the model that plays it; a role that is not here is played by code."""
     costs: Costs = Costs()
-    prior: Beta = Beta(4.0, 1.0)
+    prior: Beta = Beta(0.8, 0.2)
     """What is believed of a pair that has not talked yet."""
 
     def key(self, act: str, sender: str, hearer: str) -> str:
@@ -95,9 +113,17 @@ class Choice(msgspec.Struct, frozen=True):
         """Return the counts of a key: those of this conversation, those it opened with, or the prior."""
         return counted.get(key) or self.counters.get(key) or self.prior
 
-    def weigh(self, stakes: Stakes, known: Beta) -> Weighed:
-        """Return whether a contribution is read back before it counts. What cannot be undone always is."""
-        p, least = known.mean, self.costs.least(stakes)
+    def weigh(self, stakes: Stakes, known: Beta, *, compared: bool = False) -> Weighed:
+        """Return whether a contribution is read back before it counts. What cannot be undone always is.
+
+        What is not known well is taken for the worse: whoever stops asking after a few good answers learns nothing any more.
+
+        Args:
+            stakes: What is at stake.
+            known: How often such a thing was understood.
+            compared: Whether code compares the value again before anything is done with it.
+        """
+        p, least = known.least, self.costs.least(stakes, compared=compared)
         return Weighed(p < least or stakes is Stakes.IRREVERSIBLE, p, least)
 
     def learned(self, counted: Iterable[tuple[str, bool]]) -> "Choice":

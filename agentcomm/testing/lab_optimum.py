@@ -6,15 +6,18 @@ probability. A deed on a misunderstanding costs the loss, or where what is used 
 the core. Source: the choice by expected cost of Paek & Horvitz, made sequential.
 """
 
+from dataclasses import replace
 from functools import cache
 from statistics import fmean
 from typing import Any
 
 import msgspec
 
+from agentcomm.grounding.choice import Choice
+from agentcomm.grounding.choice import Costs as _Costs
 from agentcomm.protocol.graph import Stakes
 from agentcomm.testing.lab import Estimate, cost_of, costs_of, mean, play
-from agentcomm.testing.lab_policies import Costs, Policy, policy_of
+from agentcomm.testing.lab_policies import Adaptive, Costs, Policy, policy_of
 from agentcomm.testing.lab_row import Row
 from agentcomm.testing.lab_scene import Scene, laboratory
 
@@ -128,6 +131,10 @@ def excess(
 
 def _calibrate(scene: Scene, policy: Policy, rates: dict[str, float], runs: int, seed: int) -> None:
     """Let a policy learn from conversations in which everything was read back."""
-    rows: list[Row] = play(scene, policy_of("always", scene.declared), rates, runs=runs, seed=seed + 1)[0]
+    asks = policy_of("adaptive", scene.declared)
+    if isinstance(asks, Adaptive):  # at such a price of a misunderstanding everything is read back
+        dear = _Costs(late=1e12, loss=dict.fromkeys(Stakes, 1e12))
+        asks.given = replace(asks.given, choice=Choice(costs=dear))
+    rows: list[Row] = play(scene, asks, rates, runs=runs, seed=seed + 1)[0]
     for row in rows:
         policy.learn(row.counted)

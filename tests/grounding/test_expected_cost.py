@@ -18,7 +18,8 @@ from agentcomm.protocol.graph import Stakes
     ],
 )
 def test_the_cut_points(loss, confirm, repair, detects, alarms, least):
-    costs = Costs(confirm, repair, detects, alarms, dict.fromkeys(Stakes, float(loss)))
+    loss_of = dict.fromkeys(Stakes, float(loss))
+    costs = Costs(confirm=confirm, repair=repair, detects=detects, alarms=alarms, loss=loss_of)
     assert costs.least(Stakes.NORMAL) == pytest.approx(least, abs=5e-4)
 
 
@@ -39,7 +40,8 @@ def expected(costs: Costs, p: float, loss: float, *, confirms: bool) -> float:
     st.floats(0.0, 0.2),
 )
 def test_the_cheaper_of_the_two_is_chosen(p, loss, confirm, repair, detects, alarms):
-    costs = Costs(confirm, repair, detects, alarms, dict.fromkeys(Stakes, loss))
+    loss_of = dict.fromkeys(Stakes, loss)
+    costs = Costs(confirm=confirm, repair=repair, detects=detects, alarms=alarms, loss=loss_of)
     confirms = p < costs.least(Stakes.NORMAL)
     chosen = expected(costs, p, loss, confirms=confirms)
     assert chosen <= expected(costs, p, loss, confirms=not confirms) + 1e-6 * (1 + loss)
@@ -50,7 +52,7 @@ def test_checks_rise_with_stakes_and_fall_with_experience():
     assert [choice.weigh(stakes, cold).confirms for stakes in Stakes] == [False, True, True, True]
     known = cold
     needed = {}
-    for n in range(1, 500):
+    for n in range(1, 1000):
         known = known.after(understood=True)
         for stakes in Stakes:
             if not choice.weigh(stakes, known).confirms:
@@ -60,9 +62,22 @@ def test_checks_rise_with_stakes_and_fall_with_experience():
 
 
 def test_one_misunderstanding_weighs_more_than_one_success():
-    choice, known = Choice(), Beta(30.0, 1.0)
+    choice, known = Choice(), Beta(100.0, 1.0)
     assert not choice.weigh(Stakes.NORMAL, known).confirms
     assert choice.weigh(Stakes.NORMAL, known.after(understood=False)).confirms
+
+
+def test_what_is_compared_when_it_is_used_is_not_read_back_before():
+    choice, cold = Choice(), Choice().prior
+    assert not choice.weigh(Stakes.HIGH, cold, compared=True).confirms
+    assert choice.weigh(Stakes.IRREVERSIBLE, cold, compared=True).confirms
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_what_is_known_of_a_few_is_less_than_their_share(good, bad):
+    few, many = Beta(good + 1.0, bad + 1.0), Beta(100 * (good + 1.0), 100 * (bad + 1.0))
+    assert 0 < few.least < few.mean
+    assert few.least < many.least < many.mean
 
 
 def test_what_was_counted_in_one_conversation_opens_the_next():
@@ -70,7 +85,7 @@ def test_what_was_counted_in_one_conversation_opens_the_next():
     key = choice.key("order", "a", "b")
     assert key == "small|order|a|b"
     later = choice.learned([(key, True), (key, False), ("other", True)])
-    assert later.counters == {key: Beta(5.0, 2.0), "other": Beta(5.0, 1.0)}
-    assert later.known(key, {}) == Beta(5.0, 2.0)
+    assert later.counters == {key: Beta(1.8, 1.2), "other": Beta(1.8, 0.2)}
+    assert later.known(key, {}) == Beta(1.8, 1.2)
     assert later.known(key, {key: Beta(9.0, 1.0)}) == Beta(9.0, 1.0)
     assert choice.counters == {}

@@ -36,10 +36,9 @@ roles: [boss, worker]
 acts:
   order: {act: inform, content: {count: int}, critical: [count]}
   noted: {act: inform, content: {count: int}}
-grounding: {noted: {repeats: {count: order.count}}}
 states:
   x: {boss: {order: y}}
-  y: {worker: {noted: {next: x, max: 20, then: done}}}
+  y: {worker: {noted: {next: x, max: 80, then: done}}}
 """
     + ENDS
 )
@@ -274,7 +273,7 @@ states:
 # --- choice ---
 
 
-def counting(times: int) -> dict:
+def counting() -> dict:
     ann, bob, said = Agent("ann"), Agent("bob"), []
 
     @ann.opens
@@ -296,16 +295,14 @@ def counting(times: int) -> dict:
 
 async def test_what_is_learned_in_one_conversation_opens_the_next(tmp_path):
     path = tmp_path / "t.jsonl"
-    first = await enact(loads(COUNT), cast=counting(20), choice=Choice(), transcript=path)
+    first = await enact(loads(COUNT), cast=counting(), choice=Choice(), transcript=path)
     assert first.outcome == "done"
     actions = [event.action for event in events_of(path) if isinstance(event, Chose)]
     assert actions[0] == "confirm"
     assert actions[-1] == "accept"
     same_again(path, first)
-    assert first.choice.counters["|order|boss|worker"].good > 20
-    second = await enact(
-        loads(COUNT), cast=counting(20), choice=first.choice, transcript=tmp_path / "2.jsonl"
-    )
+    assert first.choice.counters["|order|boss|worker"].good > 40
+    second = await enact(loads(COUNT), cast=counting(), choice=first.choice, transcript=tmp_path / "2.jsonl")
     assert {event.action for event in events_of(tmp_path / "2.jsonl") if isinstance(event, Chose)} == {
         "accept"
     }
@@ -313,7 +310,7 @@ async def test_what_is_learned_in_one_conversation_opens_the_next(tmp_path):
 
 
 async def test_without_a_choice_nothing_is_learned():
-    result = await enact(loads(COUNT), cast=counting(20))
+    result = await enact(loads(COUNT), cast=counting())
     assert result.choice is None
 
 
