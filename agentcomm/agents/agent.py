@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Handler, Said, Turn, Unspoken
 from agentcomm.errors import UsageError
+from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import Model, Progress
 
 __all__ = ("Agent", "by_code")
@@ -248,6 +249,8 @@ def by_code(turn: Turn, *, has_model: bool) -> Message | None:
     if overlay is None:
         return None
     trouble = overlay.trouble
+    if turn.can("wrong") and overlay.name == "demonstrate":
+        return turn.say("wrong", points=[_point(item) for item in trouble])
     if turn.can("wrong"):
         meant = {item.field: overlay.fields[item.field] for item in trouble if item.field in overlay.fields}
         return turn.say("wrong", fields=meant or dict(overlay.fields))
@@ -261,6 +264,8 @@ def by_code(turn: Turn, *, has_model: bool) -> Message | None:
     heard = turn.heard
     if turn.can("readback") and heard is not None:
         return turn.say("readback", fields={name: getattr(heard.content, name) for name in _asked(turn)})
+    if turn.can("demonstrate"):
+        return turn.say("unable", reason="no handler says what it would do")
     if turn.can("stopped"):
         return turn.say("stopped")
     it = turn.conversation.frame.it if turn.conversation.frame else None
@@ -271,6 +276,17 @@ def by_code(turn: Turn, *, has_model: bool) -> Message | None:
     if it is not None and turn.can("restate"):
         return turn.say("restate", fields=it.content.model_dump(mode="json"))
     return None
+
+
+def _point(trouble: Difference) -> str:
+    """Return what a hearer is told who did not show that it understood."""
+    if trouble.field == "verdict":
+        return f"say it in other words: {trouble.why}"
+    return (
+        f"it lacks: {trouble.meant}"
+        if trouble.kind == "missing"
+        else f"nobody asked for: {trouble.understood}"
+    )
 
 
 def _asked(turn: Turn) -> list[str]:

@@ -174,6 +174,10 @@ class Turn:
             spans=self.spans,
         )
 
+    def show(self, conversation: Conversation, heard: Message | None) -> None:
+        """Let the agent see something else than what is the case, for tests of how it copes; the core is not deceived."""
+        self._place, self._heard = conversation, heard
+
     @property
     def conversation(self) -> Conversation:
         """The conversation as it stands; of a turn in a lane, the view of the lane."""

@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         doctor,
         import_,
         judge,
+        lab,
         new,
         protocols,
         replay,
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         replay,
         conforms,
         judge,
+        lab,
         doctor,
     ):
         module.add_to(commands)

@@ -154,6 +154,7 @@ class Moved(msgspec.Struct, frozen=True, gc=False, tag="moved"):
     """The position changed."""
 
     act: str
+    """What was said; empty where a message is taken back, and the talk goes on where it was about to be said."""
     by: str
     state: str
     next: str

@@ -497,7 +497,19 @@ def enter_overlay(
             cause = f"{frame.overlay} about {it.act} ended as {place}"
             if frame.overlay == "cancel":
                 cause = f"cancelled by {frame.hearer}"
+            elif not frame.pending:
+                conversation = _unground(conversation, it)
             return end(conversation, effect, OutcomeClass(effect), cause, at, events)
+
+
+def _unground(conversation: Conversation, it: Message) -> Conversation:
+    """Take a message out of the common ground: its hearer did not understand it, and it was not mended."""
+    said = conversation.here.said.get(it.act)
+    if said is None or said.message.id != it.id:
+        return conversation
+    prior = conversation.before.said.get(it.act) if conversation.before is not None else None
+    doubted = _replace(said, grounded=False, evidence=(), before=prior.ground if prior is not None else None)
+    return altered(conversation, said=with_entry(conversation.here.said, it.act, doubted))
 
 
 def _resume(
@@ -604,7 +616,7 @@ def _again(conversation: Conversation, frame: Frame, at: float, events: list[Eve
         ),
         before=None,
     )
-    events.append(Moved("again", frame.sender, here.name, before.name, frame.it.id, here.lane))
+    events.append(Moved("", frame.sender, here.name, before.name, frame.it.id, here.lane))
     if deadline < math.inf:
         events.append(DeadlineSet(before.name, deadline, here.lane))
     return after, tuple(events)

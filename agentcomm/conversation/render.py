@@ -127,7 +127,7 @@ class View:
             case LaneEnded():
                 kind = "good" if event.outcome_class in {"success", "partial"} else "dim"
                 return [style(kind, f"{'':8}{event.lane}: {event.outcome} ({event.outcome_class})")]
-            case Moved(act="again"):
+            case Moved(act=""):
                 return [style("dim", f"{'':8}back to {event.next}: message {self._n(event.message)} is void")]
             case OverlayClosed(effect="resume" | "again"):
                 return []

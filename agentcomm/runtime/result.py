@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agentcomm.acts.content import to_plain
 from agentcomm.commitments.ledger import Commitment
 from agentcomm.conversation.ground import CommonGround
@@ -12,6 +14,7 @@ from agentcomm.conversation.render import View
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import InternalError
+from agentcomm.grounding.choice import Choice
 from agentcomm.runtime.recording import Recording
 
 __all__ = ("Result",)
@@ -65,6 +68,16 @@ class Result:
     def lanes(self) -> Mapping[str, Conversation]:
         """Member -> its lane, with its `outcome` and `ground`; empty without a many-role."""
         return {name: self.conversation.view(name) for name in self.conversation.lanes}
+
+    @property
+    def choice(self) -> Choice | None:
+        """How to choose in the next conversation: the rule that this one had, with what was learned in it."""
+        choice = self.conversation.rules.choice
+        if choice is None:
+            return None
+        return msgspec.structs.replace(
+            choice, counters={**choice.counters, **self.conversation.shared.counted}
+        )
 
     @property
     def owner(self) -> str:

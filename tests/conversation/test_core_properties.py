@@ -36,6 +36,7 @@ from agentcomm.conversation.events import (
     Grounded,
     Heard,
     Misfire,
+    Moved,
     Refused,
     RepairClosed,
     RepairOpened,
@@ -47,6 +48,7 @@ from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.conversation.transcript import replay_inputs
+from agentcomm.conversation.units import units
 from agentcomm.grounding.compare import is_same
 from agentcomm.protocol.graph import Move
 
@@ -123,6 +125,15 @@ def check_end(talk: Talk) -> None:
         assert entry.outlives
         assert entry.status == "detached"
     check_ground(talk)
+    check_units(talk)
+
+
+def check_units(talk: Talk) -> None:
+    """Check that the record obeys the table of discourse units, and that what is grounded there is grounded here."""
+    found = units(talk.events)
+    for said in talk.now.here.said.values():
+        assert (found[said.message.id] == "F") == said.grounded or not said.evidence, said
+    assert all(found[event.message] == "D" for event in only(talk.events, Moved) if not event.act)
 
 
 def check_ground(talk: Talk) -> None:
