@@ -325,7 +325,12 @@ def _is_figure_of(word: str, clause: Clause, text: _Text) -> bool:
 def _order(one: _Text, other: _Text) -> Finding:
     """Look whether words that stand together stand together again, in the same order: who does what to whom."""
     places = [_places(clause) for clause in other.clauses]
-    pairs = [pair for clause in one.clauses for pair in pairwise(clause.order) if pair[0] != pair[1]]
+    near = [
+        pair
+        for clause in one.clauses
+        for pair in (*pairwise(clause.order), *zip(clause.order, clause.order[2:], strict=False))
+    ]
+    pairs = [pair for pair in near if pair[0] != pair[1]]
     known = [(a, b) for a, b in pairs if a in other.words and b in other.words]
     kept = [pair for pair in known if any(_is_in_order(pair, place) for place in places)]
     turned = [
@@ -337,7 +342,32 @@ def _order(one: _Text, other: _Text) -> Finding:
     ]
     if not turned and len(kept) < _IN_ORDER * len(known):
         turned = ["the words are the same, and not what stands with what"]
-    return Finding(unsure=tuple(dict.fromkeys(turned)))
+    return Finding(unsure=tuple(dict.fromkeys((*turned, *_led_otherwise(one, other)))))
+
+
+def _led_otherwise(one: _Text, other: _Text) -> Iterator[str]:
+    """Yield the words to which other prepositions lead: `from savings` is not `to savings`."""
+    mine, theirs = _led(one), _led(other)
+    for word, prepositions in mine.items():
+        said = theirs.get(word, prepositions)
+        if (
+            prepositions != said
+            and {*prepositions} - {""}
+            and {*said} - {""}
+            and not {*said} - {""} <= prepositions
+        ):
+            yield (
+                f"{'/'.join(sorted(prepositions - {''}))} {_shown_word(word)} was meant, "
+                f"{'/'.join(sorted(said - {''}))} {_shown_word(word)} was said"
+            )
+
+
+def _led(text: _Text) -> Mapping[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for clause in text.clauses:
+        for word, preposition in zip(clause.order, clause.joined, strict=True):
+            found.setdefault(word, set()).add(preposition)
+    return found
 
 
 def _places(clause: Clause) -> Mapping[str, tuple[int, int]]:

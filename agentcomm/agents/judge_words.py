@@ -33,6 +33,7 @@ MARKS: Mapping[str, tuple[str, ...]] = {
     "all": ("all", "every", "each", "everywhere", "everything"),
     "some": ("some", "several", "a few", "few", "part of"),
     "most": ("most", "the majority"),
+    "or": ("or",),
     "if": ("if", "when", "whenever", "in case", "provided", "as long as", "whether", "should the"),
     "unless": ("unless",),
     "otherwise": ("otherwise", "else"),
@@ -69,6 +70,8 @@ _STOP = frozenset([
 ])  # fmt: skip
 
 
+_PREPOSITIONS = frozenset(["to", "from", "for", "by", "in", "with", "into", "onto", "at", "via"])
+_COUNTS = frozenset(["only", "all", "some", "most"])
 _LITTLE = _STOP | _NEGATORS | {word for phrase in _MARK_OF for word in phrase.split()}
 _FEW = 5
 _ENGLISH = 0.1
@@ -83,6 +86,8 @@ class Clause(msgspec.Struct, frozen=True):
     """Stems of its content words, in order; figures not among them."""
     order: tuple[str, ...]
     """Stems, names and figures, in order."""
+    joined: tuple[str, ...]
+    """Before each of these, the preposition that leads to it, empty where there is none."""
     figures: tuple[tuple[str, Figure], ...]
     """As written, and what they can be."""
     names: tuple[str, ...]
@@ -135,6 +140,8 @@ def _clause(text: str) -> Clause:
     names: list[str] = []
     plain: list[str] = []
     said: list[str] = []
+    joined: list[str] = []
+    leading = ""
     tokens = _tokens(text)
     at = 0
     while at < len(tokens):
@@ -144,6 +151,8 @@ def _clause(text: str) -> Clause:
             figures.append((written, figure))
             key = key_of(figure)
             order.append(key)
+            joined.append(leading)
+            leading = ""
             plain.append(key)
             at += length
             continue
@@ -157,6 +166,10 @@ def _clause(text: str) -> Clause:
         if root and (named or (expanded(token) not in _STOP and not _is_mark(token))):
             words.append(root)
             order.append(root)
+            joined.append(leading)
+            leading = ""
+        elif expanded(token) in _PREPOSITIONS:
+            leading = expanded(token)
         at += 1
     spoken = expanded(" ".join(plain))
     marks = frozenset(_MARK_OF[found[0]] for found in _MARKED.finditer(spoken))
@@ -166,6 +179,7 @@ def _clause(text: str) -> Clause:
         text,
         tuple(words),
         tuple(order),
+        tuple(joined),
         tuple(figures),
         tuple(names),
         frozenset(said),
@@ -184,13 +198,16 @@ def _tokens(text: str) -> list[str]:
 
 
 def _bounds(spoken: str) -> frozenset[tuple[str, str]]:
-    """Return each mark with the figure that follows it within three words."""
+    """Return each mark with the figure that follows it within three words; of those that count, else with the next word."""
     found: set[tuple[str, str]] = set()
     for mark in _MARKED.finditer(spoken):
         rest = spoken[mark.end() :].split()[:3]
         figure = next((word for word in rest if word.startswith("#")), "")
+        name = _MARK_OF[mark[0]]
         if figure:
-            found.add((_MARK_OF[mark[0]], figure))
+            found.add((name, figure))
+        elif name in _COUNTS and (word := next((word for word in rest if word not in _STOP), "")):
+            found.add((name, stem(word)))
     return frozenset(found)
 
 

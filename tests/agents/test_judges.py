@@ -134,9 +134,22 @@ def test_a_wish_of_its_own_is_added():
         ("Stop the antibiotic and continue the saline.", "continue the antibiotic and stop the saline"),
         ("Buy printer paper today.", "buy printer ink today"),
         ("Keep the valve shut.", "do not open the valve"),
+        ("Order 2 boxes and 5 bags.", "order 5 boxes and 2 bags"),
+        ("Anna pays Bert 5 EUR.", "Bert pays Anna 5 EUR"),
+        ("Deploy alpha before beta.", "deploy beta before alpha"),
+        ("If the lamp is red stop; if it is green go.", "if the lamp is green stop; if it is red go"),
+        ("Lock door 3 and open door 4.", "lock door 4 and open door 3"),
+        ("Send it to Ana and Bo.", "send it to Ana or Bo"),
+        ("Only admins can delete users.", "admins can only delete users"),
+        ("Increase the limit to 50.", "increase the limit by 50"),
+        ("Open the valve for 5 minutes.", "open the valve in 5 minutes"),
+        ("Transfer 5,000 EUR from savings to checking.", "transfer 5,000 EUR from checking to savings"),
+        ("Take two tablets twice a day.", "take two tablets once a day"),
+        ("Retry until it works.", "retry if it works"),
+        ("Do not fail to call.", "do not call"),
     ],
 )
-def test_where_words_or_their_order_differ_code_cannot_tell(meant, goal):
+def test_where_words_or_their_order_differ_nothing_passes(meant, goal):
     found = by_code(meant, goal)
     assert not found.understood
     assert found.error or found.missing
