@@ -135,9 +135,9 @@ class _NoisyAgent(Agent):
         self.__dict__.update(vars(agent))
         self.noise, self.ears, self._agent = noise, _Ears(noise), agent
 
-    async def __call__(self, turn: Turn) -> Said:
+    def take(self, turn: Turn) -> Awaitable[Said]:
         """Take a turn, and misunderstand it now and then."""
-        return await _take(self.ears, turn, self._agent)
+        return _take(self.ears, turn, self._agent)
 
 
 async def _take(ears: _Ears, turn: Turn, player: Callable[[Turn], Any]) -> Said:
