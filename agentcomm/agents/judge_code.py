@@ -15,7 +15,7 @@ import msgspec
 
 from agentcomm.acts.content import entries_of, format_value
 from agentcomm.agents.judge_figures import Figure
-from agentcomm.agents.judge_words import Clause, clauses
+from agentcomm.agents.judge_words import Clause, clauses, is_english, stem
 from agentcomm.agents.judgement import Judgement, restated_points
 from agentcomm.grounding.polarity import reversal
 from agentcomm.grounding.same import is_shallow
@@ -31,8 +31,6 @@ _NEAR = 0.25
 """From this likeness on, a clause few of whose words are there may be there in other words."""
 _FAR = 0.2
 """Below this likeness, a clause some of whose words are there is about something else."""
-_ELABORATES = 0.5
-"""The share of a step's words that must be of the message, so that it is a step towards it rather than one more wish."""
 _IN_ORDER = 0.75
 """The share of neighbouring words that must stand together again."""
 _TIMES = ("#day:", "#time:", "#moment:", "#weekday:")
@@ -45,10 +43,10 @@ _EXCEPTED = re.compile(r",? *\bexcept\b.*", re.IGNORECASE | re.DOTALL)
 _WEAK = frozenset(["must", "should", "until", "all", "now"])
 """Marks that may come in where nothing of their kind was said: an instruction is a must."""
 _GENERIC = frozenset([
-    "start", "begin", "first", "next", "check", "verify", "ensur", "make", "sure", "wait", "watch", "look", "confirm",
-    "report", "order", "ask", "need", "plan", "step", "do", "go", "get", "see", "whether", "him", "tell", "inform"
+    "start", "begin", "first", "next", "check", "verif", "ensur", "mak", "sure", "wait", "watch", "look", "step", "do", "go",
+    "keep", "stay", "sta", "let", "whether", "him",
 ])  # fmt: skip
-"""Stems of words with which any step can begin."""
+"""Stems of words with which a step can begin and change nothing; any other word that was not said may change everything."""
 
 
 _Topic = Callable[[str, Sequence[str]], float | None]
@@ -83,13 +81,16 @@ class CodeJudge:
             return Judgement(self.name, error=f"more than {_LONGEST:,} characters are not compared by code")
         if not points:
             return Judgement(self.name, error="nothing was meant that could be compared")
-        one, other = _Text(points), _Text(said)
+        one, other = _Text(points, meant), _Text(said)
         if max(len(one.clauses), len(other.clauses)) > _CLAUSES:
             return Judgement(self.name, error=f"more than {_CLAUSES} clauses are not compared by code")
         found = self._compare(one, other)
         missing = [*found.missing, *(f"the hearer lacks: {point}" for point in open_points)]
         added = [*found.added, *_contradicting(points, assumed)]
-        error = "" if missing or added else "; ".join(found.unsure[:3])
+        unsure = (
+            found.unsure if is_english((*points, *said)) else ("the words are not English", *found.unsure)
+        )
+        error = "" if missing or added else "; ".join(unsure[:3])
         return Judgement(self.name, tuple(missing), tuple(added), error and f"cannot tell: {error}")
 
     def _compare(self, one: "_Text", other: "_Text") -> Finding:
@@ -115,9 +116,11 @@ class CodeJudge:
 class _Text:
     """What was said, clause by clause, and all of it together."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], fields: Iterable[str] = ()) -> None:
         self.clauses: tuple[Clause, ...] = tuple(clause for text in texts for clause in clauses(text))
         self.words = {word for clause in self.clauses for word in clause.order}
+        self.known = self.words | {stem(word) for name in fields for word in name.replace("_", " ").split()}
+        """Its words, and the names of the fields that it stands in."""
         self.figures = [figure for clause in self.clauses for figure in clause.figures]
         self.said = {word for clause in self.clauses for word in clause.said}
         self.marks = {mark for clause in self.clauses for mark in clause.marks}
@@ -294,23 +297,22 @@ def _share(clause: Clause, other: _Text) -> tuple[float, tuple[str, ...]]:
 
 
 def _steps(one: _Text, other: _Text, topic: _Topic) -> Finding:
-    """Look for each step among what was meant."""
+    """Look for each step among what was meant; one word more (`pretend to`, `part of`) and code cannot tell."""
     added: list[str] = []
     unsure: list[str] = []
     meant = [clause.text for clause in one.clauses]
     for clause in other.clauses:
         words = [word for word in clause.order if word not in _GENERIC]
-        share = sum(word in one.words or _is_figure_of(word, clause, one) for word in words) / len(
-            words or "1"
-        )
-        if not words or share >= _ELABORATES:
+        new = [word for word in words if word not in one.known and not _is_figure_of(word, clause, one)]
+        if not new:
             continue
+        foreign = len(new) == len(words)
         about = topic(clause.text, meant)
-        is_added = share == 0 if about is None else about < (_NEAR if share == 0 else _FAR)
+        is_added = foreign if about is None else about < (_NEAR if foreign else _FAR)
         if is_added:
             added.append(clause.text)
         else:
-            unsure.append(f"whether it was asked: {clause.text}")
+            unsure.append(f"whether it was asked: {clause.text} ({', '.join(map(_shown_word, new))})")
     return Finding((), tuple(added), tuple(unsure))
 
 
@@ -323,7 +325,12 @@ def _is_figure_of(word: str, clause: Clause, text: _Text) -> bool:
 def _order(one: _Text, other: _Text) -> Finding:
     """Look whether words that stand together stand together again, in the same order: who does what to whom."""
     places = [_places(clause) for clause in other.clauses]
-    pairs = [pair for clause in one.clauses for pair in pairwise(clause.order) if pair[0] != pair[1]]
+    near = [
+        pair
+        for clause in one.clauses
+        for pair in (*pairwise(clause.order), *zip(clause.order, clause.order[2:], strict=False))
+    ]
+    pairs = [pair for pair in near if pair[0] != pair[1]]
     known = [(a, b) for a, b in pairs if a in other.words and b in other.words]
     kept = [pair for pair in known if any(_is_in_order(pair, place) for place in places)]
     turned = [
@@ -335,7 +342,32 @@ def _order(one: _Text, other: _Text) -> Finding:
     ]
     if not turned and len(kept) < _IN_ORDER * len(known):
         turned = ["the words are the same, and not what stands with what"]
-    return Finding(unsure=tuple(dict.fromkeys(turned)))
+    return Finding(unsure=tuple(dict.fromkeys((*turned, *_led_otherwise(one, other)))))
+
+
+def _led_otherwise(one: _Text, other: _Text) -> Iterator[str]:
+    """Yield the words to which other prepositions lead: `from savings` is not `to savings`."""
+    mine, theirs = _led(one), _led(other)
+    for word, prepositions in mine.items():
+        said = theirs.get(word, prepositions)
+        if (
+            prepositions != said
+            and {*prepositions} - {""}
+            and {*said} - {""}
+            and not {*said} - {""} <= prepositions
+        ):
+            yield (
+                f"{'/'.join(sorted(prepositions - {''}))} {_shown_word(word)} was meant, "
+                f"{'/'.join(sorted(said - {''}))} {_shown_word(word)} was said"
+            )
+
+
+def _led(text: _Text) -> Mapping[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for clause in text.clauses:
+        for word, preposition in zip(clause.order, clause.joined, strict=True):
+            found.setdefault(word, set()).add(preposition)
+    return found
 
 
 def _places(clause: Clause) -> Mapping[str, tuple[int, int]]:

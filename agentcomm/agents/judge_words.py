@@ -4,7 +4,7 @@ English words. What is read is compared by `judge_code`; nothing here decides.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -12,13 +12,15 @@ import msgspec
 from agentcomm.agents.judge_figures import MONTHS, WEEKDAYS, Figure, figure_at, key_of
 from agentcomm.grounding.polarity import expanded
 
-__all__ = ("Clause", "clauses", "stem")
+__all__ = ("Clause", "clauses", "is_english", "stem")
 
 _CLAUSE = re.compile(r"[;:\n]|[.!?](?=\s|$)|,? (?:and|but|while|then|so)(?= )|, (?=\w)")
 _TOKEN = re.compile(r"\S+")
 _EDGES = ".,;:!?()[]{}\"'\u2019\u201c\u201d"
 _IDENTIFIER = re.compile(r"[\w./-]*(?:\w[_./]\w|[A-Za-z]\d|\d[A-Za-z]|\w-\d|--\w)[\w./-]*")
 _COMPOUND = re.compile(r"(?<![\w-])[A-Za-z]+(?:-[A-Za-z]+)+(?![\w-])")
+_NOT = re.compile(r"\b(\w+?)n['\u2019]t\b")
+_WHOLE = {"ca": "can", "wo": "will", "sha": "shall"}
 _INITIAL = re.compile(r"[A-Z]\.")
 _POSSESSIVE = re.compile(r"['\u2019]s?$")
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ing|ies|ied|es|ed|s|e|y)$")
@@ -31,6 +33,7 @@ MARKS: Mapping[str, tuple[str, ...]] = {
     "all": ("all", "every", "each", "everywhere", "everything"),
     "some": ("some", "several", "a few", "few", "part of"),
     "most": ("most", "the majority"),
+    "or": ("or",),
     "if": ("if", "when", "whenever", "in case", "provided", "as long as", "whether", "should the"),
     "unless": ("unless",),
     "otherwise": ("otherwise", "else"),
@@ -57,7 +60,7 @@ _NEGATORS = frozenset([
     "refuse", "untouched"
 ])  # fmt: skip
 _STOP = frozenset([
-    "a", "an", "the", "of", "to", "in", "on", "at", "for", "with", "from", "into", "onto", "out", "off", "up", "down",
+    "a", "an", "the", "of", "to", "in", "on", "at", "for", "with", "from", "into", "onto",
     "by", "as", "per", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "done", "since",
     "more", "than", "most", "least", "less", "fewer", "longer", "straight", "away", "has", "have", "had", "having",
     "it", "its", "this", "that", "these", "those", "they", "them", "their", "there", "here", "he", "she", "his",
@@ -65,6 +68,14 @@ _STOP = frozenset([
     "and", "or", "but", "so", "then", "than", "too", "also", "very", "just", "any", "other", "another", "if", "while",
     "both", "same", "such", "own", "via"
 ])  # fmt: skip
+
+
+_PREPOSITIONS = frozenset(["to", "from", "for", "by", "in", "with", "into", "onto", "at", "via"])
+_COUNTS = frozenset(["only", "all", "some", "most"])
+_LITTLE = _STOP | _NEGATORS | {word for phrase in _MARK_OF for word in phrase.split()}
+_FEW = 5
+_ENGLISH = 0.1
+"""The share of little words in an English text, at least."""
 
 
 class Clause(msgspec.Struct, frozen=True):
@@ -75,6 +86,8 @@ class Clause(msgspec.Struct, frozen=True):
     """Stems of its content words, in order; figures not among them."""
     order: tuple[str, ...]
     """Stems, names and figures, in order."""
+    joined: tuple[str, ...]
+    """Before each of these, the preposition that leads to it, empty where there is none."""
     figures: tuple[tuple[str, Figure], ...]
     """As written, and what they can be."""
     names: tuple[str, ...]
@@ -113,6 +126,13 @@ def _ends_in_day(text: str) -> bool:
     return text.rpartition(" ")[2].casefold() in WEEKDAYS
 
 
+def is_english(texts: Sequence[str]) -> bool:
+    """Say whether the little words of texts are those that are known here; a few words are not enough to tell."""
+    words = [word for text in texts for word in re.findall(r"[^\W\d_]+", expanded(text))]
+    known = sum(word in _LITTLE for word in words)
+    return len(words) < _FEW or known >= _ENGLISH * len(words)
+
+
 def _clause(text: str) -> Clause:
     figures: list[tuple[str, Figure]] = []
     words: list[str] = []
@@ -120,6 +140,8 @@ def _clause(text: str) -> Clause:
     names: list[str] = []
     plain: list[str] = []
     said: list[str] = []
+    joined: list[str] = []
+    leading = ""
     tokens = _tokens(text)
     at = 0
     while at < len(tokens):
@@ -129,6 +151,8 @@ def _clause(text: str) -> Clause:
             figures.append((written, figure))
             key = key_of(figure)
             order.append(key)
+            joined.append(leading)
+            leading = ""
             plain.append(key)
             at += length
             continue
@@ -142,6 +166,10 @@ def _clause(text: str) -> Clause:
         if root and (named or (expanded(token) not in _STOP and not _is_mark(token))):
             words.append(root)
             order.append(root)
+            joined.append(leading)
+            leading = ""
+        elif expanded(token) in _PREPOSITIONS:
+            leading = expanded(token)
         at += 1
     spoken = expanded(" ".join(plain))
     marks = frozenset(_MARK_OF[found[0]] for found in _MARKED.finditer(spoken))
@@ -151,6 +179,7 @@ def _clause(text: str) -> Clause:
         text,
         tuple(words),
         tuple(order),
+        tuple(joined),
         tuple(figures),
         tuple(names),
         frozenset(said),
@@ -162,19 +191,23 @@ def _clause(text: str) -> Clause:
 
 def _tokens(text: str) -> list[str]:
     spaced = re.sub(r"[\u2013\u2014/](?=\s)|(?<=\s)[\u2013\u2014/]", " ", text)
+    spaced = _NOT.sub(lambda found: f"{_WHOLE.get(found[1].lower(), found[1])} not", spaced)
     spaced = _COMPOUND.sub(lambda found: found[0].replace("-", " "), spaced)
     found = (raw if _INITIAL.fullmatch(raw) else raw.strip(_EDGES) for raw in _TOKEN.findall(spaced))
     return [token for token in found if token]
 
 
 def _bounds(spoken: str) -> frozenset[tuple[str, str]]:
-    """Return each mark with the figure that follows it within three words."""
+    """Return each mark with the figure that follows it within three words; of those that count, else with the next word."""
     found: set[tuple[str, str]] = set()
     for mark in _MARKED.finditer(spoken):
         rest = spoken[mark.end() :].split()[:3]
         figure = next((word for word in rest if word.startswith("#")), "")
+        name = _MARK_OF[mark[0]]
         if figure:
-            found.add((_MARK_OF[mark[0]], figure))
+            found.add((name, figure))
+        elif name in _COUNTS and (word := next((word for word in rest if word not in _STOP), "")):
+            found.add((name, stem(word)))
     return frozenset(found)
 
 

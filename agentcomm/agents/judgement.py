@@ -134,11 +134,13 @@ def _leave(task: "asyncio.Task[Judgement]") -> None:
 async def _tried(judge: Judge, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
     try:
         found: Any = await judge.judge(meant, restated)
+        if not isinstance(found, Judgement):
+            return Judgement(_name(judge), error=f"it returned {type(found).__name__}, which is no judgement")
+        return Judgement(
+            str(found.judge), _bounded(found.missing), _bounded(found.added), _cut(str(found.error))
+        )
     except Exception as error:  # noqa: BLE001  (whatever a judge does, the conversation goes on)
         return Judgement(_name(judge), error=_cut(f"{type(error).__name__}: {error}"))
-    if not isinstance(found, Judgement):
-        return Judgement(_name(judge), error=f"it returned {type(found).__name__}, which is no judgement")
-    return Judgement(str(found.judge), _bounded(found.missing), _bounded(found.added), _cut(str(found.error)))
 
 
 def _bounded(points: tuple[str, ...]) -> tuple[str, ...]:
