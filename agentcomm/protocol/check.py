@@ -26,6 +26,7 @@ from agentcomm.protocol.exits import check_exits
 from agentcomm.protocol.findings import NOWHERE, Finding, Report, TooMany
 from agentcomm.protocol.flow import check_known, check_owners
 from agentcomm.protocol.graph import Move, Protocol
+from agentcomm.protocol.headers import tell_lost_header
 from agentcomm.protocol.informed import check_informed
 from agentcomm.protocol.local import check_escalation, check_grounding, check_sizes
 from agentcomm.protocol.lookup import Resolve, resolver
@@ -142,6 +143,8 @@ def _check_graph(made: Draft, *, distributed: bool) -> None:
     _check_roles(protocol, report)
     check_escalation(protocol, report)
     check_grounding(protocol, arcs, report)
+    if made.races and made.holes:
+        tell_lost_header(made, report)
     if not any(found.kind in _NAMELESS for found in report.found):
         check_known(protocol, arcs, report)
         check_owners(protocol, arcs, report)

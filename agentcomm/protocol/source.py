@@ -218,6 +218,8 @@ class _Open:
     anchor: str | None
     key: Entry | None = None
     """The key whose value comes next."""
+    is_told: bool = False
+    """A key that stands twice has been told of: where one line is missing, all keys after it seem to stand twice."""
 
 
 @dataclass(slots=True)
@@ -363,7 +365,8 @@ class _Builder:
             )
         elif key == "<<":
             self.report.add("E100", "syntax", node.at, "there are no merge keys", fix="write the keys out")
-        if key in entries:
+        if key in entries and not top.is_told:
+            top.is_told = True
             first = entries[key].at
             self.report.add(
                 "E100",
@@ -371,7 +374,7 @@ class _Builder:
                 node.at,
                 f"'{key}' stands here twice",
                 why=f"the first is in line {first.line}, column {first.column}; one of them would be lost",
-                fix="remove one, or rename it",
+                fix="remove one, rename it, or write the line that is missing between them",
             )
         top.key = Entry(key, node.at, node)
 

@@ -126,3 +126,27 @@ def test_what_is_indented_wrong_is_told_once(old, new, what):
     assert [finding.what for finding in found] == [what]
     assert found[0].line > 1
     assert any(word in found[0].fix for word in ("indent", "left edge", "align"))
+
+
+def headless(text):
+    """Yield a text without the line that begins a state, for each state that has a line of its own."""
+    lines = text.split("\n")
+    begin = lines.index("states:")
+    ends = [number for number, line in enumerate(lines) if number > begin and re.match(r"\w", line)]
+    for number in range(begin + 1, ends[0]):
+        if re.match(r"  [\w-]+:\s*(#.*)?$", lines[number]):
+            yield lines[number].strip(), "\n".join(lines[:number] + lines[number + 1 :])
+
+
+def test_a_lost_header_of_a_state_is_told_once():
+    cases = [
+        (file, name, text) for file in FILES for name, text in headless(file.read_text(encoding="utf-8"))
+    ]
+    _, several = count(cases)
+    assert len(several) <= 0.1 * len(cases), several
+    text = next(
+        text for file, name, text in cases if file.stem == "request" and name.startswith("requested:")
+    )
+    assert [found.fix for found in errors(FOLDER / "request.yaml", text)] == [
+        "write `requested:` above line 22, if what stands there is meant to be that state; or did you mean 'refused'?"
+    ]
