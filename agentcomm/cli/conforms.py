@@ -37,7 +37,14 @@ def add_to(commands: Any) -> None:
         type=_names,
         default=(),
         metavar="NAMES",
-        help="who plays the many-role, such as b1,b2; else those named in a `lane`",
+        help="who plays the many-role, such as b1,b2; else those who speak, hear or are named in a `lane` and are no role",
+    )
+    parser.add_argument(
+        "--cast",
+        type=_pairs,
+        default=(),
+        metavar="NAME=ROLE,…",
+        help="who plays which role, where the record has the names of agents, such as ann=initiator,bob=participant",
     )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(call=judge)
@@ -47,6 +54,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(name.partition("=") for name in _names(text))
+    if wrong := [name for name, sign, role in pairs if not (name.strip() and sign and role.strip())]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is not NAME=ROLE")
+    return tuple((name.strip(), role.strip()) for name, _, role in pairs)
+
+
 def judge(options: argparse.Namespace) -> int:
     """Print the verdict; returns 1 if there is a bad step."""
     from agentcomm.cli.examples import find_protocol
@@ -54,7 +68,13 @@ def judge(options: argparse.Namespace) -> int:
     from agentcomm.runtime.conforms import conforms_file
 
     protocol = load(find_protocol(options.protocol))
-    verdict = conforms_file(protocol, options.trace, grounding=options.grounding, members=options.members)
+    verdict = conforms_file(
+        protocol,
+        options.trace,
+        grounding=options.grounding,
+        members=options.members,
+        cast=dict(options.cast),
+    )
     if options.json:
         print_json(
             {

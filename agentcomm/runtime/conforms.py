@@ -31,11 +31,13 @@ from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import UsageError
+from agentcomm.protocol.findings import near
 from agentcomm.protocol.graph import Act, Criterion, Protocol, State
 from agentcomm.protocol.shape import is_name
 from agentcomm.runtime.enact import rules_for
 from agentcomm.runtime.exchange import (
     Entry,
+    entries_by_role,
     entries_of_lines,
     entries_of_messages,
     entries_of_transcript,
@@ -69,6 +71,7 @@ def conforms(
     *,
     grounding: bool = True,
     members: Iterable[str] = (),
+    cast: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Return whether an exchange follows a protocol. What stands in the record is judged and raises nothing.
 
@@ -81,19 +84,25 @@ def conforms(
             time in RFC 3339), `lane`, `id` and `in_reply_to`; or a transcript of ours. `lane` is the member in whose lane
             something is said, and absent before lanes begin and for what is said for all.
         grounding: Whether read-backs and repairs belong to the exchange; False judges order, acts and content only.
-        members: Who plays the many-role; without them, those named in a `lane`, and silent ones up to as many as there must be.
+        members: Who plays the many-role; without them, those who speak, hear or are named in a `lane` and are no role, and
+            silent ones up to as many as there must be.
+        cast: Name in the record -> role, where the record has the names of agents.
 
     Raises:
-        UsageError: If the protocol is an overlay, or the members do not fit it.
+        UsageError: If the protocol is an overlay, or the members or the cast do not fit it.
     """
     if isinstance(messages, Transcript):
         return _judge_transcript(protocol, messages, None, grounding, tuple(members))
-    entries = list(entries_of_messages(messages))
-    return _judge(protocol, grounding, entries, tuple(members)).judge(entries)
+    return _judge_entries(protocol, entries_of_messages(messages), grounding, tuple(members), cast or {})
 
 
 def conforms_file(
-    protocol: Protocol, path: str | Path, *, grounding: bool = True, members: Iterable[str] = ()
+    protocol: Protocol,
+    path: str | Path,
+    *,
+    grounding: bool = True,
+    members: Iterable[str] = (),
+    cast: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Return whether the exchange in a file follows a protocol: JSON lines, or a transcript of ours.
 
@@ -102,6 +111,7 @@ def conforms_file(
         path: The file.
         grounding: As for `conforms`.
         members: As for `conforms`.
+        cast: As for `conforms`; a transcript of ours names roles, and needs none.
 
     Raises:
         UsageError: As for `conforms`.
@@ -110,10 +120,33 @@ def conforms_file(
     lines = list(read_lines(Path(path)))
     lines[:1] = [line.removeprefix(BOM_UTF8) for line in lines[:1]]
     if not is_transcript(lines):
-        entries = list(entries_of_lines(lines))
-        return _judge(protocol, grounding, entries, tuple(members)).judge(entries)
+        return _judge_entries(protocol, entries_of_lines(lines), grounding, tuple(members), cast or {})
     transcript = Transcript.from_lines(lines, where=str(path))
     return _judge_transcript(protocol, transcript, lines, grounding, tuple(members))
+
+
+def _judge_entries(
+    protocol: Protocol,
+    entries: Iterable[Entry],
+    grounding: bool,
+    members: tuple[str, ...],
+    cast: Mapping[str, str],
+) -> Verdict:
+    """Judge what others recorded.
+
+    Raises:
+        UsageError: If the cast names a role that is none.
+    """
+    if wrong := [role for role in cast.values() if role not in protocol.roles]:
+        raise UsageError(
+            f"{wrong[0]!r} is no role of {protocol.name!r}",
+            why=f"its roles are {', '.join(protocol.roles)}",
+            fix=near(wrong[0], protocol.roles),
+            code="U411",
+        )
+    own = [name for name, role in cast.items() if role == protocol.many]
+    known = entries_by_role(entries, {name: role for name, role in cast.items() if role != protocol.many})
+    return _judge(protocol, grounding, known, (*members, *own)).judge(known)
 
 
 def _judge_transcript(
@@ -168,18 +201,23 @@ def _members(protocol: Protocol, entries: Iterable[Entry], given: tuple[str, ...
                 code="U410",
             )
         return given
-    named = dict.fromkeys(
-        entry.given.message.lane
-        for entry in entries
-        if isinstance(entry.given, Say) and entry.given.message.lane
-    )
-    found = [name for name in named if is_name(name) and name not in protocol.roles][:most]
+    named = dict.fromkeys(name for entry in entries for name in _named(entry))
+    others = {*protocol.roles, "human"}
+    found = [name for name in named if is_name(name) and name not in others][:most]
     numbers = count(1)
     while len(found) < least:
         silent = f"{protocol.many}{next(numbers)}"
         if silent not in found and silent not in protocol.roles:
             found.append(silent)
     return tuple(found)
+
+
+def _named(entry: Entry) -> tuple[str, ...]:
+    """Return who speaks and hears in an entry, and in whose lane."""
+    if not isinstance(entry.given, Say):
+        return ()
+    message = entry.given.message
+    return message.lane, message.sender, *(entry.receivers or ())
 
 
 def _without_grounding(protocol: Protocol) -> Protocol:
@@ -321,7 +359,7 @@ class _Judge:
         for event in events:
             match event:
                 case Refused():
-                    return _Bad(event.code, event.reason)
+                    return _Bad(event.code, event.reason + self._uncast(event))
                 case Late():
                     return _Bad("late" if self.now.outcome is None else "after-end", event.reason)
                 case TroubleFound() if not self.grounding:
@@ -335,6 +373,13 @@ class _Judge:
                 case _:
                     pass
         return None
+
+    def _uncast(self, event: Refused) -> str:
+        """Return what helps where a record has the names of agents for roles."""
+        roles = self.now.protocol.roles
+        if event.code != "wrong-party" or event.role in (*roles, "human") or self.now.protocol.many:
+            return ""
+        return f" ({', '.join(roles)}); a cast says who plays which: {event.role}=ROLE"
 
     def _misdirected(
         self, entry: Entry, after: Conversation, message: Message, events: tuple[Event, ...]

@@ -18,6 +18,7 @@ from agentcomm.errors import RecordError
 
 __all__ = (
     "Entry",
+    "entries_by_role",
     "entries_of_lines",
     "entries_of_messages",
     "entries_of_transcript",
@@ -150,6 +151,33 @@ def _entry(number: int, line: _Line, clock: _Clock) -> Entry:
         given=Say(message, at or 0.0),
         receivers=None if receivers is None else tuple(receivers),
         has_time=at is not None,
+    )
+
+
+def entries_by_role(entries: Iterable[Entry], cast: Mapping[str, str]) -> list[Entry]:
+    """Return entries in which those that a cast names stand by their role.
+
+    Args:
+        entries: What was read.
+        cast: Name in the record -> role; members of the many-role keep their names, and are not in it.
+    """
+    return [_by_role(entry, cast) for entry in entries] if cast else list(entries)
+
+
+def _by_role(entry: Entry, cast: Mapping[str, str]) -> Entry:
+    if not isinstance(entry.given, Say):
+        return entry
+    message = entry.given.message
+    named = msgspec.structs.replace(
+        message,
+        sender=cast.get(message.sender, message.sender),
+        receivers=tuple(cast.get(name, name) for name in message.receivers),
+    )
+    heard = entry.receivers
+    return msgspec.structs.replace(
+        entry,
+        given=msgspec.structs.replace(entry.given, message=named),
+        receivers=heard and tuple(cast.get(name, name) for name in heard),
     )
 
 

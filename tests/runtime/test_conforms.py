@@ -579,3 +579,30 @@ def test_a_transcript_with_lanes(contract_net, tmp_path, price):
     assert (verdict.outcome, verdict.messages) == (result.outcome, result.conversation.n)
     assert verdict.lanes == {name: lane.outcome.name for name, lane in result.lanes.items()}
     assert conforms(contract_net, result.transcript).ok
+
+
+def test_a_record_with_the_names_of_agents_is_judged_with_its_cast():
+    said = [
+        {"sender": "ann", "receivers": ["bob"], "act": "request", "content": {"action": "restart"}},
+        {"sender": "bob", "receivers": ["ann"], "act": "agree"},
+    ]
+    bare = conforms(load("request"), said)
+    assert (bare.line, bare.code) == (1, "wrong-party")
+    assert "a cast says who plays which: ann=ROLE" in bare.reason
+    verdict = conforms(load("request"), said, cast={"ann": "initiator", "bob": "participant"})
+    assert (verdict.ok, verdict.messages, verdict.state) == (True, 2, "agreed")
+    with pytest.raises(UsageError, match="'initator' is no role"):
+        conforms(load("request"), said, cast={"ann": "initator"})
+
+
+def test_who_speaks_and_is_no_role_is_a_member():
+    task = {"goal": "paint", "due": "2026-12-01T00:00:00Z"}
+    said = [
+        {"sender": "manager", "act": "cfp", "content": task},
+        {"sender": "b1", "receivers": ["manager"], "act": "refuse", "content": {"reason": "busy"}},
+        {"sender": "b2", "receivers": ["manager"], "act": "refuse", "content": {"reason": "busy"}},
+    ]
+    verdict = conforms(load("contract-net"), said)
+    assert (verdict.ok, set(verdict.lanes), verdict.outcome_class) == (True, {"b1", "b2"}, "refused")
+    named = [{**line, "sender": "ann" if line["sender"] == "manager" else line["sender"]} for line in said]
+    assert conforms(load("contract-net"), named, cast={"ann": "manager"}).outcome_class == "refused"
