@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from agentcomm.cli.codes import EXIT_FINDINGS, EXIT_OUTSIDE, EXIT_STOPPED, EXIT_US, EXIT_USAGE
 from agentcomm.errors import AgentcommError, EdgeError, InternalError, ProtocolError, RecordError, UsageError
 
-__all__ = ("entry", "main")
+__all__ = ("entry", "main", "parser")
 
 EPILOG = """\
 exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation did not end well;
@@ -21,7 +21,8 @@ exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation 
 """
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     from agentcomm.cli import (
         check,
         conforms,
@@ -40,14 +41,14 @@ def _parser() -> argparse.ArgumentParser:
         types,
     )
 
-    parser = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog="agentcomm",
         description="Conversations between agents that work in production.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="store_true", help="print the version and stop")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    made.add_argument("--version", action="store_true", help="print the version and stop")
+    commands = made.add_subparsers(dest="command", metavar="COMMAND")
     for module in (
         run,
         check,
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         doctor,
     ):
         module.add_to(commands)
-    return parser
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,15 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str] | None) -> int:
     from agentcomm.cli.words import fault
 
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    commands = parser()
+    options = commands.parse_args(arguments)
     if options.version:
         from agentcomm.version import VERSION
 
         print(f"agentcomm {VERSION}")
         return 0
     if options.command is None:
-        parser.print_help()
+        commands.print_help()
         return EXIT_USAGE
     try:
         code = options.call(options)

@@ -24,7 +24,7 @@ class JumpingClock:
     """Let the time of the running event loop jump.
 
     Within the block time stands still while code runs, and jumps where everybody waits. It never runs backwards, so what was
-    jumped over stays over when the block is left.
+    jumped over stays over when the block is left::
 
         async def test_nobody_answers_for_three_days():
             with JumpingClock() as clock:
