@@ -39,13 +39,15 @@ version = release = VERSION
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "make_library.py"]
 source_suffix = {".md": "markdown"}
-nitpicky = False
+default_role = "code"
 myst_heading_anchors = 3
 myst_fence_as_directive = ["mermaid"]
-suppress_warnings: list[str] = []
-
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+add_module_names = False
+python_maximum_signature_line_length = 90
+python_use_unqualified_type_names = True
 autodoc_preserve_defaults = True
 autodoc_use_legacy_class_based = False
 napoleon_numpy_docstring = False
