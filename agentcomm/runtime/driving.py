@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from agentcomm.agents.turn import Turn
-from agentcomm.conversation.events import Event, GatherOpened, LanesBegan
+from agentcomm.conversation.events import Event, GatherOpened, Heard, LanesBegan
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, floors, wants, wants_all
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import InternalError
@@ -155,6 +155,8 @@ class Plural:
                 self._began(event.lanes)
             elif isinstance(event, GatherOpened):
                 self._joint = event.lanes
+            elif isinstance(event, Heard):
+                self._stirred[event.message.lane] = None
             else:
                 self._stirred[getattr(event, "lane", "")] = None
         if self._running.get("*"):

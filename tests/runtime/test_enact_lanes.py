@@ -190,3 +190,20 @@ def test_nobody_is_asked_once_another_has_ended_the_talk():
     with pytest.raises(RuntimeError, match="out of paint"):
         enact_sync(load("contract-net"), cast={"manager": manager(), "bidder": [first, second]})
     assert asked == []
+
+
+@pytest.mark.parametrize("deaf_to", [{"bob"}, {"bea", "bob"}])
+def test_a_lane_in_which_nothing_is_ever_understood_ends_and_the_others_go_on(deaf_to):
+    mona = manager()
+
+    @mona.on("propose", overlay="read-back")
+    def misheard(turn):
+        price = "1 EUR" if turn.lane in deaf_to else turn.heard.content.price
+        return turn.say("readback", fields={"price": price})
+
+    result = enact_sync(
+        load("contract-net"), cast={"manager": mona, "bidder": [bidder("bea", 900), bidder("bob", 800)]}
+    )
+    outcomes = {name: lane.outcome.name for name, lane in result.lanes.items()}
+    assert outcomes == {"bea": "aborted" if "bea" in deaf_to else "done", "bob": "aborted"}
+    assert result.repairs == 2 * len(deaf_to)
