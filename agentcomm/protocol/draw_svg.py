@@ -56,12 +56,13 @@ STACK = 6.0
 """How far the boxes behind one reach out."""
 
 
-def draw_svg(picture: Picture, layout: Layout = lay_out) -> str:
+def draw_svg(picture: Picture, layout: Layout = lay_out, *, marked: bool = False) -> str:
     """Return a picture as SVG.
 
     Args:
         picture: What to draw.
         layout: Decides where everything stands.
+        marked: Name each box and arrow (`data-state`, `data-from`, `data-to`), for a page that lights them.
 
     Raises:
         UsageError: If there is too much to be drawn.
@@ -92,9 +93,9 @@ def draw_svg(picture: Picture, layout: Layout = lay_out) -> str:
         f'<rect class="bg" {across} {down}/>',
         head[1],
         f'<g transform="translate({left:.1f} {top:.1f})">',
-        *(_arrow(arrow, line) for arrow, line in zip(shown.arrows, placed.lines, strict=True)),
+        *(_arrow(arrow, line, marked) for arrow, line in zip(shown.arrows, placed.lines, strict=True)),
         _begin(placed.boxes[shown.start]),
-        *(_box(box, placed.boxes[name]) for name, box in shown.boxes.items()),
+        *(_mark(name, _box(box, placed.boxes[name]), marked) for name, box in shown.boxes.items()),
         *(_words(arrow, line) for arrow, line in zip(shown.arrows, placed.lines, strict=True)),
         "</g>",
         *_lines(foot, MARGIN, top + placed.height + 20, SMALL, ("s",)),
@@ -200,10 +201,15 @@ def _box(box: Box, rect: Rect) -> str:
     return "".join(parts)
 
 
-def _arrow(arrow: Arrow, line: Line) -> str:
+def _mark(name: str, box: str, marked: bool) -> str:
+    return f'<g data-state="{_text(name)}">{box}</g>' if marked else box
+
+
+def _arrow(arrow: Arrow, line: Line, marked: bool) -> str:
     style = "a d" if arrow.kind == "deadline" else "a"
     path = "".join(_curve(way) if line.curved else _steps(way) for way in line.ways)
-    return f'<path class="{style}" marker-end="url(#tip)" d="{path}"/>'
+    ends = f' data-from="{_text(arrow.source)}" data-to="{_text(arrow.target)}"' if marked else ""
+    return f'<path class="{style}"{ends} marker-end="url(#tip)" d="{path}"/>'
 
 
 def _curve(way: Sequence[Point]) -> str:

@@ -1,0 +1,121 @@
+"""A conversation as one HTML file that loads nothing: the dialogue beside the protocol's graph, step by step.
+
+What agents said is packed as data and put in by the page's script as text; it can never become markup. The page's policy lets no
+other script run, and nothing be loaded.
+"""
+
+import base64
+import gzip
+import hashlib
+import html
+from importlib.resources import files
+from typing import Any, cast
+
+import msgspec
+
+from agentcomm.conversation.transcript import ERASED, Transcript
+from agentcomm.errors import AgentcommError, UsageError
+from agentcomm.protocol.draw_svg import draw_svg
+from agentcomm.protocol.picture import picture
+from agentcomm.runtime.replay import rules_of
+from agentcomm.views.story import Call, Story, story_of
+
+__all__ = ("page_of", "pieces_of")
+
+
+def page_of(transcript: Transcript) -> str:
+    """Return a transcript as an HTML page, for a browser from 2023 on.
+
+    Args:
+        transcript: What `read_transcript` returned; of one that is cut, the page shows what is there.
+    """
+    story = story_of(transcript)
+    script = _file("page.js")
+    name = f"{story.protocol} {story.version}".strip()
+    return (
+        _file("page.html")
+        .replace("{title}", html.escape(f"{name}, {story.conversation}"))
+        .replace("{heading}", html.escape(f"{name}, {story.conversation}"))
+        .replace("{script_hash}", base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
+        .replace("{style}", _file("page.css"))
+        .replace("{graph}", _graph(transcript))
+        .replace("{data}", base64.b64encode(gzip.compress(_data(story), 6, mtime=0)).decode())
+        .replace("{script}", script)
+    )
+
+
+def _file(name: str) -> str:
+    return files("agentcomm.views").joinpath(name).read_text(encoding="utf-8")
+
+
+def _graph(transcript: Transcript) -> str:
+    """Return the drawing of the protocol that the transcript carries, or why there is none."""
+    try:
+        protocol = rules_of(transcript).protocol
+        return draw_svg(picture(protocol, expand=len(protocol.states) <= _EXPANDED), marked=True)
+    except (AgentcommError, UsageError) as error:
+        return f"<p>No drawing of the protocol: {html.escape(str(error))}</p>"
+
+
+_EXPANDED = 24
+"""Up to so many states, those of a protocol that a state runs are drawn one by one."""
+
+
+def _data(story: Story) -> bytes:
+    """Return the story as JSON; a piece of a prompt that was sent many times stands there once."""
+    pieces: dict[str, str] = {}
+    data = cast("dict[str, Any]", msgspec.to_builtins(story))
+    for row, shown in zip(story.rows, data["rows"], strict=True):
+        shown["trouble"] = row.is_trouble
+        shown["calls"] = [_call(call, pieces) for call in row.calls]
+    data |= {
+        "messages": len(story.messages),
+        "repairs": story.repairs,
+        "duration": story.duration,
+        "ok": story.has_ended_well,
+        "pieces": pieces,
+    }
+    return msgspec.json.encode(data)
+
+
+def _call(call: Call, pieces: dict[str, str]) -> dict[str, Any]:
+    shown = cast("dict[str, Any]", msgspec.to_builtins(call))
+    request = shown.pop("request")
+    body = request.get("body")
+    content = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    if call.kind == "tool":
+        shown["arguments"] = ERASED if body == ERASED else _pretty(content)
+        return shown
+    segments = request.get("segments", [])
+    for segment, text in zip(segments, pieces_of(request), strict=False):
+        pieces.setdefault(segment["hash"], text)
+    shown["segments"] = [
+        {"label": segment["label"], "role": segment["role"], "hash": segment["hash"]} for segment in segments
+    ]
+    shown["schema"] = _pretty(content["schema"]) if content.get("schema") else ""
+    return shown
+
+
+def _pretty(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def pieces_of(request: dict[str, Any]) -> list[str]:
+    """Return the text of each segment of a recorded prompt; nothing if its content was erased.
+
+    Args:
+        request: Data of a `model.request` record, with its content as `body`.
+    """
+    body = request.get("body")
+    if not isinstance(body, dict) or "messages" not in body:
+        return []
+    messages = iter(cast("dict[str, Any]", body)["messages"])
+    texts: list[str] = []
+    role, left = "", ""
+    for segment in request.get("segments", ()):
+        if segment["role"] != role or not left:
+            message = next(messages, {"role": "", "content": ""})
+            role, left = message["role"], str(message["content"])
+        text, left = left[: segment["chars"]], left[segment["chars"] :].removeprefix("\n\n")
+        texts.append(text)
+    return texts
