@@ -1,7 +1,6 @@
 """`agentcomm replay`: hold a recorded conversation again; no model is called."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from agentcomm.cli.words import print_json, style
@@ -23,10 +22,10 @@ def add_to(commands: Any) -> None:
 
 def replay_file(options: argparse.Namespace) -> int:
     """Replay a transcript; returns 1 if anything differs."""
-    from agentcomm.cli.trace import newest
+    from agentcomm.cli.transcripts import find
     from agentcomm.runtime.replay import read_transcript, replay
 
-    path = Path(options.file) if options.file else newest()
+    path = find(options.file)
     transcript = read_transcript(path)
     found = replay(transcript)
     outcome = found.conversation.outcome

@@ -192,13 +192,21 @@ class Transcript:
         self.head = head
 
     @classmethod
-    def from_lines(cls, lines: Iterable[bytes], *, where: str = "") -> "Transcript":
-        """Read JSON lines, checking the chain and every blob; stops at the first damage."""
+    def from_lines(
+        cls, lines: Iterable[bytes], *, where: str = "", head: str = "", first: int = 1
+    ) -> "Transcript":
+        """Read JSON lines, checking the chain and every blob; stops at the first damage.
+
+        Args:
+            lines: All lines of a transcript, or those that came since.
+            where: Its name, for errors.
+            head: Head of the chain before the first of these lines.
+            first: Number of the first of these lines.
+        """
         records: list[Record] = []
         blobs: dict[str, Any] = {}
-        head = ""
         damage: RecordError | None = None
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(lines, start=first):
             if not line.strip():
                 continue
             problem = ""

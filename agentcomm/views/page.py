@@ -18,9 +18,10 @@ from agentcomm.errors import AgentcommError, UsageError
 from agentcomm.protocol.draw_svg import draw_svg
 from agentcomm.protocol.picture import picture
 from agentcomm.runtime.replay import rules_of
+from agentcomm.views.prompts import pieces_of
 from agentcomm.views.story import Call, Story, story_of
 
-__all__ = ("page_of", "pieces_of")
+__all__ = ("page_of",)
 
 
 def page_of(transcript: Transcript) -> str:
@@ -98,24 +99,3 @@ def _call(call: Call, pieces: dict[str, str]) -> dict[str, Any]:
 
 def _pretty(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-
-
-def pieces_of(request: dict[str, Any]) -> list[str]:
-    """Return the text of each segment of a recorded prompt; nothing if its content was erased.
-
-    Args:
-        request: Data of a `model.request` record, with its content as `body`.
-    """
-    body = request.get("body")
-    if not isinstance(body, dict) or "messages" not in body:
-        return []
-    messages = iter(cast("dict[str, Any]", body)["messages"])
-    texts: list[str] = []
-    role, left = "", ""
-    for segment in request.get("segments", ()):
-        if segment["role"] != role or not left:
-            message = next(messages, {"role": "", "content": ""})
-            role, left = message["role"], str(message["content"])
-        text, left = left[: segment["chars"]], left[segment["chars"] :].removeprefix("\n\n")
-        texts.append(text)
-    return texts

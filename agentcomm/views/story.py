@@ -5,7 +5,7 @@ stands with it, and so do the model and tool calls that led to it. One pass, and
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
@@ -43,7 +43,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.transcript import ERASED, Record, Transcript
 
-__all__ = ("Call", "Item", "Note", "Player", "Row", "Story", "story_of")
+__all__ = ("Call", "Item", "Note", "Player", "Row", "Story", "Teller", "story_of", "walk")
 
 
 class Player(msgspec.Struct, frozen=True):
@@ -73,6 +73,8 @@ class Note(msgspec.Struct, frozen=True):
     kind: str
     """Good, bad or dim: how it is shown."""
     text: str
+    code: str = ""
+    """The event it tells of: trouble, judged, repair-opened, repair-closed, overlay-closed, commitment, lane-ended, …"""
 
 
 class Call(msgspec.Struct):
@@ -116,8 +118,8 @@ class Row(msgspec.Struct):
     fields: list[tuple[str, str]] = msgspec.field(default_factory=list[tuple[str, str]])
     text: str = ""
     notes: list[Note] = msgspec.field(default_factory=list[Note])
-    moved: list[tuple[str, str, str]] = msgspec.field(default_factory=list[tuple[str, str, str]])
-    """Lane, state before and state after, of every position that changed."""
+    moved: list[tuple[str, str, str, str]] = msgspec.field(default_factory=list[tuple[str, str, str, str]])
+    """Lane, state before, state after and act, of every position that changed; no act where time or a rule moved it."""
     ground: list[Item] = msgspec.field(default_factory=list[Item])
     commitments: list[tuple[str, str, str, str, str]] = msgspec.field(
         default_factory=list[tuple[str, str, str, str, str]]
@@ -166,7 +168,18 @@ class Story(msgspec.Struct):
     @property
     def repairs(self) -> int:
         """How many repairs were opened."""
-        return sum(note.text.startswith("repair opened") for row in self.rows for note in row.notes)
+        return sum(note.code == "repair-opened" for row in self.rows for note in row.notes)
+
+    @property
+    def refusals(self) -> int:
+        """How often what was said did not count."""
+        return sum(row.kind == "refused" for row in self.rows)
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens that went into models and came out of them, as far as they were counted."""
+        calls = [call for row in self.rows for call in row.calls]
+        return sum(call.tokens_in or 0 for call in calls), sum(call.tokens_out or 0 for call in calls)
 
     @property
     def duration(self) -> float:
@@ -189,11 +202,23 @@ class Story(msgspec.Struct):
 
 def story_of(transcript: Transcript) -> Story:
     """Return what happened in a conversation, as its transcript tells it; one that is cut tells up to there."""
-    return _Teller(transcript).tell()
+    teller = Teller()
+    teller.feed(transcript)
+    return teller.tell()
 
 
 def _seconds(time: str, since: datetime | None) -> float:
-    return (datetime.fromisoformat(time) - since).total_seconds() if since else 0.0
+    moment = _moment(time)
+    return (moment - since).total_seconds() if since and moment else 0.0
+
+
+def _moment(time: str) -> datetime | None:
+    """Return a record's time; none if another hand wrote it in another way."""
+    try:
+        found = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _texts(value: Any) -> list[tuple[str, str]]:
@@ -208,11 +233,17 @@ def _text(value: Any) -> str:
     return printable(value, keep="\n") if isinstance(value, str) else format_value(value)
 
 
-class _Teller:
-    def __init__(self, transcript: Transcript) -> None:
-        self.transcript = transcript
-        first = transcript.records[0] if transcript.records else None
-        self.since = datetime.fromisoformat(first.time) if first else None
+class Teller:
+    """Tells what happens, as its records come in."""
+
+    def __init__(self) -> None:
+        self.transcript = Transcript((), {}, None, "")
+        self.since: datetime | None = None
+        self.opening: Record | None = None
+        self.is_sealed = False
+        self.damage = ""
+        self.erased = 0
+        self.records = 0
         self.rows: list[Row] = []
         self.numbers: dict[str, int] = {}
         self.said: dict[str, list[tuple[str, str]]] = {}
@@ -221,27 +252,41 @@ class _Teller:
         self.pending: dict[str, list[Call]] = {}
         """Calls by agent whose row is still to come."""
         self.place: dict[str, str] = {}
+        self.overlays: dict[str, str] = {}
+        """The overlay that is open, by lane."""
         self.end: Ended | None = None
         self.agents: dict[str, str] = {}
 
-    def tell(self) -> Story:
-        transcript = self.transcript
-        opening = transcript.opening
-        data = opening.data if opening else {}
-        players = [
-            Player(role, str(given.get("agent", role)), str(given.get("model", "")))
-            for role, given in cast("dict[str, dict[str, Any]]", data.get("cast", {})).items()
-        ]
-        self.agents = {player.role: player.agent for player in players}
+    def feed(self, transcript: Transcript) -> None:
+        """Take a transcript, or the part of it that came since."""
+        self.transcript = transcript
+        self.damage = str(transcript.damage) if transcript.damage else ""
+        self.erased += len(transcript.erased)
+        self.records += len(transcript.records)
+        self.is_sealed = transcript.seal is not None
+        if self.since is None and transcript.records:
+            self.since = _moment(transcript.records[0].time)
+            self.opening = transcript.opening
+            data = self.opening.data if self.opening else {}
+            for role, player in cast("dict[str, dict[str, Any]]", data.get("cast", {})).items():
+                self.agents[role] = str(player.get("agent", role))
         events = transcript.events()
         for record in transcript.records:
             if record.kind == "event":
                 self._event(record, next(events))
             elif record.kind == "step":
                 self._step(record)
+
+    def tell(self) -> Story:
+        """Return what happened so far."""
         self._leftovers()
+        opening, end = self.opening, self.end
+        data = opening.data if opening else {}
+        players = [
+            Player(role, str(given.get("agent", role)), str(given.get("model", "")))
+            for role, given in cast("dict[str, dict[str, Any]]", data.get("cast", {})).items()
+        ]
         protocol = cast("dict[str, Any]", data.get("protocol", {}))
-        end = self.end
         return Story(
             protocol=str(protocol.get("name", "?")),
             version=str(protocol.get("version", "")),
@@ -255,10 +300,10 @@ class _Teller:
             outcome=end.outcome if end else "",
             outcome_class=end.outcome_class if end else "",
             cause=end.cause if end else "",
-            is_sealed=transcript.seal is not None,
-            damage=str(transcript.damage) if transcript.damage else "",
-            erased=len(transcript.erased),
-            records=len(transcript.records),
+            is_sealed=self.is_sealed,
+            damage=self.damage,
+            erased=self.erased,
+            records=self.records,
         )
 
     def _add(self, record: Record, kind: str, **given: Any) -> Row:
@@ -271,7 +316,7 @@ class _Teller:
         return self.rows[-1] if self.rows else self._add(record, "note")
 
     def _note(self, record: Record, kind: str, text: str) -> None:
-        self._last(record).notes.append(Note(kind, printable(text)))
+        self._last(record).notes.append(Note(kind, printable(text), record.type))
 
     def _calls(self, *who: str) -> list[Call]:
         """Return, and take away, the calls of those named, and of nobody named, by their place in the record."""
@@ -283,7 +328,7 @@ class _Teller:
         match event:
             case Opened():
                 row = self._add(record, "note", text="opened")
-                row.moved.append(("", "", event.state))
+                row.moved.append(("", "", event.state, ""))
                 self.place[""] = event.state
             case Heard():
                 self._heard(record, event)
@@ -305,6 +350,9 @@ class _Teller:
                 self._add(
                     record, "expired", lane=event.lane, text=f"time is up: {place} leads to {event.next}"
                 )
+                overlay = self.overlays.get(event.lane)
+                if overlay is None or not event.state.startswith(f"{overlay}/"):
+                    self._place(record, event.lane, event.next)
             case Moved():
                 self._moved(record, event)
             case Grounded():
@@ -328,8 +376,7 @@ class _Teller:
             case DeadlineSet():
                 self._last(record).deadlines.append((event.lane, event.state, event.at))
             case LaneEnded():
-                self._last(record).moved.append((event.lane, self.place.get(event.lane, ""), event.outcome))
-                self.place[event.lane] = event.outcome
+                self._place(record, event.lane, event.outcome)
                 good = "good" if event.outcome_class in {"success", "partial"} else "dim"
                 self._note(record, good, f"{event.lane}: {event.outcome} ({event.outcome_class})")
             case LanesBegan():
@@ -337,14 +384,27 @@ class _Teller:
                 before = self.place.pop("", "")
                 for lane in event.lanes:
                     self.place[lane] = event.state
-                    row.moved.append((lane, before, event.state))
+                    row.moved.append((lane, before, event.state, ""))
             case Ended():
                 self.end = event
                 row = self._add(record, "ended", act=event.outcome)
+                if "" in self.place:
+                    self._place(record, "", event.outcome)
                 row.text = printable(f"{event.outcome} ({event.outcome_class}): {event.cause}")
             case _:
+                if isinstance(event, OverlayOpened):
+                    self.overlays[event.lane] = event.overlay
+                elif isinstance(event, OverlayClosed):
+                    self.overlays.pop(event.lane, None)
                 if text := _aside(event):
                     self._note(record, *text)
+
+    def _place(self, record: Record, lane: str, state: str) -> None:
+        """Keep that a position changed otherwise than by a move."""
+        before = self.place.get(lane, "")
+        if before != state:
+            self._last(record).moved.append((lane, before, state, ""))
+        self.place[lane] = state
 
     def _heard(self, record: Record, event: Heard) -> None:
         message = event.message
@@ -378,11 +438,11 @@ class _Teller:
 
     def _moved(self, record: Record, event: Moved) -> None:
         row = self._last(record)
-        row.moved.append((event.lane, event.state, event.next))
+        row.moved.append((event.lane, event.state, event.next, event.act))
         self.place[event.lane] = event.next
         if not event.act:
             n = self.numbers.get(event.message, 0)
-            row.notes.append(Note("dim", f"back to {event.next}: message {n} is void"))
+            row.notes.append(Note("dim", f"back to {event.next}: message {n} is void", "void"))
             row.ground += [Item(key, text, "void", n) for key, text in self._keyed(event.message, event.lane)]
 
     def _grounded(self, record: Record, event: Grounded) -> None:
@@ -393,7 +453,8 @@ class _Teller:
         row = self._last(record)
         row.ground += [Item(key, text, "grounded", n) for key, text in self._keyed(event.message, event.lane)]
         if event.criterion not in {"none", "delivered"} and mended:
-            row.notes.append(Note("good", f"grounded: {', '.join(mended)} ({', '.join(event.evidence)})"))
+            text = f"grounded: {', '.join(mended)} ({', '.join(event.evidence)})"
+            row.notes.append(Note("good", printable(text), "grounded"))
 
     def _step(self, record: Record) -> None:
         data, body = record.data, self.transcript.body(record)
@@ -471,7 +532,7 @@ def walk(story: Story) -> Iterator[tuple[Row, dict[str, str]]]:
     """Yield each row with the position of each lane after it ("" before lanes begin)."""
     place: dict[str, str] = {}
     for row in story.rows:
-        for lane, _, state in row.moved:
+        for lane, _, state, _ in row.moved:
             if lane:
                 place.pop("", None)
             place[lane] = state
