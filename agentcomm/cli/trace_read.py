@@ -245,6 +245,8 @@ def tail_transcript(options: argparse.Namespace) -> int:
             rest += file.read()
             whole, end, rest = rest.rpartition(b"\n")
             lines = (whole + end).splitlines(keepends=True)
+            while lines and lines[-1].startswith(b'{"blob":'):  # its record is still to come
+                rest = lines.pop() + rest
             if lines:
                 part = Transcript.from_lines(lines, where=str(path), head=head, first=number)
                 head, number = part.head, number + len(lines)

@@ -55,8 +55,8 @@ def find(name: str | None) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return newest(path)
-    if path.exists():
-        return path
+    if path.exists() or path.suffix == ".jsonl" or path.name != name:
+        return path  # reading it says what is wrong with it
     kept = found_in([FOLDER])
     found = [one for one in kept if one.name.startswith(name)] or [one for one in kept if _is_of(one, name)]
     if len(found) == 1:

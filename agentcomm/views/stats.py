@@ -6,13 +6,14 @@ would have asked) is not measured here; the laboratory injects faults and knows.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from statistics import fmean, quantiles
 from typing import Any, cast
 
 import msgspec
 
+from agentcomm.acts.content import entries_of
 from agentcomm.conversation.events import (
     Chose,
     CommitmentChanged,
@@ -385,12 +386,10 @@ class _Pass:
             self.overlay_tokens += spent
             if event.overlay == "repair" and message.act in _SPECIFIC:
                 stats.spreads["repair_specificity"].values.append(_SPECIFIC[message.act])
-            if message.act == "readback" and isinstance(message.content, dict):
-                content = cast("dict[str, Any]", message.content)
-                fields = content.get("fields", content)
-                if isinstance(fields, dict):
-                    stats.shares["readback_fields"].n += len(cast("dict[str, Any]", fields))
-                    stats.shares["readback_fields"].hits += len(cast("dict[str, Any]", fields))
+            if message.act == "readback":
+                count = len(_read_back(message.content))
+                stats.shares["readback_fields"].n += count
+                stats.shares["readback_fields"].hits += count
         if message.about in self.repair:
             self.repair[message.about].messages += 1
 
@@ -458,6 +457,11 @@ class _Pass:
                     stats.spreads["tool.duration"].values.append(self.at - began)
             case _:
                 pass
+
+
+def _read_back(content: Any) -> Mapping[str, Any]:
+    entries = entries_of(content) or {}
+    return entries_of(entries.get("fields")) or entries
 
 
 def _time(time: str, before: float) -> float:

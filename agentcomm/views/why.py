@@ -9,8 +9,6 @@ from agentcomm.views.story import Row, Story
 
 __all__ = ("Fault", "Why", "why_of")
 
-_EXITS = frozenset({"not-understood", "failure"})
-
 
 class Fault(msgspec.Struct, frozen=True):
     """Something that went wrong."""
@@ -59,13 +57,13 @@ def _faults(story: Story) -> Iterator[Fault]:
 
 
 def _said_right(rows: list[Row], at: int) -> Row | None:
-    """Return the row in which who was refused said what counts; an exit that was taken for it is not that."""
+    """Return the row in which who was refused said what counts; what a rule said in its place is not that."""
     row = rows[at]
     for later in islice(rows, at + 1, None):
         if later.lane != row.lane:
             continue
         if later.by == row.by and later.kind == "said":
-            return None if later.made_by == "rule" and later.act in _EXITS else later
+            return None if later.made_by == "rule" else later
         if later.kind == "expired":
             return None
     return None

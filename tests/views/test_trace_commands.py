@@ -1,0 +1,185 @@
+"""`agentcomm trace` as a person uses it."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from tests.tracing.traced_scenes import cast
+
+
+def test_the_list_tells_how_each_ended(record, trace):
+    record("good", slip=True)
+    record("bad", misfires=9)
+    code, out, _ = trace("list")
+    assert code == 0
+    [bad, good] = sorted(out.splitlines(), key=lambda line: "good" in line)
+    assert "done (success)" in good
+    assert "1 repair" in good
+    assert "refusal" in bad
+    rows = json.loads(trace("list", "--json")[1])
+    assert {row["class"] for row in rows} == {"success", rows[0]["class"], rows[1]["class"]}
+    assert all(row["sealed"] and row["problem"] is None for row in rows)
+
+
+def test_a_transcript_is_found_by_the_beginning_of_its_name_or_id(record, trace):
+    record("first")
+    path = record("second")
+    name = json.loads(path.read_bytes().splitlines()[1])["record"]["data"]["conversation"]
+    for asked in ("second", "sec", name, name[:9], path):
+        code, out, err = trace("show", asked)
+        assert code == 0, err
+        assert name in out
+    code, _, err = trace("show", "third")
+    assert code == 2
+    assert "trace list" in err
+
+
+def test_show_has_times_deadlines_and_troubles(record, trace):
+    record(slip=True)
+    code, out, _ = trace("show")
+    assert code == 0
+    lines = out.splitlines()
+    assert any("ann -> bob  cfp" in line and "until 5" in line for line in lines)
+    assert any("differs: price (meant 20 EUR, understood 21 EUR)" in line for line in lines)
+    over = next(line for line in lines if "re 2  readback" in line)
+    plain = next(line for line in lines if "-> bob  cfp" in line)
+    assert over.index("ann") > plain.index("ann")
+
+
+def test_why_names_the_first_fault_that_nobody_mended(record, trace):
+    record(slip=True, misfires=9)
+    code, out, _ = trace("show", "--why")
+    assert code == 0
+    first = out.splitlines()[1]
+    assert "first fault that nobody mended" in first
+    assert "buy-order-66" in first
+    assert "put right by message" in out  # the read-back that was repaired is no reason
+    told = json.loads(trace("show", "--why", "--json")[1])
+    assert told["ended_well"] is False
+    assert told["first"]["act"] == "buy-order-66"
+    assert next(fault["mended_by"] for fault in told["faults"]) is not None
+
+
+def test_why_of_a_good_end_has_no_first_fault(record, trace):
+    record(slip=True)
+    told = json.loads(trace("show", "--why", "--json")[1])
+    assert told["ended_well"]
+    assert told["first"] is None
+    assert len(told["faults"]) == 1
+
+
+def test_a_transcript_cut_in_the_middle_still_shows(record, trace):
+    path = record(slip=True)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    for command in (
+        ["show"],
+        ["show", "--why"],
+        ["show", "--steps"],
+        ["diagram"],
+        ["html"],
+    ):
+        code, out, err = trace(*command)
+        assert code in {0, 1}
+        assert "Traceback" not in err
+        assert out.strip()
+    assert trace("verify")[0] == 1
+    assert trace("list")[0] == 1
+    assert trace("stats")[0] == 0
+
+
+def test_the_diagram_shows_refusals_and_the_way_taken(record, trace):
+    record(slip=True, misfires=1)
+    code, out, _ = trace("diagram", "--as", "sequence")
+    assert code == 0
+    assert "opt read-back, message 2" in out
+    assert "-xp0: buy-order-66 refused" in out
+    graph = trace("diagram", "--as", "graph")[1]
+    taken = [line for line in graph.splitlines() if "✓" in line]
+    assert len(taken) == 4
+    assert not any("reject-proposal" in line for line in taken)
+    assert trace("diagram")[1].count("```mermaid") == 2
+
+
+@pytest.mark.parametrize("evil", ["a; b", "end", "x\ny: z", "<b>&", "%%{init}%%", "#59;", "`${1}`"])
+def test_what_agents_say_is_no_mermaid_syntax(record, trace, evil):
+    record(item=evil)
+    line = next(line for line in trace("diagram", "--as", "sequence")[1].splitlines() if "cfp" in line)
+    said = line.partition("item=")[2]
+    assert not set(said) & set(";<>&%{}`\n") - {";"}
+    assert said.count(";") == said.count("#")
+
+
+def test_diff_tells_two_runs_apart_turn_by_turn(record, trace):
+    record("one", item="tea")
+    record("two", item="tea")
+    record("three", item="milk", slip=True)
+    assert trace("diff", "one", "two")[0] == 0
+    code, out, _ = trace("diff", "one", "three")
+    assert code == 1
+    assert "- tea" in out
+    assert "+ milk" in out
+    told = json.loads(trace("diff", "one", "three", "--json")[1])
+    kinds = [change["kind"] for change in told["changes"]]
+    assert kinds[0] == "changed"
+    assert "added" in kinds
+    assert "removed" not in kinds
+
+
+def test_stats_count_what_happened(record, trace):
+    record("one")
+    record("two", slip=True)
+    record("three", misfires=1)
+    record("four", misfires=9)
+    code, out, _ = trace("stats", "--replay")
+    assert code == 0
+    assert "ungrounded_moves" in out
+    told = json.loads(trace("stats", "--json", "--replay")[1])
+    shares = told["shares"]
+    assert told["conversations"] == 4
+    assert shares["termination"]["share"] == 1
+    assert shares["success"]["hits"] == 3
+    assert shares["ungrounded_moves"]["hits"] == 0
+    assert shares["open_commitments"]["hits"] == 0
+    assert shares["replays_same"]["share"] == 1
+    first = shares["first_repair"]  # two contributions were taken back and said anew
+    assert (first["hits"], first["n"]) == (1, 3)
+    assert shares["readback_fields"]["n"] - shares["readback_fields"]["hits"] == 1
+    refused = told["counters"]["moves.rejected"]
+    assert {row["act"] for row in refused} == {"buy-order-66"}
+    assert sum(row["count"] for row in refused) == shares["misfires"]["hits"]
+
+
+def test_stats_and_list_of_nothing_say_so(trace, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert trace("list")[0] == 0
+    assert trace("stats")[0] == 0
+    assert trace("show")[0] == 2
+
+
+def test_tail_follows_until_the_seal(record, trace, tmp_path):
+    whole = record(slip=True).read_bytes()
+    path = tmp_path / "growing.jsonl"
+    pieces = [whole[at : at + 700] for at in range(0, len(whole), 700)]
+    path.write_bytes(pieces[0])
+
+    def grow():
+        for piece in pieces[1:]:
+            time.sleep(0.02)
+            with path.open("ab") as file:
+                file.write(piece)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    code, out, err = trace("tail", path)
+    writer.join()
+    assert code == 0, err
+    assert "ann -> bob  cfp" in out
+    assert "done (success)" in out
+
+
+def test_a_human_cast_is_named_by_its_agents(record, trace):
+    record(players=cast())
+    assert "bob -> ann  propose" in trace("show")[1]
