@@ -35,7 +35,7 @@ function begin(story) {
   const is = {
     all: () => true,
     said: (row) => row.kind === "said" && !row.overlay,
-    repair: (row) => row.overlay !== "" || row.notes.some((note) => /repair|readback|demonstrat|grounded/.test(note.text)),
+    repair: (row) => row.overlay !== "" || row.notes.some((note) => ["trouble", "judged", "repair-opened", "repair-closed"].includes(note.code)),
     refused: (row) => ["refused", "late", "superseded", "duplicate"].includes(row.kind),
     trouble: (row) => row.trouble,
   };
@@ -44,7 +44,7 @@ function begin(story) {
 
   // --- the head ---
   const about = id("about");
-  const badge = make("span", `tag ${story.ok ? "good" : story.outcome ? "bad" : ""}`, story.outcome ? `${story.outcome} (${story.outcome_class})` : "still open");
+  const badge = make("span", `tag ${story.ok ? "good" : story.outcome ? "bad" : ""}`, story.outcome ? (story.outcome === story.outcome_class ? story.outcome : `${story.outcome} (${story.outcome_class})`) : "still open");
   put(about, badge, ` ${story.cause ? story.cause + " · " : ""}${count(story.messages, "message")} · ${count(story.repairs, "repair")} · ${clock(story.duration)} · ${story.opened.slice(0, 19).replace("T", " ")} UTC · `);
   about.append(story.players.map((player) => `${player.role}: ${player.agent}${player.model ? ` (${short(player.model)})` : ""}`).join(", "));
   if (story.damage) put(about, make("span", "bad", ` · damaged: ${story.damage}`));
@@ -65,12 +65,84 @@ function begin(story) {
     select.addEventListener("change", () => { state.lane = select.value; sift(); });
   }
 
-  // --- the talk ---
-  const talk = id("talk");
-  const nodes = rows.map((row, number) => {
+  // --- the talk: only the rows that can be seen are in the page ---
+  const talk = id("talk"), list = id("rows");
+  const drawn = new Map(); // number of a row -> its node
+  const heights = Float64Array.from(rows, guess);
+  let shown = rows.map((_, number) => number); // rows that the filters let through
+  let tops = new Float64Array(1), spot = new Map(); // where each of them begins; row -> its place among them
+  const AROUND = 500; // pixels drawn beyond what can be seen
+  function guess(row) {
+    const lines = row.fields.reduce((sum, [, text]) => sum + Math.min(7, Math.ceil((text.length + 1) / 60)), 0);
+    return 12 + 20 * ((row.by ? 1 : 0) + (row.text ? 1 : 0) + lines) + 19 * row.notes.length + (row.calls.length ? 17 : 0);
+  }
+  function stack() {
+    tops = new Float64Array(shown.length + 1);
+    shown.forEach((number, place) => { tops[place + 1] = tops[place] + heights[number]; });
+    list.style.height = `${tops[shown.length]}px`;
+  }
+  function placeAt(y) {
+    let low = 0, high = shown.length - 1;
+    while (low < high) { const middle = (low + high + 1) >> 1; if (tops[middle] <= y) low = middle; else high = middle - 1; }
+    return low;
+  }
+  function paint() {
+    const from = placeAt(talk.scrollTop - AROUND), to = shown.length ? placeAt(talk.scrollTop + talk.clientHeight + AROUND) : -1;
+    const wanted = new Set(shown.slice(from, to + 1));
+    for (const [number, node] of drawn) if (!wanted.has(number)) { node.remove(); drawn.delete(number); }
+    const fresh = [];
+    for (const number of wanted) {
+      if (drawn.has(number)) continue;
+      const node = article(rows[number], number);
+      drawn.set(number, node);
+      fresh.push(node);
+    }
+    list.append(...fresh);
+    let moved = 0, changed = false;
+    const anchor = shown[placeAt(talk.scrollTop)];
+    for (const [number, node] of drawn) {
+      const height = node.offsetHeight;
+      if (Math.abs(height - heights[number]) < 0.5) continue;
+      if (spot.get(number) < spot.get(anchor)) moved += height - heights[number];
+      heights[number] = height;
+      changed = true;
+    }
+    if (changed) stack();
+    for (const [number, node] of drawn) {
+      node.style.transform = `translateY(${tops[spot.get(number)]}px)`;
+      node.classList.toggle("now", number === state.at);
+      node.classList.toggle("later", number > state.at);
+      node.setAttribute("aria-current", number === state.at ? "step" : "false");
+    }
+    if (moved) talk.scrollTop += moved;
+    return changed;
+  }
+  function paintAll() { for (let tries = 0; tries < 5 && paint(); tries++); }
+  function reveal(number, block) {
+    for (let tries = 0; tries < 4; tries++) {
+      const top = tops[spot.get(number)], bottom = top + heights[number];
+      const was = talk.scrollTop;
+      if (block === "center") talk.scrollTop = top - (talk.clientHeight - heights[number]) / 2;
+      else if (top < talk.scrollTop + 40) talk.scrollTop = top - 40;
+      else if (bottom > talk.scrollTop + talk.clientHeight - 40) talk.scrollTop = bottom - talk.clientHeight + 40;
+      if (!paint() && talk.scrollTop === was) break;
+    }
+    paintAll();
+  }
+  let waiting = false;
+  talk.addEventListener("scroll", () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; paintAll(); });
+  });
+  new ResizeObserver(() => paintAll()).observe(talk);
+
+  function article(row, number) {
     const fault = ["refused", "late", "expired"].includes(row.kind);
     const node = make("article", `row${row.overlay ? " over" : ""}${fault ? " fault" : ""}${row.kind === "ended" ? " end" : ""}`);
     node.dataset.number = number;
+    node.setAttribute("aria-posinset", number + 1);
+    node.setAttribute("aria-setsize", rows.length);
     const mark = make("div", "num", row.n || "");
     mark.append(make("i", "", clock(row.at)));
     const body = make("div", "body"), head = make("div", "");
@@ -94,12 +166,20 @@ function begin(story) {
       body.append(make("div", "called", `after ${made.join("; ")}`));
     }
     return put(node, mark, body);
-  });
-  talk.append(...nodes);
+  }
   talk.addEventListener("click", (event) => {
     const node = event.target.closest(".row");
-    if (node) go(Number(node.dataset.number));
+    if (node && !String(getSelection())) go(Number(node.dataset.number));
   });
+  const texts = new Map();
+  function textOf(number) {
+    if (!texts.has(number)) {
+      const row = rows[number];
+      const parts = [name(row.by), ...row.to.map((role) => name(role)), row.act, row.lane, row.text, row.kind, ...row.fields.flat(), ...row.notes.map((note) => note.text)];
+      texts.set(number, parts.join(" ").toLowerCase());
+    }
+    return texts.get(number);
+  }
 
   function table(pairs) {
     const list = make("dl");
@@ -108,7 +188,8 @@ function begin(story) {
   }
 
   // --- where the talk stands at a step: folded forward, a checkpoint every hundred rows ---
-  const points = [{ place: {}, ground: {}, owed: {}, due: {}, been: {} }];
+  const OPEN = ["proposed", "conditional", "detached"];
+  const points = [{ place: {}, ground: {}, owed: {}, over: {}, due: {}, been: {} }];
   const EVERY = 100;
   const copy = (point) => structuredClone(point);
   function forward(point, row) {
@@ -120,7 +201,11 @@ function begin(story) {
       delete point.due[lane];
     }
     for (const item of row.ground) point.ground[item.key] = item;
-    for (const [key, act, debtor, creditor, status] of row.commitments) point.owed[key] = { act, debtor, creditor, status };
+    for (const [key, act, debtor, creditor, status] of row.commitments) {
+      if (OPEN.includes(status)) { point.owed[key] = { act, debtor, creditor, status }; continue; }
+      delete point.owed[key];
+      point.over[status] = (point.over[status] || 0) + 1;
+    }
     for (const [lane, where, at] of row.deadlines) point.due[lane] = { where, at };
     return point;
   }
@@ -185,11 +270,18 @@ function begin(story) {
       parts.push(...section(`Common ground (${ground.filter((item) => item.status === "grounded").length} grounded)`,
         grid(ground.map((item) => [item.key, item.value, `${item.status}, ${item.n}`]), (number) => (ground[number].status === "void" ? "void" : fresh.has(ground[number].key) ? "new" : ""))));
     }
-    const owed = Object.values(point.owed);
-    if (owed.length) parts.push(...section("Commitments", grid(owed.map((one) => [one.act, `${name(one.debtor)} to ${name(one.creditor)}`, one.status]))));
+    const now = row.commitments.filter(([, , , , status]) => !OPEN.includes(status)).map(([, act, debtor, creditor, status]) => ({ act, debtor, creditor, status }));
+    const owed = [...Object.values(point.owed), ...now], over = Object.entries(point.over);
+    if (owed.length || over.length) {
+      parts.push(make("h2", "", "Commitments"));
+      const most = 40, fresh = new Set(now);
+      if (owed.length) parts.push(grid(owed.slice(0, most).map((one) => [one.act, `${name(one.debtor)} to ${name(one.creditor)}`, one.status]), (number) => (fresh.has(owed[number]) ? "new" : "")));
+      if (owed.length > most) parts.push(make("p", "dim", `and ${owed.length - most} more`));
+      if (over.length) parts.push(make("p", "dim", `over: ${over.map(([status, count]) => `${count} ${status}`).join(", ")}`));
+    }
     if (row.calls.length) {
       parts.push(make("h2", "", "What led to it"));
-      for (const call of row.calls) parts.push(shown(call));
+      for (const call of row.calls) parts.push(callBox(call));
     }
     id("side").replaceChildren(...parts);
   }
@@ -208,7 +300,7 @@ function begin(story) {
     before.set(call, last[call.agent]);
     last[call.agent] = call;
   }
-  function shown(call) {
+  function callBox(call) {
     const node = make("div", "call");
     const facts = [call.attempt > 1 ? `try ${call.attempt}` : "", call.seconds ? `${call.seconds.toFixed(2)} s` : "", call.tokens_in != null ? `${call.tokens_in} tokens in` : "", call.tokens_out != null ? `${call.tokens_out} out` : ""].filter((fact) => fact);
     node.append(put(make("h3", "", `${call.kind === "tool" ? "tool " : ""}${short(call.name)}`), make("span", "dim", facts.length ? `  ${facts.join(", ")}` : "")));
@@ -251,41 +343,45 @@ function begin(story) {
   }
 
   // --- moving ---
-  function go(at, calm) {
-    nodes[state.at]?.classList.remove("now");
-    const from = Math.min(state.at, at), to = Math.max(state.at, at);
+  function go(at, block) {
     state.at = at;
-    for (let number = from; number <= to; number++) nodes[number].classList.toggle("later", number > at);
-    nodes[at].classList.add("now");
-    if (!calm) nodes[at].scrollIntoView({ block: "nearest" });
+    reveal(at, block);
     const point = standing(at);
     light(point, rows[at]);
     side(point, rows[at]);
     id("slider").value = at;
     id("now").textContent = `${at + 1} of ${rows.length}, ${clock(rows[at].at)}`;
   }
-  const visible = (number) => !nodes[number].hidden;
+  // Where a row is, or would be, among those shown.
+  const placeOf = (number) => {
+    let low = 0, high = shown.length;
+    while (low < high) { const middle = (low + high) >> 1; if (shown[middle] < number) low = middle + 1; else high = middle; }
+    return low;
+  };
   function step(by) {
-    let at = state.at;
-    for (let left = Math.abs(by); left; left--) {
-      let next = at + Math.sign(by);
-      while (next >= 0 && next < rows.length && !visible(next)) next += Math.sign(by);
-      if (next < 0 || next >= rows.length) break;
-      at = next;
-    }
-    if (at !== state.at) go(at);
+    if (!shown.length) return;
+    const at = placeOf(state.at), here = shown[at] === state.at;
+    const next = shown[Math.max(0, Math.min(shown.length - 1, at + by - (!here && by > 0 ? 1 : 0)))];
+    if (next !== state.at) go(next);
   }
   function seek(by) {
-    for (let at = state.at + by; at >= 0 && at < rows.length; at += by) if (visible(at) && rows[at].trouble) return go(at);
+    for (let at = placeOf(state.at) + (by > 0 && shown[placeOf(state.at)] !== state.at ? 0 : by); at >= 0 && at < shown.length; at += by) if (rows[shown[at]].trouble) return go(shown[at]);
   }
   function sift() {
     const wanted = state.search.toLowerCase();
-    rows.forEach((row, number) => {
-      const here = is[state.filter](row) && (!state.lane || !row.lane || row.lane === state.lane) && (!wanted || nodes[number].textContent.toLowerCase().includes(wanted));
-      if (nodes[number].hidden === here) nodes[number].hidden = !here;
+    shown = rows.map((_, number) => number).filter((number) => {
+      const row = rows[number];
+      return is[state.filter](row) && (!state.lane || !row.lane || row.lane === state.lane) && (!wanted || textOf(number).includes(wanted));
     });
+    spot = new Map(shown.map((number, place) => [number, place]));
+    for (const node of drawn.values()) node.remove();
+    drawn.clear();
+    stack();
+    id("none").hidden = shown.length > 0;
     for (const button of id("filters").children) button.setAttribute("aria-pressed", button.dataset.key === state.filter);
-    if (rows.length && !visible(state.at)) { const next = nodes.findIndex((node) => !node.hidden); if (next >= 0) go(next); }
+    if (!shown.length) return;
+    if (spot.has(state.at)) reveal(state.at, "center");
+    else go(shown[Math.min(placeOf(state.at), shown.length - 1)], "center");
   }
   function choose(key) { state.filter = key; sift(); }
   function marks() {
@@ -324,13 +420,13 @@ function begin(story) {
   });
   addEventListener("resize", marks);
   if (rows.length) {
+    const first = story.ok ? rows.length - 1 : story.first;
+    state.at = first >= 0 ? first : rows.length - 1;
     sift();
-    const first = story.ok ? rows.length - 1 : rows.findIndex((row) => row.trouble);
-    go(first >= 0 ? first : rows.length - 1);
-    nodes[state.at].scrollIntoView({ block: "center" });
+    go(state.at, "center");
   }
   marks();
-  document.documentElement.dataset.ready = "yes";
+  document.documentElement.dataset.ready = Math.round(performance.now());
 }
 
 read().then(begin, (error) => { id("about").textContent = `This page cannot be shown: ${error.message}`; });

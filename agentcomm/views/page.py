@@ -20,6 +20,7 @@ from agentcomm.protocol.picture import picture
 from agentcomm.runtime.replay import rules_of
 from agentcomm.views.prompts import pieces_of
 from agentcomm.views.story import Call, Story, story_of
+from agentcomm.views.why import why_of
 
 __all__ = ("page_of",)
 
@@ -74,9 +75,17 @@ def _data(story: Story) -> bytes:
         "repairs": story.repairs,
         "duration": story.duration,
         "ok": story.has_ended_well,
+        "first": _first(story),
         "pieces": pieces,
     }
     return msgspec.json.encode(data)
+
+
+def _first(story: Story) -> int:
+    """Return the place of the row that the end came of, for a page to begin at; -1 if there is none."""
+    why = why_of(story)
+    row = why.first.row if why.first else why.decisive
+    return next((place for place, one in enumerate(story.rows) if one is row), -1)
 
 
 def _call(call: Call, pieces: dict[str, str]) -> dict[str, Any]:
