@@ -20,7 +20,7 @@ from agentcomm.conversation.state import (
 from agentcomm.grounding.compare import Difference, Incomparable, difference, is_same
 from agentcomm.protocol.graph import Act, Move, State, label_in
 
-__all__ = ("Refusal", "check_conditions", "check_move", "content_of", "mismatch", "move_for", "reply_to")
+__all__ = ("Refusal", "check_conditions", "check_move", "completed", "content_of", "mismatch", "move_for", "reply_to")
 
 _replace = msgspec.structs.replace
 
@@ -58,23 +58,24 @@ def check_move(
     """
     if conversation.here.lane and full(conversation, move):
         raise Refusal("unexpected-act", f"no more lanes may have {move.label!r}")
-    message = _complete(conversation, move, message, known)
+    message = completed(conversation, move, message, known)
     if move.when:
         check_conditions(conversation, move, message.content)
     return message
 
 
-def _complete(conversation: Conversation, move: Move, message: Message, known: Content | None) -> Message:
+def completed(conversation: Conversation, move: Move, message: Message, known: Content | None) -> Message:
     """Return the message with typed content, receivers and reference; raise if one of them is wrong."""
+    act = move.act
     content = known
-    if content is None:
+    if type(content) is not act.content or move.given:
         told = _filled(conversation, move, message.content) if move.given else message.content
-        content = content_of(move.act, told)
+        content = content_of(act, told)
     heard = conversation.here.last.get(message.sender, "")
     reply = message.in_reply_to
     if reply != heard:
         reply = reply_to(conversation, message, heard)
-    return _replace(message, act=move.label, content=content, receivers=move.to, in_reply_to=reply, about="")
+    return _replace(message, act=act.label, content=content, receivers=move.to, in_reply_to=reply, about="")
 
 
 def _filled(conversation: Conversation, move: Move, content: Any) -> dict[str, Any]:

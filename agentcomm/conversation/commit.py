@@ -11,7 +11,6 @@ import msgspec
 
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
-from agentcomm.acts.performative import LedgerOp
 from agentcomm.acts.persistent import find, put, with_entry, without
 from agentcomm.commitments.ledger import Books, Change, Ledger, audit, hand_over, record
 from agentcomm.conversation.events import (
@@ -47,7 +46,7 @@ __all__ = (
 Step = tuple[Conversation, tuple[Event, ...]]
 
 _replace = msgspec.structs.replace
-_NONE, _RELEVANT, _NO_OP = Criterion.NONE, Criterion.RELEVANT, LedgerOp.NONE
+_NONE, _RELEVANT = Criterion.NONE, Criterion.RELEVANT
 _DELIVERED = ("delivered",)
 READ_BACK = "readback: copied"
 """The evidence of fields that were read back: a model copies easily, so it shows less than a value that is used."""
@@ -86,22 +85,18 @@ def commit(
         readback: The fields that every hearer has read back, if it was grounded before it counts.
         shown: The evidence of that.
     """
-    act, here, shared, protocol = (
-        move.act,
-        conversation.here,
-        conversation.shared,
-        conversation.rules.protocol,
-    )
-    lane, n, seen, tally, used, target = here.lane, shared.n, shared.seen, shared.tally, here.used, move.next
+    act, here, shared, rules = move.act, conversation.here, conversation.shared, conversation.rules
+    protocol, lane, label, source = rules.protocol, here.lane, act.label, move.state
+    n, seen, tally, used, target = shared.n, shared.seen, shared.tally, here.used, move.next
     if readback is None and find(seen, n, message.id) is None:
         seen, n = put(seen, n, message.id, message), n + 1
         events.append(Heard(n, message))
-    effects = None
-    if here.held or move.owner or act.discharges or act.info.op is not _NO_OP:
+    said, held, effects = here.said, here.held, None
+    if held or move.owner:
         effects = _Effects(here, shared.trunk, events)
-        if here.held:
+        if held:
             effects.take_as_evidence(protocol, message)
-    said, held = (here.said, here.held) if effects is None else (effects.said, effects.held)
+            said, held = effects.said, effects.held
     if move.at_most is not None:
         tally = with_entry(tally, move.key, tally.get(move.key, 0) + 1)
     if move.max is not None:
@@ -111,42 +106,52 @@ def commit(
         elif not move.for_all:
             used = with_entry(used, move.key, times + 1)
     state = protocol.states.get(target)
-    evidence = _DELIVERED
+    evidence, criterion = _DELIVERED, act.criterion
     waits, prior = False, None
     if readback is not None:
         evidence = shown
-        criterion = "readback" if len(shown) == 1 and shown[0] == READ_BACK else act.criterion.value
-        events.append(Grounded(message.id, act.label, criterion, evidence, to_plain(readback), lane))
-    elif act.criterion is _RELEVANT and state is not None:
+        shows = "readback" if len(shown) == 1 and shown[0] == READ_BACK else criterion.value
+        events.append(Grounded(message.id, label, shows, evidence, to_plain(readback), lane))
+    elif criterion is _RELEVANT and state is not None:
         waits = True
-        earlier = said.get(act.label)
+        earlier = said.get(label)
         prior = earlier.ground if earlier is not None else None
         held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
-    elif act.criterion is not _NONE:
-        events.append(Grounded(message.id, act.label, "delivered", evidence, _NO_FIELDS, lane))
-    if effects is not None and not waits:
-        effects.enter(act, message)
-    events.append(Moved(act.label, message.sender, move.state, target, message.id, lane))
+    elif criterion is not _NONE:
+        events.append(Grounded(message.id, label, "delivered", evidence, _NO_FIELDS, lane))
+    ledger, trunk, owner, changes = here.ledger, shared.trunk, here.owner, ()
+    if effects is not None:
+        if not waits:
+            effects.enter(act, message)
+    elif act.promises and not waits:
+        ledger, trunk, changes = _enter(ledger, trunk, act, message, lane, events)
+    events.append(Moved(label, message.sender, source, target, message.id, lane))
+    if effects is not None:
+        if move.owner and not waits:
+            effects.hand_over(move.owner, message)
+        books, owner, changes = effects.books, effects.owner, tuple(effects.changes)
+        ledger, trunk = books.own, books.trunk
     last = here.last.copy()
     for hearer in message.receivers:
         last[hearer] = message.id
-    if effects is not None and move.owner and not waits:
-        effects.hand_over(move.owner, message)
-    repaired = bool(here.repairs) and move.key in here.repairs
-    said = with_entry(said, act.label, Said(message, not waits, evidence, n, repaired, prior))
+    repairs = here.repairs
+    repaired = False
+    if repairs:  # an answered contribution is closed, one said again stays charged
+        repaired = move.key in repairs
+        repairs = {move.key: repairs[move.key]} if repaired else {}
+    said = with_entry(said, label, Said(message, not waits, evidence, n, repaired, prior))
     until = here.until
     if protocol.runs:
-        used, said, until = cross(conversation, move.state, target, used, said, at)
-    deadline = here.deadline
+        used, said, until = cross(conversation, source, target, used, said, at)
+    deadline, outcome = here.deadline, here.outcome
     if state is not None:
         deadline = deadline_in(state, until, at) if until or state.gather else at + state.within
-    repairs = here.repairs
-    if repairs:  # an answered contribution is closed, one said again stays charged
-        repairs = {move.key: repairs[move.key]} if move.key in repairs else {}
-    ledger, trunk, owner, changes = here.ledger, shared.trunk, here.owner, ()
-    if effects is not None:
-        books, owner, changes = effects.books, effects.owner, tuple(effects.changes)
-        ledger, trunk = books.own, books.trunk
+        if deadline < math.inf:
+            events.append(DeadlineSet(target, deadline, lane))
+    else:
+        outcome, ledger = _ended(
+            ledger, target, protocol.outcomes[target], f"{message.sender} said {label}", lane, events
+        )
     now = Position(  # in the order of its fields, for speed
         target,
         deadline,
@@ -165,26 +170,35 @@ def commit(
         None,
         changes,
         until,
-        move.state if len(protocol.states[move.state].speakers) > 1 else here.raced,
+        source if len(protocol.states[source].speakers) > 1 else here.raced,
         tuple(aside for aside in here.asides if _lasts(aside, move.key)) if here.asides else (),
         "",
-        here.outcome,
+        outcome,
     )
+    before = None
+    if state is not None:
+        before = here if here.frame is None else _replace(here, frame=None)
     after = Conversation(
-        conversation.rules,
+        rules,
         conversation.id,
         conversation.whole,
         conversation.members,
         Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended, shared.counted),
         now,
-        here if here.frame is None else _replace(here, frame=None),
+        before,
         conversation.lanes,
     )
-    if state is None:
-        return end(after, target, protocol.outcomes[target], f"{message.sender} said {act.label}", at, events)
-    if deadline < math.inf:
-        events.append(DeadlineSet(target, deadline, lane))
     return after, tuple(events)
+
+
+def _enter(
+    ledger: Ledger, trunk: Ledger | None, act: Act, message: Message, lane: str, events: list[Event]
+) -> tuple[Ledger, Ledger | None, tuple[Change, ...]]:
+    """Return the ledgers with what an act does entered in them, and what changed, which is told."""
+    books, changes = record(Books(ledger, trunk), act, message.sender, message.receivers, message.id, lane)
+    for change in changes:
+        events.append(_told(change, lane))
+    return books.own, books.trunk, changes
 
 
 def _lasts(aside: str, key: str) -> bool:
@@ -205,7 +219,7 @@ class _Effects:
 
     def enter(self, act: Act, message: Message) -> None:
         """Enter in the ledgers what an act does."""
-        if act.info.op is _NO_OP and not act.discharges:
+        if not act.promises:
             return
         self.books, made = record(self.books, act, message.sender, message.receivers, message.id, self.lane)
         self._tell(made)
@@ -316,16 +330,20 @@ def end(
 ) -> Step:
     """Let it end: what is owed is audited, what happened is told."""
     here = conversation.here
-    ledger, told = closing(here.ledger, kind, here.lane)
-    events.extend(told)
-    if here.lane:
-        events.append(LaneEnded(here.lane, name, kind.value, cause))
-    else:
-        events.append(Ended(name, kind.value, cause))
-    ended = altered(
-        conversation, name=name, ledger=ledger, outcome=Outcome(name, kind, cause), frame=None, at=at
-    )
+    outcome, ledger = _ended(here.ledger, name, kind, cause, here.lane, events)
+    ended = altered(conversation, name=name, ledger=ledger, outcome=outcome, frame=None, at=at)
     return _forgetting(ended), tuple(events)
+
+
+def _ended(
+    ledger: Ledger, name: str, kind: OutcomeClass, cause: str, lane: str, events: list[Event]
+) -> tuple[Outcome, Ledger]:
+    """Return how a position ends and its ledger, audited; tell both."""
+    if ledger.live:
+        ledger, told = closing(ledger, kind, lane)
+        events.extend(told)
+    events.append(LaneEnded(lane, name, kind.value, cause) if lane else Ended(name, kind.value, cause))
+    return Outcome(name, kind, cause), ledger
 
 
 def _forgetting(conversation: Conversation) -> Conversation:

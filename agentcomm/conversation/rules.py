@@ -70,6 +70,31 @@ class Rules:
         return found
 
     @cached_property
+    def plain(self) -> Mapping[tuple[str, str], Move]:
+        """State and act -> a move of which nothing has to be checked but who makes it and what it carries.
+
+        It has no condition, no budget that could close it, no count and no value to repeat, and takes effect as soon as it is said.
+        """
+        return {
+            (state.name, label): move
+            for state in self.protocol.states.values()
+            for label, move in state.moves.items()
+            if not (
+                move.when
+                or move.given
+                or move.for_all
+                or state.gather
+                or (move.max is not None and not move.then)
+                or move.at_most is not None
+                or move.next in self.capped
+                or move.act.repeats
+                or self.choice is not None
+                or readback_of(move)
+                or is_demonstrated(move)
+            )
+        }
+
+    @cached_property
     def authority(self) -> str:
         """Who decides what two cannot mend: `limits.escalate_to`, else `human` where one is there; empty if nobody does."""
         if "escalate" not in self.overlays:

@@ -16,10 +16,11 @@ Schegloff 1992 (a read-back that differs is answered by the one who spoke, and t
 
 import math
 
+from agentcomm.acts.content import Content
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find
 from agentcomm.conversation.asides import aside
-from agentcomm.conversation.checking import Refusal, check_move, mismatch, move_for
+from agentcomm.conversation.checking import Refusal, check_move, completed, mismatch, move_for
 from agentcomm.conversation.commit import Step, abandoned, commit, cross, deadline_in, end, stop
 from agentcomm.conversation.events import (
     DeadlineSet,
@@ -56,8 +57,8 @@ from agentcomm.protocol.graph import Move, OutcomeClass
 __all__ = ("perform", "refuse", "say", "speak", "tick")
 
 
-def say(conversation: Conversation, message: Message, at: float) -> Step:
-    """Return what becomes of a message."""
+def say(conversation: Conversation, message: Message, at: float, known: Content | None = None) -> Step:
+    """Return what becomes of a message; `known` is its content, if that was read already."""
     here, shared = conversation.here, conversation.shared
     if not is_sound(message):
         sender = sender_of(message)
@@ -71,7 +72,7 @@ def say(conversation: Conversation, message: Message, at: float) -> Step:
     if message.sender not in conversation.rules.protocol.roles and not decides(here, message.sender):
         reason = f"{message.sender!r} is no role in this conversation"
         return refuse(conversation, message.sender, message.act, "wrong-party", reason, at)
-    return speak(conversation, message, at)
+    return speak(conversation, message, at, known)
 
 
 def decides(here: Position, name: str) -> bool:
@@ -79,19 +80,29 @@ def decides(here: Position, name: str) -> bool:
     return bool(name) and here.frame is not None and here.frame.authority == name
 
 
-def speak(conversation: Conversation, message: Message, at: float) -> Step:
-    """Return what becomes of a new message that is well-formed and comes from a role of a talk that is not over."""
+def speak(conversation: Conversation, message: Message, at: float, known: Content | None = None) -> Step:
+    """Return what becomes of a new message that is well-formed and comes from a role of a talk that is not over.
+
+    Args:
+        conversation: A talk with one position.
+        message: What was said.
+        at: Now.
+        known: Its content, if `read` made it and nobody can have changed it since.
+    """
     here = conversation.here
     try:
         if here.frame is not None:
             return say_in_overlay(conversation, here.frame, message, at)
+        move = conversation.rules.plain.get((here.name, message.act))
+        if move is not None and move.speaker == message.sender:
+            return commit(conversation, move, completed(conversation, move, message, known), at, [])
         state = conversation.rules.protocol.states[here.name]
         move = state.moves.get(message.act) or move_for(state, message.act)
         if move is None and (step := aside(conversation, message, at)) is not None:
             return step
         if move is None or move.speaker != message.sender or not in_full(conversation, move):
             return _say_otherwise(conversation, message, at)
-        message = check_move(conversation, move, message)
+        message = check_move(conversation, move, message, known)
     except Refusal as refused:
         return refuse(conversation, message.sender, message.act, refused.code, refused.reason, at)
     return perform(conversation, move, message, at)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from agentcomm.acts.content import Content, FieldType, content_model
-from agentcomm.acts.performative import PERFORMATIVES, Performative, PerformativeInfo
+from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative, PerformativeInfo
 from agentcomm.protocol.ceiling import BoundedMove, Ceiling
 
 __all__ = (
@@ -161,8 +161,14 @@ class Act:
         """The row of the act library."""
         return PERFORMATIVES[self.performative]
 
+    @cached_property
+    def promises(self) -> bool:
+        """Whether it does anything to commitments."""
+        return self.info.op is not LedgerOp.NONE or bool(self.discharges)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("content", "info")}
+        made = ("content", "info", "promises")
+        return {name: value for name, value in self.__dict__.items() if name not in made}
 
     @property
     def name(self) -> str:
