@@ -45,6 +45,8 @@ def without(entries: Mapping[str, T], key: str) -> Mapping[str, T]:
 
 def put(record: "Record[T]", count: int, key: str, item: T) -> "Record[T]":
     """Return the record with one more entry, under a key that is not among its first `count`."""
+    if not count:
+        return {key: (1, item)}
     if len(record) != count:
         record = {name: entry for name, entry in record.items() if entry[0] <= count}
     record[key] = (count + 1, item)

@@ -220,10 +220,10 @@ class Agent:
         return found
 
     def _find(self, turn: Turn) -> Handler | None:
-        frame = turn.conversation.frame
-        heard = turn.heard
+        here, heard = turn.conversation.here, turn.heard
+        frame = here.frame
         act = heard.act if heard is not None else ""
-        key = (frame.overlay if frame is not None else "", turn.state, act)
+        key = ("", here.name, act) if frame is None else (frame.overlay, frame.position, act)
         found = self._found.get(key, self)
         if found is self:
             found = self._found[key] = self._look_up(*key)

@@ -9,6 +9,7 @@ import msgspec
 
 from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
+from agentcomm.acts.persistent import find
 from agentcomm.conversation.asides import asides
 from agentcomm.conversation.events import Refused
 from agentcomm.conversation.ground import CommonGround
@@ -274,8 +275,8 @@ class Turn:
         place = self.conversation
         frame = place.frame
         if frame is None:
-            heard = place.here.last.get(self.role)
-            return place.seen[heard] if heard else None
+            heard, shared = place.here.last.get(self.role), place.shared
+            return (shared.mended.get(heard) or find(shared.seen, shared.n, heard)) if heard else None
         if frame.said and self.role == frame.sender:
             label, content = list(frame.said.items())[-1]
             return Message(act=label, content=content, sender=frame.hearer, about=frame.it.id)
@@ -318,7 +319,7 @@ class Turn:
             raise self._illegal(type(act).__name__)
         known = self._open.get(act)
         for move in (known,) if known is not None else (*self.moves, *self.exits):
-            if act in (move.label, move.act.name):
+            if move is known or act in (move.label, move.act.name):
                 try:
                     if not move.given:
                         return self._message(move, read(move.act, content))
@@ -351,7 +352,7 @@ class Turn:
 
     def _message(self, move: Move, content: Content) -> Message:
         lane = "" if move.for_all else self.lane
-        made = self.made = Message(act=move.label, content=content, sender=self.role, lane=lane)
+        made = self.made = Message(act=move.act.label, content=content, sender=self.role, lane=lane)
         return made
 
     def note(self, text: str) -> None:

@@ -100,14 +100,14 @@ class Books(msgspec.Struct, frozen=True, gc=False):
 
 _replace = msgspec.structs.replace
 _LIVE = (Status.PROPOSED, Status.CONDITIONAL, Status.DETACHED)
-_RULES: tuple[tuple[LedgerOp, str, tuple[Status, ...], Status], ...] = (
-    (LedgerOp.ACTIVATE, "debtor", (Status.PROPOSED,), Status.DETACHED),
-    (LedgerOp.REJECT, "debtor", (Status.PROPOSED,), Status.REJECTED),
-    (LedgerOp.EXCUSE, "debtor", _LIVE, Status.CANCELLED),
-    (LedgerOp.ACCEPT, "creditor", (Status.CONDITIONAL,), Status.DETACHED),
-    (LedgerOp.RELEASE, "creditor", (Status.CONDITIONAL,), Status.RELEASED),
+_RULES: tuple[tuple[LedgerOp, bool, tuple[Status, ...], Status], ...] = (
+    (LedgerOp.ACTIVATE, True, (Status.PROPOSED,), Status.DETACHED),
+    (LedgerOp.REJECT, True, (Status.PROPOSED,), Status.REJECTED),
+    (LedgerOp.EXCUSE, True, _LIVE, Status.CANCELLED),
+    (LedgerOp.ACCEPT, False, (Status.CONDITIONAL,), Status.DETACHED),
+    (LedgerOp.RELEASE, False, (Status.CONDITIONAL,), Status.RELEASED),
 )
-"""Operation, the part its speaker has in the commitment, where it may stand, where it goes."""
+"""Operation, whether its speaker is the debtor (else the creditor), where the commitment may stand, where it goes."""
 _NOTHING, _DIRECT, _OFFER = (
     LedgerOp.NONE,
     LedgerOp.DIRECT,
@@ -129,15 +129,15 @@ def record(
     if op is _NOTHING and not act.discharges:
         return books, ()
     changes: list[Change] = []
-    live = books.live
+    live = books.own.live if books.trunk is None else books.live
     if live:
-        for one, part, may, now in _RULES:
-            if op is not one:
-                continue
-            for entry in reversed(live):
-                if entry.status in may and getattr(entry, part) == speaker:
-                    changes.append(Change(entry, _replace(entry, status=now)))
-                    break
+        for one, is_debtor, may, now in _RULES:
+            if op is one:
+                for entry in reversed(live):
+                    if (entry.debtor if is_debtor else entry.creditor) == speaker and entry.status in may:
+                        changes.append(Change(entry, _replace(entry, status=now)))
+                        break
+                break
         if act.discharges:
             for entry in reversed(live):
                 if entry.act == act.discharges and speaker in (entry.debtor, entry.creditor):
@@ -262,6 +262,10 @@ def _applied(ledger: Ledger, change: Change) -> Ledger:
     was, now = change.was, change.now
     if was is None:
         return Ledger((*ledger.live, now), ledger.ended, ledger.count, max(ledger.n, now.n))
+    if len(ledger.live) == 1:
+        if now.status in _LIVE:
+            return Ledger((now,), ledger.ended, ledger.count, ledger.n)
+        return Ledger((), put(ledger.ended, ledger.count, now.id, now), ledger.count + 1, ledger.n)
     if now.status in _LIVE:
         live = tuple(now if entry.id == now.id else entry for entry in ledger.live)
         return Ledger(live, ledger.ended, ledger.count, ledger.n)

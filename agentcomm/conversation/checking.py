@@ -68,7 +68,7 @@ def completed(conversation: Conversation, move: Move, message: Message, known: C
     """Return the message with typed content, receivers and reference; raise if one of them is wrong."""
     act = move.act
     content = known
-    if type(content) is not act.content or move.given:
+    if type(content) is not act.content or move.given or act.registered is not None:
         told = _filled(conversation, move, message.content) if move.given else message.content
         content = content_of(act, told)
     heard = conversation.here.last.get(message.sender, "")

@@ -52,11 +52,13 @@ __all__ = ("advance", "step")
 _replace = msgspec.structs.replace
 
 
-def step(conversation: Conversation, given: Input, at: float) -> Step:
-    """Return a conversation whose lanes have begun after one input, and what happened."""
+def step(conversation: Conversation, given: Input, at: float, *, is_read: bool = False) -> Step:
+    """Return a conversation whose lanes have begun after one input, and what happened; `is_read` as in `step.step`."""
     match given:
         case Say():
-            after, events = _say(conversation, given.message, at)
+            message = given.message
+            known = message.content if is_read else None
+            after, events = _say(conversation, message, at, known)
         case Tick():
             after, events = _tick(conversation, at)
         case Misfire():
@@ -239,7 +241,7 @@ def _without(rules: Rules, turn: GatherTurn, name: str, here: Position) -> Gathe
 # --- messages ---
 
 
-def _say(conversation: Conversation, message: Message, at: float) -> Step:
+def _say(conversation: Conversation, message: Message, at: float, known: Content | None) -> Step:
     name = message.lane
     if not is_sound(message) or not isinstance(cast("object", name), str):
         return _refuse(conversation, "", sender_of(message), "", "unreadable", UNREADABLE, at)
@@ -257,7 +259,7 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
         if sender == protocol.many:
             reason = f"which {sender} speaks?"
             return conversation, (Refused(sender, act, "wrong-party", reason, (), 0),)
-        return _say_for_all(conversation, message, at)
+        return _say_for_all(conversation, message, at, known)
     if name not in conversation.lanes:
         reason = f"there is no {protocol.many} {name!r}"
         return conversation, (Refused(sender, act, "wrong-party", reason, (), 0, name),)
@@ -272,8 +274,8 @@ def _say(conversation: Conversation, message: Message, at: float) -> Step:
             if move.for_all:
                 reason = f"{act!r} is said once, for all"
                 return _refuse(conversation, name, sender, act, "unexpected-act", reason, at)
-            return _stage(conversation, [(name, move)], message, at)
-    after, events = speaking.speak(lane, message, at)
+            return _stage(conversation, [(name, move)], message, at, known)
+    after, events = speaking.speak(lane, message, at, known)
     return _put(conversation, name, after), events
 
 
@@ -297,7 +299,9 @@ def _refuse(
     return _put(conversation, name, after), events
 
 
-def _say_for_all(conversation: Conversation, message: Message, at: float) -> Step:
+def _say_for_all(
+    conversation: Conversation, message: Message, at: float, known: Content | None
+) -> Step:
     """Say something once, in every lane that stands where it can be said for all."""
     targets: list[tuple[str, Move]] = []
     states = conversation.rules.protocol.states
@@ -313,7 +317,7 @@ def _say_for_all(conversation: Conversation, message: Message, at: float) -> Ste
         reason = f"{act!r} cannot be said for all now"
         return _refuse(conversation, "", message.sender, act, "unexpected-act", reason, at)
     on_offer = [entry for entry in targets if _is_offered(conversation, *entry)]
-    return _stage(conversation, on_offer or targets, message, at)
+    return _stage(conversation, on_offer or targets, message, at, known)
 
 
 def _cancel_all(conversation: Conversation, message: Message, at: float) -> Step:
@@ -341,14 +345,20 @@ def _is_offered(conversation: Conversation, name: str, move: Move) -> bool:
     return (turn is None or turn.move(name) is None) and in_full(conversation.view(name), move)
 
 
-def _stage(conversation: Conversation, targets: list[tuple[str, Move]], message: Message, at: float) -> Step:
+def _stage(
+    conversation: Conversation,
+    targets: list[tuple[str, Move]],
+    message: Message,
+    at: float,
+    known: Content | None,
+) -> Step:
     """Check a move of a shared role in each lane that it is for; at a gather it waits for the moves of the other lanes."""
     made: list[tuple[str, Move, Message]] = []
     for name, move in targets:
         again = bool(made) and made[-1][1] is move and not move.given
-        known = made[-1][2].content if again else None  # what is said for all is read once
+        content = made[-1][2].content if again else known  # what is said for all is read once
         try:
-            made.append((name, move, _checked(conversation, name, move, message, known)))
+            made.append((name, move, _checked(conversation, name, move, message, content)))
         except Refusal as refused:
             return _refuse(conversation, name, message.sender, message.act, refused.code, refused.reason, at)
     if not conversation.protocol.states[targets[0][1].state].gather:

@@ -76,10 +76,10 @@ def read(act: Act, content: Any) -> Content:
         Unreadable: If it does not fit; the text is for the speaker.
     """
     kind = act.content
-    if isinstance(content, kind) and not content.__dict__ and not kind.__pydantic_fields__:
-        return content
-    validator = kind.__pydantic_validator__
     given: Any = content.__dict__ if isinstance(content, kind) else content
+    validator = kind.__pydantic_validator__
+    if not act.fields and act.registered is None and type(given) is dict and not given:
+        return act.empty
     if isinstance(given, dict) and len(cast("dict[Any, Any]", given)) < _SHORT // 10:
         try:
             made = validator.validate_python(given)

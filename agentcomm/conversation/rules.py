@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_dataclass
 from functools import cached_property
+from typing import Any
 
 import msgspec
 
@@ -39,6 +40,9 @@ class Rules:
         repr=False,
         compare=False,
     )
+
+    kept: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
+    """What others have worked out from these rules, once for all conversations."""
 
     def overlay(self, name: str, label: str, fields: tuple[str, ...] = ()) -> Protocol:
         """Return an overlay fitted to an act: in a read-back, `fields: any` takes the types of the act's `fields`."""

@@ -58,22 +58,32 @@ def open_conversation(
     Raises:
         UsageError: If the protocol is an overlay, one that it needs is missing, or the members do not fit.
     """
-    protocol = rules.protocol
-    _check_rules(rules)
+    protocol, opening = rules.protocol, rules.kept.get("opening")
+    if opening is None:
+        opening = rules.kept["opening"] = _opening(rules)
     names = tuple(members)
-    _check_members(protocol, names)
-    limit = min(
-        math.inf if protocol.limits.whole is None else protocol.limits.whole,
-        math.inf if whole is None else whole,
-    )
-    opened = Conversation(
-        rules, conversation_id, limit, names, Shared(), Position(protocol.start, math.inf, protocol.owner)
-    )
+    if names or protocol.many:
+        _check_members(protocol, names)
+    limit = math.inf if protocol.limits.whole is None else protocol.limits.whole
+    if whole is not None and whole < limit:
+        limit = whole
+    opened = Conversation(rules, conversation_id, limit, names, _NEW, opening[0])
+    return lanes.advance(opened, 0.0, list(opening[1])) if protocol.many else (opened, opening[1])
+
+
+_NEW = Shared()
+
+
+def _opening(rules: Rules) -> tuple[Position, tuple[Event, ...]]:
+    """Return where every conversation by some rules begins, and its first events."""
+    _check_rules(rules)
+    protocol = rules.protocol
+    first = Position(protocol.start, math.inf, protocol.owner)
+    here = entered(Conversation(rules, "", math.inf, (), _NEW, first), protocol.start, 0.0).here
     events: list[Event] = [Opened(protocol.name, protocol.hash, protocol.start, protocol.owner)]
-    opened = entered(opened, protocol.start, 0.0)
     if not protocol.states[protocol.start].in_lane:
-        events.append(DeadlineSet(protocol.start, opened.here.deadline))
-    return lanes.advance(opened, 0.0, events)
+        events.append(DeadlineSet(protocol.start, here.deadline))
+    return here, tuple(events)
 
 
 def _check_rules(rules: Rules) -> None:
@@ -123,12 +133,13 @@ def _check_members(protocol: Protocol, names: tuple[str, ...]) -> None:
         )
 
 
-def step(conversation: Conversation, given: Input) -> Step:
+def step(conversation: Conversation, given: Input, *, is_read: bool = False) -> Step:
     """Return the conversation after one input, and what happened. Nothing that a speaker says makes it raise.
 
     Args:
         conversation: Where it stands.
         given: A message, a time, a misfire, a cancellation, a leave or a join; its `at` in seconds since the opening.
+        is_read: Whether the content of the message was made by `reading.read`, so that it need not be validated again.
 
     Raises:
         UsageError: If it is no input at all.
@@ -138,9 +149,12 @@ def step(conversation: Conversation, given: Input) -> Step:
     if not conversation.shared.at <= at < math.inf:  # time does not run backwards
         at = conversation.shared.at
     if not conversation.rules.protocol.many:
+        if type(given) is Say:
+            message = given.message
+            return speaking.say(conversation, message, at, message.content if is_read else None)
         return _alone(conversation, given, at)
-    if conversation.begun and conversation.outcome is None:
-        return lanes.step(conversation, given, at)
+    if conversation.lanes.places and conversation.here.outcome is None:
+        return lanes.step(conversation, given, at, is_read=is_read)
     if isinstance(given, Join):
         return _join(conversation, given.member)
     if isinstance(given, Leave) and given.lane and conversation.outcome is None:

@@ -162,12 +162,17 @@ class Act:
         return PERFORMATIVES[self.performative]
 
     @cached_property
+    def empty(self) -> Content:
+        """Content without a field, of an act that carries nothing."""
+        return self.content()
+
+    @cached_property
     def promises(self) -> bool:
         """Whether it does anything to commitments."""
         return self.info.op is not LedgerOp.NONE or bool(self.discharges)
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("content", "info", "promises")
+        made = ("content", "empty", "info", "promises")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     @property

@@ -155,7 +155,7 @@ class Talk:
             is_sealed: Whether what it holds is known to be immutable.
             spans: What draws the turn in which it was made.
         """
-        after, events = step(self.conversation, given)
+        after, events = step(self.conversation, given, is_read=is_sealed)
         if events or type(given) is Say:
             self.recording.add(given, events, is_sealed=is_sealed)
         self.conversation = after
