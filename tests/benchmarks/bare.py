@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from time import process_time
 from typing import Any
 
-CONVERSATIONS = 2000
+CONVERSATIONS = 500
 MESSAGES = 3
 
 
@@ -55,7 +55,7 @@ def cost(work: Callable[[], Coroutine[Any, Any, int]]) -> float:
     return seconds / count * 1e6
 
 
-def in_hops(work: Callable[[], Coroutine[Any, Any, int]], rounds: int = 7) -> tuple[float, float, float]:
+def in_hops(work: Callable[[], Coroutine[Any, Any, int]], rounds: int = 25) -> tuple[float, float, float]:
     """Return (hops a message, microseconds a message, microseconds a hop): medians of some rounds, a bare hop before and after each."""
     ratios: list[float] = []
     times: list[float] = []

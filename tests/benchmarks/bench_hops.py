@@ -127,20 +127,20 @@ def net(bidders: int) -> dict[str, Any]:
 def main() -> None:
     """Print the table and write it down."""
     quick = "quick" in sys.argv
-    rounds, times = (3, 1) if quick else (9, 4)
+    rounds, times = (9, 1) if quick else (41, 1)
     request, contract_net = loads(REQUEST), loads(NET)
     agents, slow = two(), two(waits=True)
 
     async def one_by_one(cast: dict[str, Agent] = agents) -> int:
         n = 0
-        for _ in range(500 * times):
+        for _ in range(200 * times):
             result = await enact(request, cast=cast)
             n += result.conversation.n
         return n
 
     async def written() -> int:
         n = 0
-        for _ in range(250 * times):
+        for _ in range(60 * times):
             result = await enact(request, cast=agents)
             n += result.conversation.n
             result.transcript.records  # noqa: B018  (made here)
@@ -158,7 +158,7 @@ def main() -> None:
 
         async def work() -> int:
             n = 0
-            for _ in range(max(1, 400 * times // count)):
+            for _ in range(max(1, 200 * times // count)):
                 result = await enact(contract_net, cast=cast)
                 n += result.conversation.n
             return n
