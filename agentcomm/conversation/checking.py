@@ -20,7 +20,16 @@ from agentcomm.conversation.state import (
 from agentcomm.grounding.compare import Difference, Incomparable, difference, is_same
 from agentcomm.protocol.graph import Act, Move, State, label_in
 
-__all__ = ("Refusal", "check_conditions", "check_move", "completed", "content_of", "mismatch", "move_for", "reply_to")
+__all__ = (
+    "Refusal",
+    "check_conditions",
+    "check_move",
+    "completed",
+    "content_of",
+    "mismatch",
+    "move_for",
+    "reply_to",
+)
 
 _replace = msgspec.structs.replace
 
@@ -99,6 +108,8 @@ def reply_to(conversation: Conversation, message: Message, heard: str) -> str:
         return heard
     shared = conversation.shared
     source = find(shared.seen, shared.n, reply)
+    if source is None and conversation.rules.role not in ("", message.sender):
+        return reply
     if source is None or message.sender not in source.receivers:
         raise Refusal("unknown-reference", f"{message.sender} has not heard a message {reply!r}")
     return reply

@@ -299,9 +299,7 @@ def _refuse(
     return _put(conversation, name, after), events
 
 
-def _say_for_all(
-    conversation: Conversation, message: Message, at: float, known: Content | None
-) -> Step:
+def _say_for_all(conversation: Conversation, message: Message, at: float, known: Content | None) -> Step:
     """Say something once, in every lane that stands where it can be said for all."""
     targets: list[tuple[str, Move]] = []
     states = conversation.rules.protocol.states

@@ -32,6 +32,8 @@ class Rules:
     """Name of the judge of demonstrations; empty if there is none."""
     human: bool = False
     """Somebody outside the protocol's roles is there, `human`, to decide what two cannot mend."""
+    role: str = ""
+    """Whose conversation it is, where one role takes part alone; what the others refer to may then be unheard."""
     _fitted: dict[tuple[str, str, tuple[str, ...]], Protocol] = field(
         default_factory=dict[tuple[str, str, tuple[str, ...]], Protocol], repr=False, compare=False
     )

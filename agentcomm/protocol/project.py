@@ -98,7 +98,7 @@ class _Projection:
             )  # fmt: skip
         return LocalProtocol(
             protocol.name, protocol.version, self.role, protocol.roles, states, self.names[start], outcomes,
-            tuple(self.doubts),
+            tuple(self.doubts), protocol,
         )  # fmt: skip
 
     # --- sets of places ---
@@ -188,6 +188,7 @@ class _Projection:
                 max=move.max if counted else None,
                 then=self.names[self._set(entry.thens, number, key)] if counted and entry.thens else "",
                 owner=move.owner,
+                moves=tuple(entry.moves),
             )
             moves[local.label] = local
         otherwise = ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from agentcomm.protocol.graph import Act
+from agentcomm.protocol.graph import Act, Move, Protocol
 
 __all__ = ("Doubt", "DoubtKind", "LocalMove", "LocalProtocol", "LocalState")
 
@@ -26,6 +26,8 @@ class LocalMove:
     max: int | None = None
     then: str = ""
     owner: str = ""
+    moves: tuple[Move, ...] = ()
+    """The moves of the protocol that this may be."""
 
     @property
     def label(self) -> str:
@@ -82,6 +84,8 @@ class LocalProtocol:
     outcomes: Mapping[str, str]
     """Name -> class."""
     doubts: tuple[Doubt, ...] = ()
+    whole: Protocol | None = None
+    """What it is a view of."""
 
     @property
     def is_implementable(self) -> bool:

@@ -190,7 +190,14 @@ def main() -> None:
     if not quick:
         hops = {what: round(found[0], 2) for what, found in table.items()}
         micro = {what: round(found[1], 2) for what, found in table.items()}
-        write("hops", {"hops a message": hops, "us a message": micro, "ratios": {k: round(v, 3) for k, v in ratios.items()}})
+        write(
+            "hops",
+            {
+                "hops a message": hops,
+                "us a message": micro,
+                "ratios": {k: round(v, 3) for k, v in ratios.items()},
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ from agentcomm.conversation.transcript import Chain, Transcript
 from agentcomm.grounding.compare import Incomparable
 from agentcomm.protocol.graph import Move, Protocol, Ref
 from agentcomm.protocol.library import load, loads
+from agentcomm.runtime.enact import OVERLAYS
 
 ROOT = Path(__file__).resolve().parents[2]
 _FILES = (*sorted(ROOT.glob("protocols/*.yaml")), *sorted(ROOT.glob("examples/*/protocol.yaml")))
@@ -55,7 +56,8 @@ ENDS = "\noutcomes: {done: success, off: refused, expired: expired}\n"
 
 @cache
 def overlays() -> dict[str, Protocol]:
-    return {name: load(f"_overlays/{name}") for name in ("read-back", "repair", "not-understood")}
+    """Return every overlay that a conversation has unless its protocol says otherwise."""
+    return {name: load(f"_overlays/{name}") for name in OVERLAYS}
 
 
 @cache

@@ -31,6 +31,7 @@ from talks import (
 
 from agentcomm.acts.content import content_model, to_plain
 from agentcomm.acts.message import Message
+from agentcomm.conversation.asides import asides
 from agentcomm.conversation.events import (
     Ended,
     Grounded,
@@ -234,7 +235,7 @@ def deviations(now: Conversation, dice: random.Random) -> list[tuple[str, Messag
         return []
     found: list[tuple[str, Message]] = []
     roles = now.protocol.roles
-    known = {move.label for move in (*asked.moves, *asked.exits)}
+    known = {move.label for move in (*asked.moves, *asked.exits, *asides(now, asked.role))}
     labels = {
         *now.protocol.acts,
         *(label for overlay in now.rules.overlays.values() for label in overlay.acts),
