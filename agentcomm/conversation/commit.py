@@ -196,8 +196,7 @@ def _enter(
 ) -> tuple[Ledger, Ledger | None, tuple[Change, ...]]:
     """Return the ledgers with what an act does entered in them, and what changed, which is told."""
     books, changes = record(Books(ledger, trunk), act, message.sender, message.receivers, message.id, lane)
-    for change in changes:
-        events.append(_told(change, lane))
+    events += [_told(change, lane) for change in changes]
     return books.own, books.trunk, changes
 
 
