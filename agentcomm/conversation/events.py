@@ -141,7 +141,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused"):
     role: str
     act: str
     code: str
-    """unreadable, wrong-party, wrong-evidence, too-late, unexpected-act, asked-before, invalid-content, unknown-reference, condition-false or incomparable."""
+    """unreadable, wrong-party, wrong-evidence, wrong-name, no-room, too-late, unexpected-act, asked-before, invalid-content, unknown-reference, condition-false or incomparable."""
     reason: str
     legal: tuple[str, ...]
     """The moves open to the speaker, with their fields."""
@@ -309,9 +309,11 @@ class Expired(msgspec.Struct, frozen=True, gc=False, tag="expired"):
 
 
 class Duplicate(msgspec.Struct, frozen=True, gc=False, tag="duplicate"):
-    """A message with an id that is on record arrived again; it has no second effect."""
+    """A message with an id that is on record arrived again; it has no second effect, and its answer is the same."""
 
     message: str
+    reply: str = ""
+    """Id of the message on record that answers it; empty if there is none yet."""
 
 
 class Late(msgspec.Struct, frozen=True, gc=False, tag="late"):

@@ -41,7 +41,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.evidence import take_evidence
 from agentcomm.conversation.moves import floors, in_full, limit_of
-from agentcomm.conversation.parts import GatherTurn, Lanes, Outcome, Position
+from agentcomm.conversation.parts import GatherTurn, Lanes, Outcome, Position, answer_to
 from agentcomm.conversation.reading import UNREADABLE, clean, is_sound, sender_of
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, altered
@@ -85,7 +85,7 @@ def step(conversation: Conversation, given: Input, at: float, *, is_read: bool =
             lane, events = take_evidence(conversation.view(given.lane), given, at)
             after = _put(conversation, given.lane, lane)
         case Join():
-            reason = "lanes have begun"
+            reason = "lanes have begun, and who joins takes part from their beginning"
             return conversation, (Refused(clean(str(given.member)), "", "too-late", reason, (), 0),)
         case _:
             assert_never(given)
@@ -133,7 +133,6 @@ def _begin(conversation: Conversation, at: float, events: list[Event]) -> Conver
         entered(conversation, position, at).here,
         ledger=Ledger(),
         undo=(),
-        held=(),
         misfires=0,
         latest="",
         frame=None,
@@ -175,6 +174,8 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
     is_away = _is_away(conversation.rules, here)
     away += is_away - _is_away(conversation.rules, before)
     turn = shared.turn
+    if before.held and here.said is not before.said:
+        lanes = _spread(conversation, name, before, here)
     if turn is None and here.outcome is None and not is_away:
         here = _unhurried(here)
     if turn is not None and name in turn.lanes and (here.outcome is not None or is_away):
@@ -196,6 +197,26 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
         None,
         lanes.put(name, here, lane.before, living, away),
     )
+
+
+def _spread(conversation: Conversation, name: str, before: Position, here: Position) -> Lanes:
+    """Return the lanes where one has grounded what was said before they began: it is common ground in all of them, once."""
+    lanes = conversation.lanes
+    still = {entry.message.id for entry in here.held}
+    waited = {entry.message.id for entry in before.held} - still
+    for it in (entry.message for entry in conversation.here.held if entry.message.id in waited):
+        known = here.said.get(it.act)
+        for other in lanes:
+            waiting, checkpoint = lanes.at(other)
+            if other == name or not any(entry.message.id == it.id for entry in waiting.held):
+                continue
+            said, latest = waiting.said, waiting.said.get(it.act)
+            if latest is not None and latest.message.id == it.id and known is not None:
+                said = with_entry(said, it.act, _replace(latest, grounded=True, evidence=known.evidence))
+            held = tuple(entry for entry in waiting.held if entry.message.id != it.id)
+            waiting = _replace(waiting, said=said, held=held)
+            lanes = lanes.put(other, waiting, checkpoint, lanes.living, lanes.away)
+    return lanes
 
 
 def _unhurried(here: Position) -> Position:
@@ -249,7 +270,7 @@ def _say(conversation: Conversation, message: Message, at: float, known: Content
     if find(shared.seen, shared.n, message.id) is not None or (
         turn is not None and turn.has_heard(message.id)
     ):
-        return conversation, (Duplicate(message.id),)
+        return conversation, (Duplicate(message.id, answer_to(shared, message.id)),)
     sender, act, protocol = message.sender, message.act, conversation.rules.protocol
     lane_of = conversation.lanes.get(name)
     if sender not in protocol.roles and not (lane_of and speaking.decides(lane_of, sender)):

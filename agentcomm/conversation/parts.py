@@ -23,6 +23,7 @@ __all__ = (
     "Said",
     "Seen",
     "Shared",
+    "answer_to",
     "ledger_of",
 )
 
@@ -258,6 +259,22 @@ class Lanes(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_LANES = Lanes()
+
+
+_FAR = 1000
+"""Messages among which the answer to one that comes again is looked for."""
+
+
+def answer_to(shared: Shared, message: str) -> str:
+    """Return the id of the first message that answers one on record, empty if there is none; looked for among the latest."""
+    place = shared.seen[message][0] if message in shared.seen else shared.n
+    found = ""
+    for count, (at, said) in enumerate(reversed(shared.seen.values())):
+        if at <= place or count > _FAR:
+            break
+        if at <= shared.n and said.in_reply_to == message:
+            found = said.id
+    return found
 
 
 class Seen(Mapping[str, Message]):

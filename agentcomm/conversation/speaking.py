@@ -48,7 +48,7 @@ from agentcomm.conversation.overlays import (
     say_in_overlay,
     weighed,
 )
-from agentcomm.conversation.parts import Position
+from agentcomm.conversation.parts import Position, answer_to
 from agentcomm.conversation.reading import UNREADABLE, is_sound, sender_of
 from agentcomm.conversation.rules import is_demonstrated, readback_of
 from agentcomm.conversation.state import Conversation, altered
@@ -66,7 +66,7 @@ def say(conversation: Conversation, message: Message, at: float, known: Content 
             return conversation, (Late("", "", sender, _is_over(here), here.lane),)
         return refuse(conversation, sender, "", "unreadable", UNREADABLE, at)
     if find(shared.seen, shared.n, message.id) is not None:
-        return conversation, (Duplicate(message.id),)
+        return conversation, (Duplicate(message.id, answer_to(shared, message.id)),)
     if here.outcome is not None:
         return conversation, (Late(message.id, message.act, message.sender, _is_over(here), here.lane),)
     if message.sender not in conversation.rules.protocol.roles and not decides(here, message.sender):

@@ -182,23 +182,27 @@ def _alone(conversation: Conversation, given: Input, at: float) -> Step:
         case Evidence():
             return take_evidence(conversation, given, at)
         case Join():
-            reason = "nobody joins a conversation whose roles are all cast"
-            return conversation, (Refused(clean(given.member), "", "too-late", reason, (), 0),)
+            reason = "each role is played by one, and all of them are cast"
+            return conversation, (Refused(clean(given.member), "", "no-room", reason, (), 0),)
         case _:
             assert_never(given)
 
 
 def _join(conversation: Conversation, member: str) -> Step:
     protocol = conversation.protocol
-    reason = ""
+    code = reason = ""
     if conversation.outcome is not None:
-        reason = f"the conversation ended as {conversation.outcome.name}"
-    elif not is_name(member) or member in (*protocol.roles, *conversation.members):
-        reason = "a member has a name of its own"
+        code, reason = "too-late", f"the conversation ended as {conversation.outcome.name}"
+    elif not is_name(member):
+        code, reason = "wrong-name", "a member has a name of letters, digits, `-` and `_`"
+    elif member in protocol.roles:
+        code, reason = "wrong-name", f"{member!r} is the name of a role"
+    elif member in conversation.members:
+        code, reason = "wrong-name", f"{member!r} plays {protocol.many} already"
     elif len(conversation.members) >= protocol.members[1]:
-        reason = f"there are {protocol.members[1]} already, which is all there may be"
+        code, reason = "no-room", f"there are {protocol.members[1]} already, which is all there may be"
     if reason:
-        return conversation, (Refused(clean(str(member)), "", "too-late", reason, (), 0),)
+        return conversation, (Refused(clean(str(member)), "", code, reason, (), 0),)
     return _replace(conversation, members=(*conversation.members, member)), (Joined(member),)
 
 

@@ -37,8 +37,13 @@ __all__ = (
     "replay_inputs",
 )
 
-SCHEMA = 1
-"""Version of the record format."""
+SCHEMA = 2
+"""Version of the record format.
+
+1 knew no answer in a `duplicate`, and no lane in what was heard; both are read as empty. What version 1 wrote replays: events are
+compared in what they had then but for why something was refused or ended, which is worded anew, and the hash of the final state only
+where this version wrote it.
+"""
 
 Kind = Literal["open", "input", "event", "step", "seal"]
 
@@ -327,6 +332,23 @@ def _blank(kind: str) -> dict[str, Any]:
     return blanks.get(kind, {})
 
 
+_WORDED = frozenset({"code", "reason", "cause", "legal"})
+
+
+def _as_older(
+    data: dict[str, Any], body: Any, held: dict[str, Any], wanted: Any
+) -> tuple[dict[str, Any], Any, dict[str, Any], Any]:
+    """Return an event of now and a recorded one of an older version without what only one of them has, or words otherwise."""
+
+    def plain(entries: Any) -> Any:
+        if not isinstance(entries, dict):
+            return entries
+        return {name: entry for name, entry in cast("dict[str, Any]", entries).items() if name not in _WORDED}
+
+    known = {name: entry for name, entry in plain(data).items() if name in held}
+    return known, plain(body) or None, plain(held), wanted if wanted == ERASED else plain(wanted) or None
+
+
 class Replay(msgspec.Struct, frozen=True):
     """What a replay gave."""
 
@@ -366,13 +388,17 @@ def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:
         kind = data.pop("type")
         plain = msgspec.json.decode(_dump(data))
         said = msgspec.json.decode(_dump(body)) if body else None
-        if kind != record.type or plain != record.data or wanted not in (ERASED, said):
+        if record.v < SCHEMA:
+            plain, said, held, wanted = _as_older(plain, said, record.data, wanted)
+        else:
+            held = record.data
+        if kind != record.type or plain != held or wanted not in (ERASED, said):
             difference = f"event {n + 1} (record {record.seq}): recorded {record.type}, now {kind}"
             break
     if not difference and len(made) != len(recorded):
         difference = f"{len(recorded)} events were recorded, {len(made)} come out now"
     found = state_hash(conversation)
     seal = transcript.seal
-    if not difference and seal is not None and seal.data.get("state") != found:
+    if not difference and seal is not None and seal.v == SCHEMA and seal.data.get("state") != found:
         difference = "the final state differs"
     return Replay(conversation, found, not difference, difference)

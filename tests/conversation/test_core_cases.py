@@ -185,6 +185,21 @@ def test_an_id_that_is_on_record_has_no_second_effect_whatever_comes_with_it():
     assert talk.hash == before
 
 
+def test_a_message_that_comes_again_is_told_what_answered_it():
+    talk = sale()
+    (again,) = talk.say("buyer", "cfp", id_="m1")
+    assert (again.message, again.reply) == ("m1", "m2")
+    (again,) = talk.say("seller", "propose", id_="m2")
+    assert again.reply == ""  # not answered yet
+    talk.say("buyer", "readback", {"fields": {"price": "110 EUR", "plan": "fast"}}, id_="m3")
+    (again,) = talk.say("seller", "propose", id_="m2")
+    assert again.reply == "m3"
+    earlier = talk.now
+    talk.say("seller", "right")
+    _, (again,) = step(earlier, Say(Message(act="x", id="m3", sender="buyer"), 0.0))
+    assert again.reply == ""  # in the talk as it was then
+
+
 def test_an_id_is_on_record_also_after_its_message_was_taken_back():
     talk = Talk(rules(SALE))
     talk.say("buyer", "cfp", item="bike", id_="first")

@@ -2,13 +2,14 @@
 
 import msgspec
 import pytest
-from talks import Talk, dice_of, kinds, one, only, refusal, rules, take_turn
+from talks import HEAD, Talk, dice_of, kinds, one, only, overlays, refusal, rules, take_turn
 
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
     DeadlineSet,
     Expired,
     GatherOpened,
+    Grounded,
     Heard,
     Join,
     Joined,
@@ -21,8 +22,10 @@ from agentcomm.conversation.events import (
     Superseded,
 )
 from agentcomm.conversation.moves import Joint, Over, wants, wants_all
+from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.step import open_conversation, tie_break
 from agentcomm.errors import UsageError
+from agentcomm.protocol.library import loads
 
 NET = """
 roles: {boss: 1, bidder: 1..4}
@@ -100,10 +103,10 @@ settles: {success: %s, failed: otherwise}
 def test_members_join_and_leave_before_lanes_begin():
     talk = Talk(rules(WAITS % "all done"), members=("h1", "h2"))
     assert one(talk.give(Join("h3", 0.0)), Joined).member == "h3"
-    assert refusal(talk.give(Join("h4", 0.0))) == "too-late"
+    assert refusal(talk.give(Join("h4", 0.0))) == "no-room"
     assert one(talk.give(Leave("helper", "ill", 0.0, lane="h1")), Left)
     for name in ("h2", "boss", "no name", ""):
-        assert refusal(talk.give(Join(name, 0.0))) == "too-late"
+        assert refusal(talk.give(Join(name, 0.0))) == "wrong-name"
     assert one(talk.say("boss", "prepare"), LanesBegan).lanes == ("h2", "h3")
 
 
@@ -412,3 +415,71 @@ def test_each_entry_into_a_run_is_a_new_enactment():
     assert talk.now.here.deadline == talk.at + 20.0
     heard = one(talk.say("lead", "request", due="2026-01-01T00:00:00Z"), Heard)
     assert heard.message.content.action == "fill"
+
+
+PREPARED = """
+roles: {boss: 1, helper: 2..3, judge: 1}
+acts:
+  prepare: {act: request, content: {what: text}, outlives: true}
+  ask: {act: query-if, content: {}}
+  say: {act: inform, content: {}}
+  look: {act: inform, content: {}}
+grounding: {prepare: relevant}
+states:
+  first: {boss: {prepare: {next: asking, to: judge}}}
+  asking: {helper: {say: {next: looking, to: [boss, judge]}}}
+  looking: {judge: {look: {next: done, to: [boss, helper]}}}
+outcomes: {done: success, expired: expired}
+settles: {success: all done, failed: otherwise}
+"""
+
+
+def test_what_was_said_before_lanes_is_grounded_once_by_an_answer_in_any_of_them():
+    talk = Talk(rules(PREPARED), members=("h1", "h2"))
+    talk.say("boss", "prepare", what="x")
+    for name in ("h1", "h2"):
+        talk.say("helper", "say", lane_=name)
+    events = talk.say("judge", "look", lane_="h1", reply="m1")
+    assert [e.message for e in only(events, Grounded)][0] == "m1"
+    assert talk.now.view("h2").ground["prepare.what"] == "x"
+    events = talk.say("judge", "look", lane_="h2", reply="m1")
+    assert "m1" not in [e.message for e in only(events, Grounded)]
+    assert len(list(talk.now.ledger)) == 1
+    assert talk.ended == "success"
+
+
+def test_each_entry_into_a_run_is_a_new_enactment_with_whole_budgets_and_no_record():
+    inner = loads(
+        """
+agentcomm: 1
+protocol: twice
+version: 1
+roles: [asker, answerer]
+acts:
+  ask: {act: inform, content: {n: int}}
+  tell: {act: inform, content: {n: int}}
+  enough: {act: inform, content: {}}
+states:
+  x: {asker: {ask: {next: y, max: 2}, enough: done}}
+  y: {answerer: {tell: x}}
+outcomes: {done: success, expired: expired}
+"""
+    )
+    text = RUN.replace("run: request", "run: twice").replace("initiator: lead", "asker: lead")
+    text = text.replace("participant: worker", "answerer: worker")
+    text = text.replace("    with: {request.action: plan.goal}\n", "")
+    made = Rules(loads(HEAD + text, protocols={"twice": inner.text}), overlays())
+    talk = Talk(made)
+    for _ in range(2):
+        talk.say("lead", "plan", goal="dig")
+        assert "executing.tell" not in talk.now.here.said
+        for n in range(2):
+            assert "Moved" in kinds(talk.say("lead", "ask", n=n))
+            talk.say("worker", "tell", n=n)
+        assert refusal(talk.say("lead", "ask", n=3)) == "unexpected-act"  # both are used up
+        assert talk.now.ground["executing.tell.n"] == 1
+        talk.say("lead", "enough")
+        if talk.now.position == "asking":
+            talk.say("lead", "again")
+    assert talk.ended == "" or talk.ended == "off"
+    assert talk.now.n == 2 * 6 + 2
