@@ -5,7 +5,7 @@ from typing import Any
 
 from agentcomm.acts.content import Money
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Cancel, Join, Leave, Misfire, Say, Tick
+from agentcomm.conversation.events import Cancel, Evidence, Join, Leave, Misfire, Say, Tick
 from agentcomm.testing.choices import Dice
 from agentcomm.testing.walking import Walk, legal_moves
 
@@ -115,7 +115,21 @@ def fuzzed(talk: Walk, dice: Dice) -> Any:
             fields[name] = content() if name == "content" else text()
         return Message(**fields)
 
-    match dice.integer(0, 11):
+    def evidence() -> Any:
+        now = talk.conversation
+        frames = [now.frame, *(here.frame for here in now.lanes.values())]
+        about = next((frame.awaits for frame in frames if frame is not None and frame.awaits), "m1")
+        lanes = [name for name, here in now.lanes.items() if here.frame is not None and here.frame.awaits]
+        points = dice.pick(((), ("a point",), (SURROGATE,), [], "points", (None,), ("x" * 100_000,)))
+        fields: dict[str, Any] = {
+            "about": about, "judge": now.rules.judge, "missing": points, "added": (), "at": talk.at,
+            "reason": "", "lane": lanes[0] if lanes else "",
+        }  # fmt: skip
+        for name in dice.sample(("about", "judge", "added", "reason", "lane"), dice.pick((0, 1, 2))):
+            fields[name] = text()
+        return Evidence(**{**fields, "at": at()})
+
+    match dice.integer(0, 12):
         case 0:
             return dice.pick(FOREIGN)
         case 1:
@@ -132,5 +146,7 @@ def fuzzed(talk: Walk, dice: Dice) -> Any:
             return Join(text(), at())
         case 5:
             return Cancel(text(), text(), at()) if dice.chance(0.1) else Join(text(), at())
+        case 6:
+            return evidence()
         case _:
             return Say(message(), at())

@@ -62,7 +62,7 @@ def overlays() -> dict[str, Protocol]:
 
 @cache
 def shipped(name: str) -> Rules:
-    return Rules(load(ROOT / name), overlays())
+    return Rules(load(ROOT / name), overlays(), judge="judge")
 
 
 @cache
