@@ -122,9 +122,19 @@ class ModelRefused(EdgeError):
 
 
 class ContextOverflow(EdgeError):
-    """The prompt does not fit the model's window."""
+    """The prompt does not fit the model's window.
+
+    Args:
+        what: What is wrong, in one line.
+        tokens: How many the prompt has, where the server counted; else 0.
+        words: As for every error.
+    """
 
     code = "X204"
+
+    def __init__(self, what: str, *, tokens: int = 0, **words: str) -> None:
+        super().__init__(what, **words)
+        self.tokens = tokens
 
 
 class ModelBroken(EdgeError):

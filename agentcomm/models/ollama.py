@@ -3,17 +3,16 @@
 The one door to the `ollama` client. Its chat cannot send `truncate`, and without it a server shortens a
 prompt that does not fit and says nothing, so the chat alone is posted over the client's own connection.
 A server is never believed: an answer counts only if its `done_reason`, its content and its counts fit.
-Long, because the ways in which a server fails are read best in one place.
 """
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 import httpx
 import msgspec
@@ -29,34 +28,34 @@ from agentcomm.errors import (
     UsageError,
 )
 from agentcomm.models.base import Capabilities, ModelReply, ModelRequest, Progress
-from agentcomm.models.retry import Passing, Patience, again, reduced_schema
+from agentcomm.models.hearing import Hearing, broken_off, lines_of
+from agentcomm.models.known import recall
+from agentcomm.models.ollama_refusals import refusal
+from agentcomm.models.queue import Places, in_turn
+from agentcomm.models.retry import Passing, Patience, SchemaRefused, again, reduced_schema
+from agentcomm.models.waiting import told_while
+from agentcomm.models.window import Window, estimate
+from agentcomm.models.wire import DIRECT, limits, tls
 
 __all__ = ("LocalModel", "OllamaModel", "OllamaStatus", "probe")
 
 ANSWER_SECONDS = 300.0
-"""Silence after which a call is given up; as long as the server itself waits for a model to load."""
 
-CONNECT_SECONDS = 5.0
+LOAD_SECONDS = 300.0
+"""As long as the server itself waits for a model to load."""
 
-PLACES = 2
-"""Calls under way at one host; a server runs one at a time unless told otherwise, the other waits there."""
-
-SLOW_SECONDS = 1.0
-"""After this a first answer is announced as slow."""
+SURELY_LOADED_SECONDS = 60.0
+"""After this without a call, it is looked again whether the model is still loaded."""
 
 THINK_DROPS_FORMAT_BEFORE = (0, 21, 1)
 """Older servers may ignore the schema when `think` is false."""
 
-BYTES_PER_TOKEN = 4
-"""For estimates; low for prose, high for digits."""
-
-HALF_WINDOW_SLACK = 4
-"""Tokens by which the count of a silently shortened prompt was seen to differ from half the window."""
-
-DIRECT = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
-"""This machine is reached without a proxy, as Ollama's own command does."""
+REFUSES_TRUNCATION_FROM = (0, 12, 6)
+"""Older servers do not know `truncate`, and shorten what does not fit."""
 
 DEFAULT_PATIENCE = Patience()
+
+DEFAULT_PLACES = Places()
 
 
 class LocalModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +64,9 @@ class LocalModel(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     capabilities: tuple[str, ...] = ()
     """Such as `completion`, `thinking`, `tools`, `embedding`; empty if the server did not say in time."""
+    digest: str = ""
+    """Of its weights and template, as the server counts them."""
+    window: int | None = None
 
 
 class OllamaStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,24 +85,23 @@ class _Said(msgspec.Struct, frozen=True):
     thinking: str | None = None
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    """The body of a chat's response; counts may be missing."""
+class _Piece(msgspec.Struct, frozen=True):
+    """A line of a streamed chat; counts may be missing."""
 
-    message: _Said
+    message: _Said | None = None
+    done: bool = False
     done_reason: str = ""
     prompt_eval_count: int | None = None
     eval_count: int | None = None
+    logprobs: list[Any] | None = None
+    error: str | None = None
 
 
 class _Card(msgspec.Struct, frozen=True):
     """What the first look at server and model showed."""
 
     version: tuple[int, ...]
-    window: int | None
-
-
-class _SchemaRefused(Exception):
-    """The server cannot make a grammar of the schema."""
+    capabilities: tuple[str, ...] = ()
 
 
 class OllamaModel:
@@ -109,10 +110,13 @@ class OllamaModel:
     Args:
         model: Its name there, such as `qwen3:4b`.
         host: Address; without it `OLLAMA_HOST`, or this machine.
-        timeout: Seconds of silence after which a call is given up.
-        places: Calls under way at this host, for all models together; the first model opened decides.
+        timeout: Seconds for an answer, from sending to the last token.
+        load_timeout: Seconds for loading the model before its first answer.
+        keep_alive: How long the server keeps it loaded after a call: text such as `30m`, seconds, -1 for ever; without it
+            the server's own.
+        places: Calls under way for this model and for its server; the first model opened decides.
         patience: What to do about failures that pass by themselves.
-        progress: Told when the first answer is slow, as the server may be loading the model.
+        progress: Told when loading, a first answer or the queue takes longer than a second.
     """
 
     def __init__(
@@ -121,21 +125,31 @@ class OllamaModel:
         *,
         host: str | None = None,
         timeout: float = ANSWER_SECONDS,
-        places: int = PLACES,
+        load_timeout: float = LOAD_SECONDS,
+        keep_alive: str | float | None = None,
+        places: Places = DEFAULT_PLACES,
         patience: Patience = DEFAULT_PATIENCE,
         progress: Progress | None = None,
     ) -> None:
         self._model = model
         self._host = host
         self._timeout = timeout
+        self._load_timeout = load_timeout
+        self._keep_alive = keep_alive
         self._places = places
         self._patience = patience
         self._progress = progress
         self._client: ollama.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._card: _Card | None = None
-        self._answered = False
+        self._looking = asyncio.Lock()
+        self._loaded = 0
+        """The window it was last seen loaded with; 0 before."""
+        self._seen_at = 0.0
+        """When it last answered, on the monotonic clock."""
+        self._has_answered = False
         self._sends_think = True
+        self._known: Capabilities | None = None
 
     @property
     def name(self) -> str:
@@ -149,46 +163,68 @@ class OllamaModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """A model run elsewhere is noted: its server accepts a schema and may not enforce it."""
-        remote = self._model.endswith(("-cloud", ":cloud"))
-        return Capabilities(note="runs remotely: the schema may not be enforced" if remote else "")
+        """What was measured of it; a model run elsewhere is noted, since its server may not enforce a schema."""
+        if self._known is None:
+            found = recall(self.name, self._host or os.environ.get("OLLAMA_HOST", ""))
+            self._known = found.capabilities if found is not None else Capabilities()
+            if self._model.endswith(("-cloud", ":cloud")) and not self._known.note:
+                note = "runs remotely: the schema may not be enforced"
+                self._known = msgspec.structs.replace(self._known, note=note)
+        return self._known
 
     async def reply(self, request: ModelRequest) -> ModelReply:
         """Return the model's answer.
 
         Raises:
             ModelUnavailable: Nobody answers, the model is not there, or the server stays busy.
-            ModelTimeout: Silence for longer than `timeout`.
+            ModelTimeout: No answer within `timeout`, or not loaded within `load_timeout`.
             ModelRefused: The server rejects the request.
             ContextOverflow: The prompt does not fit, or the server seems to have shortened it.
-            ModelBroken: The answer is cut off or empty, or the connection broke each time.
+            ModelBroken: The answer is cut off, empty or without an end, or the connection broke each time.
         """
         client = self._connected()
+        address = _address(client)
         card = await self._looked(client)
-        if card.window is not None and request.num_ctx > card.window:
-            request = msgspec.structs.replace(request, num_ctx=card.window)
-        async with self._place(client):
+        window = _windows[address, self._model]
+        async with in_turn(address, self.name, self._places, self._progress) as waited:
+            size = window.take(request)
+            self._check_fits(card, request, size, address)
+            await self._warm(client, size)
             began = time.perf_counter()
-            with self._announced():
-                answer, sent, retries = await self._answer(client, card, request)
+            progress = None if self._has_answered else self._progress
+            async with told_while(f"waiting for the first answer of {self.name}", progress):
+                try:
+                    heard, sent, retries = await self._answer(client, card, request, size)
+                except ContextOverflow as error:
+                    # The server counted, so it is known now what is needed.
+                    larger = window.grow(error.tokens + request.num_predict, request)
+                    if not error.tokens < larger > size:
+                        raise
+                    size = larger
+                    await self._warm(client, size)
+                    heard, sent, retries = await self._answer(client, card, request, size)
             seconds = time.perf_counter() - began
-        self._answered = True
-        self._check(answer, request, _address(client))
+        self._has_answered, self._seen_at = True, time.monotonic()
+        self._check(heard, request, size, address)
+        window.learn(request, heard.prompt_tokens)
         return ModelReply(
-            text=answer.message.content,
+            text=heard.text,
             model=self.name,
-            done_reason=answer.done_reason,
-            prompt_tokens=answer.prompt_eval_count,
-            output_tokens=answer.eval_count,
-            thinking=answer.message.thinking or "",
+            done_reason=heard.done_reason,
+            prompt_tokens=heard.prompt_tokens,
+            output_tokens=heard.output_tokens,
+            thinking=heard.thinking,
+            logprobs=tuple(heard.tokens),
             seconds=seconds,
+            waited=waited,
+            num_ctx=size,
             sent=sent,
-            address=_address(client),
+            address=address,
             transport_retries=retries,
         )
 
     async def close(self) -> None:
-        """Close the connection; a later reply opens it again."""
+        """Close the connection; a later reply opens it again. The server keeps the model as long as `keep_alive` says."""
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -197,7 +233,8 @@ class OllamaModel:
         # A connection belongs to the event loop it was made in.
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            self._client, self._loop = _open(self._host, self._timeout), loop
+            self._looking = asyncio.Lock()
+            self._client, self._loop = _open(self._host, max(self._timeout, self._load_timeout)), loop
         return self._client
 
     async def _looked(self, client: ollama.AsyncClient) -> _Card:
@@ -213,11 +250,15 @@ class OllamaModel:
                     if error.status_code != HTTPStatus.NOT_FOUND:
                         raise
                     raise await self._missing(client) from error
-            return _Card(_numbers(version), _window(shown.modelinfo or {}))
+            window = _windows.setdefault((_address(client), self._model), Window())
+            window.own = _window(shown.modelinfo or {})
+            return _Card(_numbers(version), tuple(shown.capabilities or ()))
 
-        # Once only: a server that is not running is told at once.
-        self._card, _ = await again(look, Patience(tries=1))
-        return self._card
+        async with self._looking:
+            if self._card is None:
+                # Once only: a server that is not running is told at once.
+                self._card, _ = await again(look, Patience(tries=1))
+            return self._card
 
     async def _missing(self, client: ollama.AsyncClient) -> ModelUnavailable:
         try:
@@ -231,64 +272,102 @@ class OllamaModel:
             where=_address(client),
         )
 
-    @asynccontextmanager
-    async def _place(self, client: ollama.AsyncClient) -> AsyncGenerator[None, None]:
-        hosts = _places.setdefault(asyncio.get_running_loop(), {})
-        async with hosts.setdefault(_address(client), asyncio.Semaphore(self._places)):
-            yield
+    def _check_fits(self, card: _Card, request: ModelRequest, size: int, address: str) -> None:
+        """Refuse what an old server would shorten without a word.
 
-    @contextmanager
-    def _announced(self) -> Generator[None, None, None]:
-        if self._progress is None or self._answered:
-            yield
+        Raises:
+            ContextOverflow: It will hardly fit, and the server is not one that says so.
+        """
+        needs = estimate(request.messages)
+        if card.version < REFUSES_TRUNCATION_FROM and needs >= size:
+            raise ContextOverflow(
+                f"the prompt has about {needs} tokens and the window {size}",
+                why="this server would shorten it without a word",
+                fix="raise num_ctx, shorten the prompt, or use a server from 0.12.6 on, which counts and refuses",
+                where=address,
+            )
+
+    async def _warm(self, client: ollama.AsyncClient, size: int) -> None:
+        """Have the model loaded with this window, so that its loading is told and timed apart from the answer.
+
+        Raises:
+            EdgeError: It cannot be loaded, or not in time.
+        """
+        if self._loaded == size and time.monotonic() - self._seen_at < SURELY_LOADED_SECONDS:
             return
-        line = f"waiting for the first answer of {self.name}; the server may be loading it"
-        timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._progress, line)
-        try:
-            yield
-        finally:
-            timer.cancel()
+        if not await self._is_loaded(client, size):
+            body = msgspec.json.encode({**self._fixed(size), "messages": [], "stream": False})
+
+            async def load() -> None:
+                with self._translated(client):
+                    response = await _wire(client).post("/api/chat", content=body)
+                    if response.is_error:
+                        raise refusal(self._model, response.status_code, response.text, _address(client))
+
+            try:
+                async with (
+                    told_while(f"loading {self.name}", self._progress),
+                    asyncio.timeout(self._load_timeout),
+                ):
+                    await again(load, self._patience)
+            except SchemaRefused as error:  # pragma: no cover  (nothing with a schema was sent)
+                raise ModelRefused("the server cannot load the model", why=str(error)) from error
+            except TimeoutError as error:
+                raise ModelTimeout(
+                    f"{self.name} was not loaded within {self._load_timeout:g} seconds",
+                    why="the model is large for this machine, or others hold its memory",
+                    fix="raise load_timeout, use a smaller model, or look at `ollama ps`",
+                    where=_address(client),
+                ) from error
+        self._loaded, self._seen_at = size, time.monotonic()
+
+    async def _is_loaded(self, client: ollama.AsyncClient, size: int) -> bool:
+        with suppress(OSError, httpx.HTTPError, ollama.ResponseError, ValueError):
+            names = {self._model, f"{self._model}:latest"}
+            return any(m.model in names and m.context_length == size for m in (await client.ps()).models)
+        return False
+
+    def _fixed(self, size: int) -> dict[str, Any]:
+        """Return what is the same in every call: another window makes the server load the model again."""
+        kept = {} if self._keep_alive is None else {"keep_alive": self._keep_alive}
+        return {"model": self._model, "options": {"num_ctx": size}, **kept}
 
     async def _answer(
-        self, client: ollama.AsyncClient, card: _Card, request: ModelRequest
-    ) -> tuple[_Answer, bytes, int]:
-        answer, sent, retries = await self._chat(client, request, think=self._sends_think)
+        self, client: ollama.AsyncClient, card: _Card, request: ModelRequest, size: int
+    ) -> tuple[Hearing, bytes, int]:
+        sends_think = self._sends_think or request.think
+        heard, sent, retries = await self._chat(client, request, size, sends_think=sends_think)
         if (
             request.schema is None
-            or not self._sends_think
+            or not sends_think
+            or request.think
             or card.version >= THINK_DROPS_FORMAT_BEFORE
-            or answer.done_reason == "length"
-            or _is_json(answer.message.content)
+            or heard.done_reason == "length"
+            or _is_json(heard.text)
         ):
-            return answer, sent, retries
-        second, second_sent, more = await self._chat(client, request, think=False)
-        if not _is_json(second.message.content):
-            return answer, sent, retries + more
+            return heard, sent, retries
+        second, second_sent, more = await self._chat(client, request, size, sends_think=False)
+        if not _is_json(second.text):
+            return heard, sent, retries + more
         self._sends_think = False
         return second, second_sent, retries + more
 
     async def _chat(
-        self, client: ollama.AsyncClient, request: ModelRequest, *, think: bool
-    ) -> tuple[_Answer, bytes, int]:
-        """Ask once, and once more with a reduced schema if the server cannot use this one.
-
-        Args:
-            client: The connection.
-            request: What to ask.
-            think: Whether to send the field `think`; its value is always false.
-        """
+        self, client: ollama.AsyncClient, request: ModelRequest, size: int, *, sends_think: bool
+    ) -> tuple[Hearing, bytes, int]:
+        """Ask once, and once more with a reduced schema if the server cannot use this one."""
         schemas = [request.schema]
         if request.schema is not None and (reduced := reduced_schema(request.schema)) != request.schema:
             schemas.append(reduced)
         reason = ""
         for schema in schemas:
-            body = self._body(request, schema, think=think)
+            body = self._body(request, schema, size, sends_think=sends_think)
             try:
-                answer, retries = await again(partial(self._post, client, body), self._patience)
-            except _SchemaRefused as refused:
+                heard, retries = await again(partial(self._post, client, request, body), self._patience)
+            except SchemaRefused as refused:
                 reason = str(refused)
             else:
-                return answer, body, retries
+                return heard, body, retries
         raise ModelRefused(
             "the server cannot use the schema of the answer",
             why=reason,
@@ -296,47 +375,78 @@ class OllamaModel:
             where=_address(client),
         )
 
-    def _body(self, request: ModelRequest, schema: Any, *, think: bool) -> bytes:
+    def _body(self, request: ModelRequest, schema: Any, size: int, *, sends_think: bool) -> bytes:
+        fixed = self._fixed(size)
+        fixed["options"] |= {
+            "num_predict": request.num_predict,
+            "temperature": request.temperature,
+            "seed": request.seed,
+        }
         return msgspec.json.encode(
             {
-                "model": self._model,
+                **fixed,
                 "messages": request.messages,
                 **({} if schema is None else {"format": schema}),
                 # With a schema and without this field, a thinking model may answer without the schema.
-                **({"think": False} if think else {}),
-                "stream": False,
-                # Always the same keys: another set of options makes the server load the model again.
-                "options": {
-                    "num_ctx": request.num_ctx,
-                    "num_predict": request.num_predict,
-                    "temperature": request.temperature,
-                    "seed": request.seed,
-                },
+                **({"think": request.think} if sends_think else {}),
+                **({"logprobs": True} if request.logprobs else {}),
+                "stream": True,
                 "truncate": False,
                 "shift": False,
             }
         )
 
-    async def _post(self, client: ollama.AsyncClient, body: bytes) -> _Answer:
-        with self._translated(client):
-            response = await _wire(client).post("/api/chat", content=body)
-            if response.is_error:
-                raise self._refusal(response.status_code, response.text, _address(client))
-            return msgspec.json.decode(response.content, type=_Answer)
+    async def _post(self, client: ollama.AsyncClient, request: ModelRequest, body: bytes) -> Hearing:
+        heard = Hearing(self.name, request)
+        address = _address(client)
+        try:
+            with self._translated(client, heard):
+                async with (
+                    asyncio.timeout(self._timeout),
+                    _wire(client).stream("POST", "/api/chat", content=body) as response,
+                ):
+                    if response.is_error:
+                        text = (await response.aread()).decode(errors="replace")
+                        raise refusal(self._model, response.status_code, text, address)
+                    async for line in lines_of(response.aiter_bytes()):
+                        self._hear(heard, line, address)
+        except TimeoutError as error:
+            raise self._too_late(address) from error
+        if not heard.ended:
+            raise Passing(broken_off(self.name, heard, address, "the stream ended without its last line"))
+        return heard
 
-    def _check(self, answer: _Answer, request: ModelRequest, address: str) -> None:
+    def _hear(self, heard: Hearing, line: bytes, address: str) -> None:
+        piece = msgspec.json.decode(line, type=_Piece)
+        if piece.error is not None:
+            raise refusal(self._model, -1, piece.error, address)
+        if piece.message is None:
+            raise ValueError("a line has neither a message nor an error")
+        heard.note(piece.logprobs or ())
+        heard.add(piece.message.content, piece.message.thinking or "")
+        if piece.done:
+            heard.ended, heard.done_reason = True, piece.done_reason
+            heard.prompt_tokens, heard.output_tokens = piece.prompt_eval_count, piece.eval_count
+
+    def _check(self, answer: Hearing, request: ModelRequest, size: int, address: str) -> None:
         """Raise if the answer is none.
 
         Raises:
-            ContextOverflow: The prompt seems to have been shortened.
+            ContextOverflow: The prompt seems to have been shortened, or is longer than the request allows.
             ModelBroken: The answer is cut off or empty.
         """
-        if _is_shortened(answer, request):
+        count = answer.prompt_tokens
+        if _windows[address, self._model].is_shortened(request, count, size):
             raise ContextOverflow(
                 "the server seems to have shortened the prompt without a word",
-                why=f"it counts {answer.prompt_eval_count} tokens, half the window of {request.num_ctx}; "
-                f"the prompt has about {_estimate(request)}",
+                why=f"it counts {count} tokens in a window of {size}; the prompt has about {estimate(request.messages)}",
                 fix="raise num_ctx, shorten the prompt, or use a server from 0.12.6 on, which refuses instead",
+                where=address,
+            )
+        if count is not None and count >= request.num_ctx:  # a window that somebody else needed is larger
+            raise ContextOverflow(
+                f"the prompt has {count} tokens and the window {request.num_ctx}",
+                fix="raise num_ctx, or shorten the prompt",
                 where=address,
             )
         match answer.done_reason:
@@ -347,10 +457,10 @@ class OllamaModel:
                     fix="ask again",
                     where=address,
                 )
-            case "length" if answer.eval_count is not None and answer.eval_count < request.num_predict:
+            case "length" if answer.output_tokens is not None and answer.output_tokens < request.num_predict:
                 raise ModelBroken(
-                    f"the answer of {self.name} is cut off: the window of {request.num_ctx} tokens is full",
-                    why=f"{answer.prompt_eval_count} went to the prompt, {answer.eval_count} to the answer",
+                    f"the answer of {self.name} is cut off: the window of {size} tokens is full",
+                    why=f"{answer.prompt_tokens} went to the prompt, {answer.output_tokens} to the answer",
                     fix="raise num_ctx or shorten the prompt",
                     where=address,
                 )
@@ -361,22 +471,32 @@ class OllamaModel:
                     fix="raise num_predict, or bound the texts and lists of the act",
                     where=address,
                 )
-            case _ if not answer.message.content.strip():
+            case _ if not answer.text.strip():
                 raise ModelBroken(
                     f"the answer of {self.name} is empty",
                     why="everything it wrote went into its thinking"
-                    if answer.message.thinking
+                    if answer.thinking
                     else "the server returned no text and no reason",
                     fix="use a model without thinking, or another server version"
-                    if answer.message.thinking
+                    if answer.thinking
                     else "ask again, or use another model",
                     where=address,
                 )
             case _:
                 return
 
+    def _too_late(self, address: str) -> ModelTimeout:
+        return ModelTimeout(
+            f"{self.name} gave no answer within {self._timeout:g} seconds",
+            why="the model is slow or stuck, or the answer is long",
+            fix="raise the timeout, use a smaller model, or look at `ollama ps`",
+            where=address,
+        )
+
     @contextmanager
-    def _translated(self, client: ollama.AsyncClient) -> Generator[None, None, None]:
+    def _translated(
+        self, client: ollama.AsyncClient, heard: Hearing | None = None
+    ) -> Generator[None, None, None]:
         """Turn what client and wire raise into this library's errors.
 
         Raises:
@@ -386,27 +506,18 @@ class OllamaModel:
         address = _address(client)
         try:
             yield
+        except TimeoutError:  # ours
+            raise
         except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Passing(_not_running(address)) from error
         except httpx.TimeoutException as error:
-            raise ModelTimeout(
-                f"{self.name} gave no answer within {self._timeout:g} seconds",
-                why="the model is loading, slow or stuck",
-                fix="raise the timeout, use a smaller model, or look at `ollama ps`",
-                where=address,
-            ) from error
+            raise self._too_late(address) from error
         except httpx.TransportError as error:
-            raise Passing(
-                ModelBroken(
-                    "the connection broke before the answer was complete",
-                    why=str(error) or type(error).__name__,
-                    fix="look at the server's log; it may have run out of memory",
-                    where=address,
-                )
-            ) from error
+            why = str(error) or type(error).__name__
+            raise Passing(broken_off(self.name, heard or _NOTHING, address, why)) from error
         except ollama.ResponseError as error:
-            raise self._refusal(error.status_code, str(error.error), address) from error
-        except (ValueError, TypeError, msgspec.MsgspecError) as error:
+            raise refusal(self._model, error.status_code, str(error.error), address) from error
+        except (ValueError, TypeError, msgspec.MsgspecError, RecursionError) as error:
             raise ModelBroken(
                 "the answer is not in Ollama's form",
                 why=str(error).partition("\n")[0],
@@ -414,87 +525,11 @@ class OllamaModel:
                 where=address,
             ) from error
 
-    def _refusal(self, status: int, text: str, address: str) -> Exception:
-        """Return the error that an HTTP status and its body mean."""
-        details = _unwrapped(text)
-        message = str(details.get("message", text)).strip() or "no reason given"
-        lower = message.lower()
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return Passing(
-                ModelUnavailable(
-                    "the server is busy",
-                    why=message,
-                    fix="ask less at a time, or raise OLLAMA_MAX_QUEUE of the server",
-                    where=address,
-                )
-            )
-        if status < 0 or "unexpected eof" in lower:
-            return Passing(
-                ModelBroken(
-                    f"the process that runs {self.name} died while it was answering",
-                    why=message,
-                    fix="look at the server's log; a smaller model or num_ctx needs less memory",
-                    where=address,
-                )
-            )
-        if details.get("type") == "exceed_context_size_error" or (
-            "exceeds the" in lower and "context" in lower
-        ):
-            needs, window = details.get("n_prompt_tokens"), details.get("n_ctx")
-            return ContextOverflow(
-                f"the prompt has {needs} tokens and the window {window}"
-                if needs and window
-                else "the prompt does not fit the window",
-                why=message,
-                fix="raise num_ctx, or shorten the prompt",
-                where=address,
-            )
-        if any(word in lower for word in ("json_schema", "json schema", "grammar", "invalid format")):
-            return _SchemaRefused(message)
-        if status == HTTPStatus.NOT_FOUND and "model" in lower:
-            return ModelUnavailable(
-                f"Ollama has no model {self._model!r}",
-                why=message,
-                fix=f"ollama pull {self._model}",
-                where=address,
-            )
-        if status == HTTPStatus.NOT_FOUND:
-            return ModelUnavailable(
-                "something else than Ollama answers here",
-                why=message,
-                fix="check OLLAMA_HOST or the host given",
-                where=address,
-            )
-        if "more system memory" in lower:
-            return ModelUnavailable(
-                f"{self.name} does not fit into memory",
-                why=message,
-                fix="use a smaller model or a smaller num_ctx",
-                where=address,
-            )
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return ModelRefused(
-                "the server lets nobody in without a key",
-                why=message,
-                fix="set OLLAMA_API_KEY",
-                where=address,
-            )
-        if "does not support" in lower:
-            return ModelRefused(
-                f"{self.name} cannot do what is asked",
-                why=message,
-                fix="use a model that can chat; `agentcomm doctor` lists what each can do",
-                where=address,
-            )
-        return ModelRefused(
-            f"the server refused the request with status {status}",
-            why=message,
-            fix="look at the server's log; a newer server may help",
-            where=address,
-        )
 
+_NOTHING = Hearing("", ModelRequest(messages=()))
 
-_places: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = WeakKeyDictionary()
+_windows: dict[tuple[str, str], Window] = {}
+"""Address and model -> its window: who asks for another one makes the server load it again for everybody."""
 
 
 async def probe(host: str | None = None, timeout: float = 1.0) -> OllamaStatus:  # noqa: ASYNC109 - also bounds each connection
@@ -513,19 +548,24 @@ async def probe(host: str | None = None, timeout: float = 1.0) -> OllamaStatus: 
         try:
             async with asyncio.timeout(timeout):
                 version = await _version(client)
-                names = [model.model for model in (await client.list()).models if model.model]
+                listed = {m.model: m.digest or "" for m in (await client.list()).models if m.model}
         except (OSError, httpx.HTTPError, ollama.ResponseError, ValueError, TypeError) as error:
             reason = str(error).partition("\n")[0] or f"no answer within {timeout:g} seconds"
             return OllamaStatus(address=address, running=False, error=reason)
-        asked = {name: asyncio.create_task(client.show(name), name=f"show:{name}") for name in names}
+        asked = {name: asyncio.create_task(client.show(name), name=f"show:{name}") for name in listed}
         if asked:
             await asyncio.wait(asked.values(), timeout=timeout)
         for task in asked.values():
             task.cancel()
         await asyncio.gather(*asked.values(), return_exceptions=True)
         models = tuple(
-            LocalModel(
-                name=name, capabilities=() if _failed(task) else tuple(task.result().capabilities or ())
+            LocalModel(name=name, digest=listed[name])
+            if _failed(task)
+            else LocalModel(
+                name=name,
+                digest=listed[name],
+                capabilities=tuple(task.result().capabilities or ()),
+                window=_window(task.result().modelinfo or {}),
             )
             for name, task in asked.items()
         )
@@ -539,9 +579,8 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 
 
 def _open(host: str | None, timeout: float) -> ollama.AsyncClient:
-    limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
     try:
-        return ollama.AsyncClient(host, timeout=limits, mounts=DIRECT)
+        return ollama.AsyncClient(host, timeout=limits(timeout), mounts=DIRECT, verify=tls())
     except (ValueError, httpx.InvalidURL) as error:
         raise UsageError(
             "the address of the Ollama server cannot be read",
@@ -592,37 +631,9 @@ def _not_running(address: str) -> EdgeError:
     )
 
 
-def _unwrapped(text: str) -> dict[str, Any]:
-    """Return the innermost error of a body; errors come as JSON inside JSON."""
-    found: dict[str, Any] = {"message": text}
-    while True:
-        try:
-            inner: Any = msgspec.json.decode(found.get("message", ""))
-        except (msgspec.MsgspecError, TypeError, RecursionError):
-            return found
-        error: Any = inner.get("error") if isinstance(inner, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        if isinstance(error, dict):
-            return cast("dict[str, Any]", error)
-        if not isinstance(error, str):
-            return found
-        found = {"message": error}
-
-
 def _is_json(text: str) -> bool:
     try:
         msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return False
     return True
-
-
-def _estimate(request: ModelRequest) -> int:
-    return sum(len(message.content.encode()) for message in request.messages) // BYTES_PER_TOKEN
-
-
-def _is_shortened(answer: _Answer, request: ModelRequest) -> bool:
-    """Tell whether a prompt was cut to half the window, as servers before 0.12.6 do in silence."""
-    half = request.num_ctx // 2
-    count = answer.prompt_eval_count
-    # 1.4: prose that fits is estimated at up to 1.2 of its count, data cut to half at 1.5 and more.
-    return count is not None and abs(count - half) <= HALF_WINDOW_SLACK and _estimate(request) > 1.4 * count

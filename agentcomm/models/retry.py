@@ -10,7 +10,7 @@ import msgspec
 
 from agentcomm.errors import EdgeError
 
-__all__ = ("Passing", "Patience", "again", "reduced_schema")
+__all__ = ("Passing", "Patience", "SchemaRefused", "again", "reduced_schema")
 
 T = TypeVar("T")
 
@@ -35,6 +35,10 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds before the second call; doubled before each further one."""
     longest_wait: float = 8.0
     """Seconds."""
+
+
+class SchemaRefused(Exception):
+    """The server cannot make a grammar of the schema."""
 
 
 class Passing(Exception):

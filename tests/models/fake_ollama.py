@@ -33,6 +33,10 @@ class Answer:
     """Seconds before the first byte."""
     hang_up_after: int | None = None
     """Bytes of the body after which the connection is dropped."""
+    pieces: Sequence[str] = ()
+    """A streamed body, line by line, instead of `body`."""
+    pause: float = 0.0
+    """Seconds between lines of a streamed body."""
 
 
 Reply = Any
@@ -140,6 +144,30 @@ def hangs_up(after: int = 20, text: str = "{}") -> Answer:
     return Answer(body=says(text).body, hang_up_after=after)
 
 
+def endless(piece: str, *, pause: float = 0.0, times: int = 10_000) -> Answer:
+    """Say the same again and again, and never come to an end; the number of times is far above every limit."""
+    return Answer(content_type="application/x-ndjson", pieces=[token_line(piece)] * times, pause=pause)
+
+
+def dies_in_stream(*pieces: str, message: str = "an error was encountered while running the model") -> Answer:
+    """Send some tokens, then an error as a line of the stream: status 200 was sent before."""
+    lines = [*(token_line(piece) for piece in pieces), json.dumps({"error": message})]
+    return Answer(content_type="application/x-ndjson", pieces=lines)
+
+
+def stops_in_stream(*pieces: str) -> Answer:
+    """Send some tokens and close in order, without the last line."""
+    return Answer(content_type="application/x-ndjson", pieces=[token_line(piece) for piece in pieces])
+
+
+def token_line(piece: str) -> str:
+    """Return one line of a streamed answer."""
+    message = {"role": "assistant", "content": piece}
+    return json.dumps(
+        {"model": "demo", "created_at": "2026-11-23T22:21:32Z", "message": message, "done": False}
+    )
+
+
 def slow(seconds: float, text: str = "{}") -> Answer:
     """Wait before the first byte."""
     return Answer(body=says(text).body, delay=seconds)
@@ -173,11 +201,18 @@ class FakeOllama:
     before: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     seen: list[Seen] = field(default_factory=list[Seen])
     """Every request, in order."""
+    loaded: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Model -> window, of those that are loaded; changes as they are."""
+    load_seconds: float = 0.0
+    """What loading takes."""
     most_at_once: int = 0
     """Chats that were under way together."""
+    broken_off: int = 0
+    """Chats whose client went away before the end."""
 
     def __post_init__(self) -> None:
         self._given = 0
+        self.loaded = dict(self.loaded)
         self._chatting = 0
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -189,8 +224,13 @@ class FakeOllama:
 
     @property
     def chats(self) -> list[Seen]:
-        """The requests to `/api/chat`."""
-        return [seen for seen in self.seen if seen.path == "/api/chat"]
+        """The requests to `/api/chat` that say something."""
+        return [seen for seen in self.seen if seen.path == "/api/chat" and seen.body["messages"]]
+
+    @property
+    def loads(self) -> list[Seen]:
+        """The requests to `/api/chat` that only load."""
+        return [seen for seen in self.seen if seen.path == "/api/chat" and not seen.body["messages"]]
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), _handler(self))
@@ -233,6 +273,12 @@ class FakeOllama:
                 return Answer(
                     body=json.dumps({"models": [_listed(name, model) for name, model in self.models.items()]})
                 )
+            case "GET", "/api/ps":
+                entries = [
+                    {**_listed(name, self.models[name]), "context_length": size}
+                    for name, size in self.loaded.items()
+                ]
+                return Answer(body=json.dumps({"models": entries}))
             case "POST", "/api/show":
                 return self._show(seen.body["model"])
             case "POST", "/api/chat":
@@ -280,6 +326,11 @@ class FakeOllama:
             return refuses(404, f"model '{body['model']}' not found")
         if "completion" not in model.capabilities:
             return refuses(400, f'"{body["model"]}" does not support chat')
+        window = body.get("options", {}).get("num_ctx")
+        if not body["messages"]:
+            self.wait(self.load_seconds)
+            self.loaded[body["model"]] = window  # type: ignore[index]
+            return loading()
         with self._lock:
             if not self.replies or (self._given >= len(self.replies) and not self.repeat):
                 return refuses(500, "the test gave the fake server no more replies")
@@ -318,7 +369,7 @@ def _handler(fake: FakeOllama) -> type[BaseHTTPRequestHandler]:
             pass
 
         def _serve(self, raw: bytes) -> None:
-            is_chat = self.path == "/api/chat"
+            is_chat = self.path == "/api/chat" and b'"messages":[]' not in raw
             if is_chat:
                 fake.chatting(1)
             try:
@@ -327,6 +378,9 @@ def _handler(fake: FakeOllama) -> type[BaseHTTPRequestHandler]:
             finally:
                 if is_chat:
                     fake.chatting(-1)
+            if answer.pieces:
+                self._stream(answer)
+                return
             body = answer.body.encode()
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.content_type)
@@ -337,6 +391,20 @@ def _handler(fake: FakeOllama) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
+
+        def _stream(self, answer: Answer) -> None:
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            try:
+                for line in answer.pieces:
+                    self.wfile.write(line.encode() + b"\n")
+                    self.wfile.flush()
+                    fake.wait(answer.pause)
+            except OSError:
+                fake.broken_off += 1
 
     return Handler
 
@@ -372,4 +440,7 @@ def recorded() -> dict[str, Any]:
 def replays(name: str) -> Answer:
     """Answer as the real server did in the recording of that name."""
     response = recorded()[name]["response"]
-    return Answer(status=response["status"], body=response["body"], content_type=response["content_type"])
+    status, kind = response["status"], response["content_type"]
+    if "lines" in response:
+        return Answer(status=status, pieces=response["lines"], content_type=kind)
+    return Answer(status=status, body=response["body"], content_type=kind)
