@@ -11,7 +11,7 @@ from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Handler, Said, Turn, Unspoken
 from agentcomm.errors import UsageError
 from agentcomm.grounding.compare import Difference
-from agentcomm.models.base import Model, Progress
+from agentcomm.models.base import WINDOW, Model, Progress
 
 __all__ = ("Agent", "by_code")
 
@@ -31,7 +31,7 @@ class Agent:
         goal: What it always wants; the work of one conversation comes as a brief.
         tools: Functions it may call.
         examples: Act -> worked examples for the model. Small models need them.
-        num_ctx: Window in tokens; what does not fit is refused, never cut.
+        num_ctx: The largest window, in tokens; a smaller one is taken where it suffices, and what does not fit is refused, never cut.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Agent:
         goal: str = "",
         tools: Sequence[Callable[..., Any]] = (),
         examples: Mapping[str, Sequence[Example]] | None = None,
-        num_ctx: int = 4096,
+        num_ctx: int = WINDOW,
     ) -> None:
         if not name or any(c.isspace() for c in name):
             raise UsageError(f"an agent needs a name without spaces, not {name!r}", fix='Agent("ann")')

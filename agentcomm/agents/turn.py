@@ -18,7 +18,7 @@ from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import IllegalMove, UsageError
 from agentcomm.grounding.compare import Difference
-from agentcomm.models.base import Model
+from agentcomm.models.base import WINDOW, Model
 from agentcomm.protocol.graph import Move
 
 __all__ = ("Asking", "Handler", "Journal", "Overlaid", "Port", "Said", "Seat", "Turn", "Unspoken")
@@ -226,8 +226,8 @@ class Turn:
 
     @property
     def num_ctx(self) -> int:
-        """The model's window in tokens."""
-        return self.seat.agent.num_ctx if self.seat.agent else 4096
+        """The largest window that its model may take, in tokens."""
+        return self.seat.agent.num_ctx if self.seat.agent else WINDOW
 
     @property
     def tools(self) -> Sequence[Callable[..., Any]]:

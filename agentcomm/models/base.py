@@ -40,8 +40,8 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     schema: Mapping[str, Any] | None = None
     """JSON Schema the answer must fit; None asks for free text."""
     num_ctx: int = WINDOW
-    """The most tokens that prompt and answer may take together. Within it, and within the model's own window, a backend takes
-    what the prompt is measured to need, in few steps, since another window loads a model again."""
+    """The largest window, in tokens. Within it, and within the model's own, a backend takes what the prompt is measured to need,
+    in few steps, since another window loads a model again."""
     num_predict: int = 800
     """Ceiling of the answer in tokens."""
     temperature: float = 0.0

@@ -27,11 +27,17 @@ from agentcomm.errors import (
 )
 from agentcomm.models.base import Capabilities, ModelReply, ModelRequest, Progress
 from agentcomm.models.fetch import demo_model
+from agentcomm.models.hearing import Hearing
+from agentcomm.models.known import recall
+from agentcomm.models.queue import Places, in_turn
 from agentcomm.models.retry import reduced_schema
+from agentcomm.models.window import Window
 
 __all__ = ("EmbeddedModel",)
 
 ANSWER_SECONDS = 300.0
+
+ONE_AT_A_TIME = Places(model=1, server=1)
 
 PROMPT_CACHE_MB = 256
 """Prompts kept, so that agents who take turns with one model do not read their rules anew each time."""
@@ -72,6 +78,7 @@ class EmbeddedModel:
         self._threads = threads
         self._progress = progress
         self._engine: _Engine | None = None
+        self._known: Capabilities | None = None
         self._running: set[threading.Event] = set()
 
     @property
@@ -86,10 +93,13 @@ class EmbeddedModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """The demo model does not judge; of any other file nothing is known."""
+        """The demo model does not judge; of any other file, what was measured."""
         if self._given is None:
             return Capabilities(judges=False, note="copies values but does not judge")
-        return Capabilities()
+        if self._known is None:
+            found = recall(self.name)
+            self._known = found.capabilities if found is not None else Capabilities()
+        return self._known
 
     async def reply(self, request: ModelRequest) -> ModelReply:
         """Return the model's answer.
@@ -107,13 +117,19 @@ class EmbeddedModel:
             if self._path is None:
                 await asyncio.to_thread(_library)  # before 93 MB are fetched for nothing
                 self._path = await asyncio.to_thread(demo_model, self._from_thread(), stop)
-            engine = await self._borrowed(self._path, request.num_ctx)
+            engine = self._borrowed(self._path)
             body = _body(request)
-            began = time.perf_counter()
             try:
-                async with asyncio.timeout(self._timeout):
+                async with (
+                    asyncio.timeout(self._timeout),
+                    in_turn(str(engine.path), self.name, ONE_AT_A_TIME, self._progress) as waited,
+                ):
+                    if stop.is_set():
+                        raise self._closed()
+                    await self._tell_loading(engine, request)
+                    began = time.perf_counter()
                     heard = await asyncio.get_running_loop().run_in_executor(
-                        engine.pool, engine.answer, body, request.num_ctx, stop
+                        engine.pool, engine.answer, self.name, request, body, stop
                     )
             except TimeoutError as error:
                 raise ModelTimeout(
@@ -122,7 +138,9 @@ class EmbeddedModel:
                     fix="raise the timeout, shorten the prompt, or lower num_predict",
                     where=str(self._path),
                 ) from error
-            return self._checked(heard, request, body, time.perf_counter() - began)
+            reply = self._checked(heard, request, body, time.perf_counter() - began)
+            engine.window.learn(request, heard.prompt_tokens)
+            return msgspec.structs.replace(reply, waited=waited, num_ctx=engine.num_ctx)
         finally:
             stop.set()
             self._running.discard(stop)
@@ -135,13 +153,15 @@ class EmbeddedModel:
         if engine is not None:
             await asyncio.to_thread(_give_back, engine)
 
-    async def _borrowed(self, path: Path, num_ctx: int) -> "_Engine":
-        if self._progress is not None and not _is_loaded(path, num_ctx):
-            self._progress(f"loading {path.name}")
-            await asyncio.sleep(0)  # to be shown before the process stands still
+    def _borrowed(self, path: Path) -> "_Engine":
         if self._engine is None:
             self._engine = _borrow(path, self._threads)
         return self._engine
+
+    async def _tell_loading(self, engine: "_Engine", request: ModelRequest) -> None:
+        if self._progress is not None and engine.num_ctx < engine.window.take(request):
+            self._progress(f"loading {engine.path.name}")
+            await asyncio.sleep(0)  # to be shown before the process stands still
 
     def _from_thread(self) -> Progress | None:
         """Return the callback for use in another thread."""
@@ -156,13 +176,16 @@ class EmbeddedModel:
 
         return tell
 
+    def _closed(self) -> ModelBroken:
+        return ModelBroken(
+            f"{self.name} was closed while it was answering", fix="close it after the last reply"
+        )
+
     def _checked(
         self, heard: "_Heard", request: ModelRequest, body: dict[str, Any], seconds: float
     ) -> ModelReply:
         if heard.stopped:
-            raise ModelBroken(
-                f"{self.name} was closed while it was answering", fix="close it after the last reply"
-            )
+            raise self._closed()
         # A copy loaded for somebody else may have a larger window than was asked for here.
         if heard.prompt_tokens is not None and heard.prompt_tokens >= request.num_ctx:
             raise _overflow(heard.prompt_tokens, request.num_ctx)
@@ -185,35 +208,30 @@ class EmbeddedModel:
             prompt_tokens=heard.prompt_tokens,
             output_tokens=heard.output_tokens,
             thinking=heard.thinking,
+            logprobs=tuple(heard.tokens),
             seconds=seconds,
             sent=msgspec.json.encode(body),
         )
 
 
-class _Heard(msgspec.Struct):
-    """What came from the engine, piece by piece."""
+class _Heard(Hearing):
+    """What came from the engine, piece by piece, in its thread."""
 
-    text: str = ""
-    thinking: str = ""
-    done_reason: str = ""
-    prompt_tokens: int | None = None
-    output_tokens: int | None = None
-    stopped: bool = False
-    error: dict[str, Any] | None = None
+    def __init__(self, name: str, request: ModelRequest) -> None:
+        super().__init__(name, request)
+        self.stopped = False
+        self.error: dict[str, Any] | None = None
+        self.failure: EdgeError | None = None
 
     def take(self, chunk: Any) -> None:
-        """Add one piece of a streamed answer."""
+        """Add one piece of a streamed answer; nothing is raised into the engine."""
         if "error" in chunk:
             self.error = chunk["error"]
             return
-        for choice in chunk.get("choices") or ():
-            delta: Any = choice.get("delta") or {}
-            self.text += delta.get("content") or ""
-            self.thinking += delta.get("reasoning_content") or ""
-            self.done_reason = choice.get("finish_reason") or self.done_reason
-        if usage := chunk.get("usage"):
-            self.prompt_tokens = usage.get("prompt_tokens")
-            self.output_tokens = usage.get("completion_tokens")
+        try:
+            self.take_completion(chunk)
+        except EdgeError as error:
+            self.failure = error
 
 
 class _Engine:
@@ -226,29 +244,44 @@ class _Engine:
         self.num_ctx = 0
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"embedded:{path.name}")
         self._server: Any = None
-        self._own_window: int | None = None
+        self.window = Window()
 
-    def answer(self, body: dict[str, Any], num_ctx: int, stop: threading.Event) -> _Heard:
+    def answer(self, name: str, request: ModelRequest, body: dict[str, Any], stop: threading.Event) -> _Heard:
         """Answer in the engine's thread, loading first if need be.
 
         Raises:
             EdgeError: ModelUnavailable, ModelRefused or ContextOverflow.
         """
-        heard = _Heard()
+        size = self.window.take(request)
+        try:
+            return self._answer(_Heard(name, request), body, size, stop)
+        except ContextOverflow as error:
+            # The engine counted, so it is known now what is needed.
+            if (
+                not error.tokens
+                < (larger := self.window.grow(error.tokens + request.num_predict, request))
+                > size
+            ):
+                raise
+            return self._answer(_Heard(name, request), body, larger, stop)
+
+    def _answer(self, heard: _Heard, body: dict[str, Any], num_ctx: int, stop: threading.Event) -> _Heard:
         if stop.is_set():
             heard.stopped = True
             return heard
-        if min(num_ctx, self._own_window or num_ctx) > self.num_ctx:
+        own = self.window.own
+        if min(num_ctx, own or num_ctx) > self.num_ctx:
             self.unload()
             self._load(num_ctx)
-        if self._own_window is not None and self.num_ctx > self._own_window:
+        own = self.window.own
+        if own is not None and self.num_ctx > own:
             self.unload()
-            self._load(self._own_window)
+            self._load(own)
 
         def hear(chunk: Any) -> bool:
             heard.take(chunk)
             heard.stopped = stop.is_set()
-            return heard.stopped
+            return heard.stopped or heard.failure is not None
 
         try:
             self._server.handle_chat_completions(body, hear)
@@ -256,6 +289,8 @@ class _Engine:
             raise _rejection({"message": str(error)}, self.path) from error
         if heard.error is not None:
             raise _rejection(heard.error, self.path)
+        if heard.failure is not None:
+            raise heard.failure
         return heard
 
     def unload(self) -> None:
@@ -266,7 +301,7 @@ class _Engine:
     def _load(self, num_ctx: int) -> None:
         server, key = _load(self.path, num_ctx, self.threads)
         self._server, self.num_ctx = server, num_ctx
-        self._own_window = _own_window(server, key)
+        self.window.own = _own_window(server, key)
 
 
 _engines: dict[Path, _Engine] = {}
@@ -291,11 +326,6 @@ def _give_back(engine: _Engine) -> None:
         freed = engine.pool.submit(engine.unload)
         engine.pool.shutdown(wait=False)
     freed.result()
-
-
-def _is_loaded(path: Path, num_ctx: int) -> bool:
-    engine = _engines.get(path.resolve())
-    return engine is not None and engine.num_ctx >= num_ctx
 
 
 def _load(path: Path, num_ctx: int, threads: int) -> tuple[Any, str]:
@@ -383,8 +413,10 @@ def _body(request: ModelRequest) -> dict[str, Any]:
         "seed": request.seed,
         "stream": True,  # a streamed answer can be stopped
         "stream_options": {"include_usage": True},
-        "chat_template_kwargs": {"enable_thinking": False},
+        "chat_template_kwargs": {"enable_thinking": request.think},
     }
+    if request.logprobs:
+        body["logprobs"] = True
     if request.schema is not None:
         # Reduced, since what the engine does not know it writes to the terminal, or refuses.
         schema = {"name": "act", "strict": True, "schema": reduced_schema(request.schema)}
@@ -405,7 +437,8 @@ def _rejection(error: dict[str, Any], path: Path) -> EdgeError:
 
 def _overflow(needs: int | None, window: int | None) -> ContextOverflow:
     return ContextOverflow(
-        f"the prompt has {needs} tokens and the window {window}",
+        tokens=needs or 0,
+        what=f"the prompt has {needs} tokens and the window {window}",
         why="nothing of a prompt is left out in silence",
         fix="raise num_ctx, or shorten the prompt",
     )

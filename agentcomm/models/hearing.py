@@ -77,6 +77,23 @@ class Hearing:
             if isinstance(text, str) and isinstance(logprob, int | float):
                 self.tokens.append(Token(text, float(logprob)))
 
+    def take_completion(self, chunk: Any) -> None:
+        """Add one piece in the form of OpenAI's streamed chat completions, which many servers speak.
+
+        Raises:
+            ModelBroken: The answer goes on without an end.
+        """
+        for choice in chunk.get("choices") or ():
+            delta: Any = choice.get("delta") or choice.get("message") or {}
+            self.done_reason = choice.get("finish_reason") or self.done_reason
+            logprobs: Any = choice.get("logprobs") or {}
+            self.note(logprobs.get("content") or ())
+            thinking = delta.get("reasoning_content") or delta.get("reasoning") or ""
+            self.add(delta.get("content") or "", thinking)
+        if usage := chunk.get("usage"):
+            self.prompt_tokens = usage.get("prompt_tokens")
+            self.output_tokens = usage.get("completion_tokens")
+
     def _look(self) -> None:
         for pieces in (self._text, self._thinking):
             tail = _tail(pieces, TAIL)

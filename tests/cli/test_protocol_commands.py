@@ -112,7 +112,7 @@ def test_codes_are_explained(agentcomm):
 def test_the_token_ceiling_is_the_bound_times_what_a_message_can_cost(agentcomm):
     done = agentcomm("check", "purchase", "--models", "ollama:qwen3:4b", "--json")
     [ceiling] = json.loads(done.stdout)["tokens"]
-    assert ceiling["tokens"] == ceiling["messages"] * ceiling["tries"] * (4096 + 800)
+    assert ceiling["tokens"] == ceiling["messages"] * ceiling["tries"] * (8192 + 800)
     text = agentcomm("check", "purchase", "--models", "ollama:qwen3:4b", "--tokens-per-turn", "1000").stdout
     assert f"at most {ceiling['messages'] * ceiling['tries'] * 1000:,} tokens with ollama:qwen3:4b" in text
     assert "not counted: " in text

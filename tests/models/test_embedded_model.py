@@ -187,6 +187,7 @@ OVERFLOW = {
     ("chunks", "kind", "words"),
     [
         ([{"error": OVERFLOW}], ContextOverflow, "4031 tokens and the window 2048"),
+        (spoken(*[" \n"] * 300), ModelBroken, "without an end"),
         (spoken("a", prompt=2048), ContextOverflow, "2048 tokens and the window 2048"),
         ([{"error": {"code": 500, "message": "peg-native"}}], ModelRefused, "peg-native"),
         ([ValueError("JSON schema error at #")], ModelRefused, "JSON schema error"),
@@ -211,11 +212,35 @@ async def test_what_is_no_answer_is_told(
 
 async def test_a_window_larger_than_the_models_own_is_not_loaded(engine: FakeEngine, path: Path) -> None:
     model = EmbeddedModel(path)
+    long = (ChatMessage("user", "word " * 10_000),)
     for _ in range(2):
-        await model.reply(ModelRequest(messages=ASKED.messages, num_ctx=9000))
+        await model.reply(ModelRequest(messages=long, num_ctx=9000))
     assert engine.loads == [9000, 8192]
     await model.close()
     assert engine.alive == 0
+
+
+async def test_a_window_counted_too_small_is_loaded_larger(engine: FakeEngine, path: Path) -> None:
+    model = EmbeddedModel(path)
+    asked = ModelRequest(messages=ASKED.messages, num_ctx=8000)
+    engine.chunks = [{"error": OVERFLOW | {"n_ctx": 4096, "n_prompt_tokens": 4100}}]
+    with pytest.raises(ContextOverflow):  # twice, and then it is told
+        await model.reply(asked)
+    engine.chunks = spoken("{}")
+    reply = await model.reply(asked)
+    await model.close()
+    assert (engine.loads, reply.num_ctx) == ([4096, 8000], 8000)
+
+
+async def test_log_probabilities_are_kept(engine: FakeEngine, path: Path) -> None:
+    chunk = piece("{}")
+    chunk["choices"][0]["logprobs"] = {"content": [{"token": "{}", "logprob": -0.5}, {"token": 3}]}
+    engine.chunks = [chunk, piece(finish="stop")]
+    model = EmbeddedModel(path)
+    reply = await model.reply(ModelRequest(messages=ASKED.messages, logprobs=True))
+    await model.close()
+    assert engine.bodies[0]["logprobs"] is True
+    assert [(token.text, token.logprob) for token in reply.logprobs] == [("{}", -0.5)]
 
 
 async def test_a_timeout_stops_the_engine(engine: FakeEngine, path: Path) -> None:
