@@ -22,6 +22,9 @@ def _no_model_by_accident(request, monkeypatch):
     if "live" not in request.keywords:
         monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
         monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setenv(
+            "AGENTCOMM_CAPABILITIES", "/nonexistent"
+        )  # what was measured here is no test's matter
 
 
 @pytest.fixture

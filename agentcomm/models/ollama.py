@@ -108,8 +108,8 @@ class OllamaModel:
     """A model of an Ollama server.
 
     Args:
-        model: Its name there, such as `qwen3:4b`.
-        host: Address; without it `OLLAMA_HOST`, or this machine.
+        model: Its name there, such as `qwen3:4b`, or `qwen3:4b@http://gpu-box:11434` with the server's address.
+        host: Address; without it the one after the name, `OLLAMA_HOST`, or this machine.
         timeout: Seconds for an answer, from sending to the last token.
         load_timeout: Seconds for loading the model before its first answer.
         keep_alive: How long the server keeps it loaded after a call: text such as `30m`, seconds, -1 for ever; without it
@@ -131,8 +131,9 @@ class OllamaModel:
         patience: Patience = DEFAULT_PATIENCE,
         progress: Progress | None = None,
     ) -> None:
-        self._model = model
-        self._host = host
+        self._given = model
+        self._model, _, named = model.partition("@")
+        self._host = host or named or None
         self._timeout = timeout
         self._load_timeout = load_timeout
         self._keep_alive = keep_alive
@@ -153,8 +154,8 @@ class OllamaModel:
 
     @property
     def name(self) -> str:
-        """Such as `ollama:qwen3:4b`."""
-        return f"ollama:{self._model}"
+        """Such as `ollama:qwen3:4b`, with `@` and the address where one was given."""
+        return f"ollama:{self._given}"
 
     @property
     def provider(self) -> str:

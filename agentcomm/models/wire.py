@@ -9,7 +9,9 @@ __all__ = ("CONNECT_SECONDS", "DIRECT", "limits", "tls")
 
 CONNECT_SECONDS = 5.0
 
-DIRECT = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
+DIRECT: dict[str, httpx.AsyncBaseTransport | None] = dict.fromkeys(
+    ("all://127.0.0.1", "all://localhost", "all://[::1]")
+)
 """This machine is reached without a proxy."""
 
 
