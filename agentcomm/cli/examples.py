@@ -26,18 +26,34 @@ def example_names() -> tuple[str, ...]:
 
 
 class Example:
-    """An example on disk: `workflow.py`, `protocol.yaml` and `replies.json`."""
+    """An example on disk: `workflow.py`, `replies.json`, and its own `protocol.yaml` or one of the library."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
-        self.protocol = folder / "protocol.yaml"
         self.replies = folder / "replies.json"
 
+    @property
+    def protocol(self) -> Path:
+        """The protocol's file; of the library, where the workflow names one as `PROTOCOL`."""
+        own = self.folder / "protocol.yaml"
+        if own.is_file():
+            return own
+        from agentcomm.protocol.library import find
+
+        return find(self.module().PROTOCOL)
+
+    def about(self) -> str:
+        """Return the first line of its workflow, which says what it shows."""
+        with (self.folder / "workflow.py").open(encoding="utf-8") as file:
+            return file.readline().strip().strip('"')
+
     def module(self) -> ModuleType:
-        """Import its workflow."""
-        sys.path.insert(0, str(self.folder))
+        """Import its workflow; the second time, return it as it was imported."""
         name = f"agentcomm_example_{self.name.replace('-', '_')}"
+        if name in sys.modules:
+            return sys.modules[name]
+        sys.path.insert(0, str(self.folder))
         spec = importlib.util.spec_from_file_location(name, self.folder / "workflow.py")
         if spec is None or spec.loader is None:  # pragma: no cover
             raise InputError("the example has no workflow", where=str(self.folder), fix="take an intact copy")
