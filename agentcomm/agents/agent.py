@@ -180,6 +180,9 @@ class Agent:
                 if inspect.isawaitable(answer)
                 else self._check(handler, answer)
             )
+        gathers = self._handlers.get((GATHER, "", "")) if turn.lanes else None
+        if gathers is not None:  # what is said for all, and no handler answers what was heard last
+            return gathers(turn)
         overlaid = by_code(turn, has_model=self._model is not None)
         if overlaid is not None:
             return _made(overlaid, "rule")

@@ -207,3 +207,32 @@ def test_a_lane_in_which_nothing_is_ever_understood_ends_and_the_others_go_on(de
     outcomes = {name: lane.outcome.name for name, lane in result.lanes.items()}
     assert outcomes == {"bea": "aborted" if "bea" in deaf_to else "done", "bob": "aborted"}
     assert result.repairs == 2 * len(deaf_to)
+
+
+def test_what_is_said_for_all_at_a_gather_may_come_from_the_handler_for_gathers():
+    chair = Agent("chair")
+
+    @chair.opens
+    def ask(turn):
+        return turn.say(
+            "question", question="q", options=["yes", "no"], rule="majority", at_a_tie="no-result"
+        )
+
+    @chair.gathers
+    def count(turn):
+        votes = [one.content["choice"] for one in turn.lanes.values()]
+        return [next(iter(turn.lanes.values())).say("tally", choice="yes", votes=votes.count("yes"), cast=3)]
+
+    def member(name, choice):
+        agent = Agent(name)
+
+        @agent.on("question")
+        def vote(turn):
+            return turn.say("ballot", choice=choice, reason="r")
+
+        return agent
+
+    members = [member("m1", "yes"), member("m2", "no"), member("m3", "yes")]
+    result = enact_sync(load("sealed-vote"), cast={"chair": chair, "member": members})
+    assert result.outcome == "success", str(result)
+    assert result.ground["tally.votes"] == 2
