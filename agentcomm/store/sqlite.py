@@ -1,0 +1,640 @@
+"""The default store: one file, on a disk of this machine, that several processes may share.
+
+SQLite in WAL mode with `synchronous=FULL`: what was committed is there after a crash of the process, of the system, and after a
+loss of power. One thread writes, and puts what waits into one transaction, so that many conversations share one sync.
+"""
+
+import asyncio
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from time import monotonic, time
+from typing import Any
+
+from agentcomm.errors import StoreError
+from agentcomm.store.base import (
+    Claim,
+    Committed,
+    Dead,
+    Delivery,
+    Entry,
+    Opened,
+    Receipt,
+    Row,
+    Stale,
+    Timer,
+    Waiting,
+)
+from agentcomm.store.faults import key_used, no_such, there_already
+from agentcomm.store.packing import pack, unpack
+from agentcomm.store.places import refuse_network
+from agentcomm.store.schema import prepare
+from agentcomm.store.writer import Writer, told
+
+__all__ = ("SQLiteStore",)
+
+_POLL = 0.02
+"""Seconds between looks for what other processes wrote."""
+_AHEAD = 24 * 3600.0
+"""A claim that holds for longer than this was made before the clock went back: it is over."""
+_NAMES = 100_000
+"""Conversations whose number is kept in memory."""
+_CHUNK = 256
+
+_File = sqlite3.Connection
+
+
+class SQLiteStore:
+    """Keeps conversations in a file.
+
+    Args:
+        path: The file; it is made with its folder if it is not there, readable by its owner only.
+        clock: Returns seconds since 1970.
+        synchronous: `full`, or `normal`: faster with few conversations at once, and a loss of power may take the last moment.
+        poll: Seconds between looks for what other processes wrote.
+        create: Whether a file that is not there is made.
+
+    Raises:
+        StoreError: If it cannot be opened, lies on a network, or is of a newer version.
+        RecordError: If the file is damaged.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Callable[[], float] = time,
+        synchronous: str = "full",
+        poll: float = _POLL,
+        create: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self._clock, self._poll = clock, poll
+        self._synchronous = {"full": "FULL", "normal": "NORMAL"}[synchronous]
+        self._names: dict[str, int] = {}
+        self._changed = asyncio.Event()
+        self._reading = threading.Lock()
+        self._seen = -1
+        refuse_network(self.path)
+        self._make(create=create)
+        try:
+            self._reader = self._connect()
+            prepare(self._reader, str(self.path))
+            self._reader.execute("PRAGMA query_only = ON")
+            self._reader.execute("SELECT k FROM conversation LIMIT 1").fetchall()
+        except sqlite3.Error as error:
+            raise told(error, str(self.path)) from error
+        self._seen = self._rows("PRAGMA data_version", ())[0][0]
+        self._writer = Writer(self._connect, str(self.path))
+        self._writer.call(lambda file: _free_from_before(file, self.now()))
+
+    def _make(self, *, create: bool) -> None:
+        try:
+            if not self.path.exists():
+                if not create:
+                    raise StoreError(
+                        "there is no store",
+                        where=str(self.path),
+                        fix="name the file with --store; `agentcomm serve` makes one",
+                        code="X403",
+                    )
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.touch(mode=0o600)
+        except OSError as error:
+            raise StoreError(
+                f"the store cannot be made: {error.strerror}",
+                where=str(self.path),
+                fix="name a file in a folder that can be written",
+            ) from error
+
+    def _connect(self) -> _File:
+        file = sqlite3.connect(
+            self.path, timeout=30.0, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute(f"PRAGMA synchronous = {self._synchronous}")
+        file.execute("PRAGMA temp_store = MEMORY")
+        file.execute("PRAGMA journal_size_limit = 67108864")
+        return file
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def now(self) -> float:
+        """Return the time."""
+        return self._clock()
+
+    # --- the eight methods ---
+
+    async def open(
+        self,
+        conversation: str,
+        first: Entry,
+        out: Sequence[Delivery] = (),
+        timers: Sequence[Timer] = (),
+        *,
+        about: bytes = b"",
+        receipt: Receipt | None = None,
+        shared: Mapping[str, bytes] | None = None,
+        lease: float = 30.0,
+    ) -> Opened:
+        """Begin a conversation; see `Store`."""
+        packed, now = pack(first.lines), self.now()
+        token = secrets.token_hex(8)
+
+        def work(file: _File) -> Opened:
+            if receipt is not None and (known := _receipt(file, receipt)):
+                if known[0] != receipt.digest:
+                    raise key_used(receipt.key)
+                return Opened(known[1], is_new=False)
+            added = file.execute(
+                "INSERT OR IGNORE INTO conversation(id, opened, about) VALUES (?, ?, ?)",
+                (conversation, now, about),
+            )
+            conv = added.lastrowid
+            if not added.rowcount or conv is None:
+                raise there_already(conversation)
+            for place, (name, lines) in enumerate((shared or {}).items()):
+                file.execute("INSERT OR IGNORE INTO shared VALUES (?, ?)", (name, pack(lines)))
+                file.execute("INSERT INTO leans VALUES (?, ?, ?)", (conv, place, name))
+            _append(file, conv, first, packed)
+            _keep_receipt(file, receipt, conv)
+            kept = _deliver(file, conversation, conv, out, token, now, lease)
+            _time(file, conv, timers)
+            return Opened(conversation, is_new=True, kept=kept)
+
+        done = await self._writer.submit(work)
+        self._hint(out, timers)
+        return done
+
+    async def claim(
+        self, mailboxes: Sequence[str], limit: int, lease: float, *, conversation: str = ""
+    ) -> list[Claim]:
+        """Claim what is to be done; see `Store`."""
+        now = self.now()
+        names = tuple(mailboxes)
+        where = f"d.mailbox IN ({','.join('?' * len(names))}) AND d.free <= ?"
+        given: tuple[object, ...] = (*names, now)
+        if conversation:
+            where += " AND c.id = ?"
+            given = (*given, conversation)
+        query = f"SELECT d.k, c.id, d.mailbox, d.grp, d.note, d.attempt FROM delivery d JOIN conversation c ON c.k = d.conv WHERE {where} ORDER BY d.free, d.k LIMIT ?"  # noqa: S608  (only question marks)
+
+        def work(file: _File) -> list[Claim]:
+            found: list[Claim] = []
+            for k, name, mailbox, group, note, attempt in file.execute(query, (*given, limit)).fetchall():
+                token = secrets.token_hex(8)
+                file.execute(
+                    "UPDATE delivery SET token = ?, free = ?, attempt = ? WHERE k = ?",
+                    (token, now + lease, attempt + 1, k),
+                )
+                found.append(Claim(name, mailbox, group, note, token, now + lease, attempt + 1, k))
+            return found
+
+        if limit <= 0 or not names or not self._rows(f"{query}", (*given, 1)):  # reading takes no lock
+            return []
+        return await self._writer.submit(work)
+
+    async def due(self, limit: int, lease: float) -> list[Claim]:
+        """Claim timers that are due; see `Store`."""
+        now = self.now()
+        query = "SELECT t.k, c.id, t.name, t.attempt FROM timer t JOIN conversation c ON c.k = t.conv WHERE t.free <= ? ORDER BY t.free, t.k LIMIT ?"
+
+        def work(file: _File) -> list[Claim]:
+            found: list[Claim] = []
+            for k, name, note, attempt in file.execute(query, (now, limit)).fetchall():
+                token = secrets.token_hex(8)
+                file.execute(
+                    "UPDATE timer SET token = ?, free = ?, attempt = ? WHERE k = ?",
+                    (token, now + lease, attempt + 1, k),
+                )
+                found.append(Claim(name, "", "", note, token, now + lease, attempt + 1, k))
+            return found
+
+        if limit <= 0 or not self._rows(query, (now, 1)):
+            return []
+        return await self._writer.submit(work)
+
+    async def renew(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
+        """Hold claims for longer; see `Store`."""
+        return await self._writer.submit(lambda file: _renew(file, claims, self.now() + lease))
+
+    def renew_now(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
+        """Do what `renew` does, from a thread without an event loop."""
+        return self._writer.call(lambda file: _renew(file, claims, self.now() + lease))
+
+    async def commit(
+        self,
+        conversation: str,
+        claim: Claim | None,
+        entry: Entry | None,
+        out: Sequence[Delivery] = (),
+        timers: Sequence[Timer] = (),
+        *,
+        replace: Sequence[str] = (),
+        consume: bool = True,
+        closes: bytes | None = None,
+        receipt: Receipt | None = None,
+        lease: float = 30.0,
+    ) -> Committed | Stale:
+        """Do one turn; see `Store`."""
+        packed, now = pack(entry.lines) if entry is not None else b"", self.now()
+        token = f"{claim.token if claim else ''}+{entry.seq if entry else ''}"
+
+        def work(file: _File) -> Committed | Stale:
+            conv = self._number(file, conversation)
+            head = _head(file, conv)
+            if entry is not None and entry.seq < head and _stands(file, conv, entry.seq, packed):
+                return Committed(head, _kept(file, conversation, conv, token), was_done=True)
+            if receipt is not None and (known := _receipt(file, receipt)):
+                is_same = known[0] == receipt.digest
+                return Committed(head, was_done=True) if is_same else Stale("receipt")
+            stale = _stale(file, conv, claim)
+            if stale is not None:
+                return stale
+            if entry is not None:
+                if head != entry.seq:
+                    return Stale("seq")
+                _append(file, conv, entry, packed)
+                head += entry.count
+            _keep_receipt(file, receipt, conv)
+            if claim is not None and consume:
+                table = "delivery" if claim.mailbox else "timer"
+                file.execute(f"DELETE FROM {table} WHERE k = ?", (claim.id,))  # noqa: S608
+            if closes is not None:
+                file.execute("UPDATE conversation SET closed = ?, about = ? WHERE k = ?", (now, closes, conv))
+                file.execute("DELETE FROM delivery WHERE conv = ?", (conv,))
+                file.execute("DELETE FROM timer WHERE conv = ?", (conv,))
+                return Committed(head)
+            if replace:
+                _replace(file, conv, replace, out)
+            kept = _deliver(file, conversation, conv, out, token, now, lease)
+            _time(file, conv, timers)
+            return Committed(head, kept)
+
+        done = await self._writer.submit(work)
+        self._hint(out, timers)
+        return done
+
+    async def give_back(self, claim: Claim, *, not_before: float | None, reason: str) -> bool:
+        """Let somebody try again, or never; see `Store`."""
+        table = "delivery" if claim.mailbox else "timer"
+        now = self.now()
+
+        def work(file: _File) -> bool:
+            conv = self._number(file, claim.conversation)
+            if _stale(file, conv, claim) is not None:
+                return False
+            if not_before is None:
+                file.execute(f"DELETE FROM {table} WHERE k = ?", (claim.id,))  # noqa: S608
+                file.execute(
+                    "INSERT INTO dead(conv, mailbox, grp, note, reason, at, attempt) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (conv, claim.mailbox, claim.group, claim.note, reason, now, claim.attempt),
+                )
+            else:
+                file.execute(
+                    f"UPDATE {table} SET token = '', free = ? WHERE k = ?",  # noqa: S608
+                    (not_before, claim.id),
+                )
+            return True
+
+        done = await self._writer.submit(work)
+        self._changed.set()
+        return done
+
+    def read(self, conversation: str, after: int = -1) -> Iterator[Entry]:
+        """Yield what was appended behind a record; see `Store`."""
+        found = self._rows("SELECT k FROM conversation WHERE id = ?", (conversation,))
+        if not found:
+            raise no_such(conversation)
+        conv = found[0][0]
+        shared = b""
+        if after < 0:
+            lines = self._rows(
+                "SELECT s.lines FROM leans l JOIN shared s ON s.name = l.name WHERE l.conv = ? ORDER BY l.place",
+                (conv,),
+            )
+            shared = b"".join(unpack(line) for (line,) in lines)
+        while True:
+            rows = self._rows(
+                "SELECT seq, count, lines FROM entry WHERE conv = ? AND seq > ? ORDER BY seq LIMIT ?",
+                (conv, after, _CHUNK),
+            )
+            for seq, count, lines in rows:
+                yield Entry(seq, count, shared + unpack(lines))
+                shared, after = b"", seq
+            if len(rows) < _CHUNK:
+                return
+
+    async def wait(self, mailboxes: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109
+        """Return when there may be something to do; see `Store`."""
+        del mailboxes
+        end = monotonic() + timeout
+        while not self._changed.is_set():
+            left = end - monotonic()
+            if self._has_changed() or left <= 0:
+                return
+            try:
+                await asyncio.wait_for(self._changed.wait(), min(left, self._poll))
+            except TimeoutError:
+                continue
+        self._changed.clear()
+
+    def _has_changed(self) -> bool:
+        """Say whether another connection wrote something."""
+        version = self._rows("PRAGMA data_version", ())[0][0]
+        before, self._seen = self._seen, version
+        return before != version
+
+    def _hint(self, out: Sequence[Delivery], timers: Sequence[Timer]) -> None:
+        if timers or any(not one.keep for one in out):
+            self._changed.set()
+
+    # --- for those who look after it ---
+
+    def rows(self, *, closed: bool | None = None, conversation: str = "", limit: int = 0) -> list[Row]:
+        """Return conversations; see `Store`."""
+        where, given = "1", ()
+        if closed is not None:
+            where += " AND closed IS NOT NULL" if closed else " AND closed IS NULL"
+        if conversation:
+            where, given = f"{where} AND id = ?", (conversation,)
+        found = self._rows(
+            "SELECT id, opened, closed, about, (SELECT seq + count FROM entry WHERE conv = c.k ORDER BY seq DESC LIMIT 1),"  # noqa: S608
+            " (SELECT min(free) FROM timer WHERE conv = c.k), (SELECT count(*) FROM dead WHERE conv = c.k)"
+            f" FROM conversation c WHERE {where} ORDER BY k DESC LIMIT ?",
+            (*given, limit or -1),
+        )
+        return [Row(*row) for row in found]
+
+    def waiting(self, conversation: str = "", *, mailbox: str = "", limit: int = 0) -> list[Waiting]:
+        """Return deliveries; see `Store`."""
+        where, given = "1", ()
+        if conversation:
+            where, given = "c.id = ?", (conversation,)
+        if mailbox:
+            where, given = f"{where} AND d.mailbox = ?", (*given, mailbox)
+        found = self._rows(
+            "SELECT c.id, d.mailbox, d.grp, d.note, d.since, d.free, d.attempt, d.token != '' FROM delivery d"  # noqa: S608
+            f" JOIN conversation c ON c.k = d.conv WHERE {where} ORDER BY d.k LIMIT ?",
+            (*given, limit or -1),
+        )
+        return [Waiting(*row[:7], is_claimed=bool(row[7])) for row in found]
+
+    def dead(self, conversation: str = "") -> list[Dead]:
+        """Return dead letters; see `Store`."""
+        found = self._rows(
+            "SELECT c.id, mailbox, grp, note, reason, at, attempt FROM dead d JOIN conversation c ON c.k = d.conv"
+            " WHERE ? IN ('', c.id) ORDER BY d.k",
+            (conversation,),
+        )
+        return [Dead(*row) for row in found]
+
+    async def revive(self, conversation: str) -> int:
+        """Make dead letters deliveries again; see `Store`."""
+        now = self.now()
+
+        def work(file: _File) -> int:
+            conv = self._number(file, conversation)
+            if file.execute("SELECT closed FROM conversation WHERE k = ?", (conv,)).fetchone()[0] is not None:
+                return 0
+            found = file.execute("SELECT mailbox, grp, note FROM dead WHERE conv = ?", (conv,)).fetchall()
+            file.execute("DELETE FROM dead WHERE conv = ?", (conv,))
+            out = [Delivery(mailbox, group, note) for mailbox, group, note in found if mailbox]
+            _deliver(file, conversation, conv, out, "", now, 0.0)
+            _time(file, conv, [Timer(note, now) for mailbox, _, note in found if not mailbox])
+            return len(found)
+
+        done = await self._writer.submit(work)
+        self._changed.set()
+        return done
+
+    async def prune(self, *, before: float, conversation: str = "") -> int:
+        """Delete closed conversations; see `Store`."""
+
+        def work(file: _File) -> int:
+            found = file.execute(
+                "SELECT k, id FROM conversation WHERE closed IS NOT NULL AND closed < ? AND ? IN ('', id) LIMIT ?",
+                (before, conversation, _CHUNK),
+            ).fetchall()
+            for conv, name in found:
+                self._names.pop(name, None)
+                file.execute("INSERT INTO pruning VALUES (?)", (conv,))
+                for table in ("entry", "delivery", "timer", "dead", "receipt", "leans", "pruning"):
+                    file.execute(f"DELETE FROM {table} WHERE conv = ?", (conv,))  # noqa: S608
+                file.execute("DELETE FROM conversation WHERE k = ?", (conv,))
+            if len(found) < _CHUNK:
+                file.execute("DELETE FROM shared WHERE name NOT IN (SELECT name FROM leans)")
+            return len(found)
+
+        count = 0
+        while True:  # piece by piece, so that others get their turn
+            done = await self._writer.submit(work)
+            count += done
+            if done < _CHUNK:
+                return count
+
+    async def backup(self, target: Path) -> None:
+        """Write a copy, as it is at one moment; see `Store`."""
+        await asyncio.to_thread(self._backup, target)
+
+    def _backup(self, target: Path) -> None:
+        if target.exists():
+            raise StoreError(
+                "there is a file already",
+                where=str(target),
+                fix="name a new one: a backup never overwrites anything",
+            )
+        half = target.with_name(target.name + ".part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            half.unlink(missing_ok=True)
+            half.touch(mode=0o600)
+            source, copy = self._connect(), sqlite3.connect(half)
+            try:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+                broken = copy.execute("PRAGMA quick_check").fetchone()[0]
+                if broken != "ok":
+                    raise sqlite3.DatabaseError(f"malformed: {broken}")
+            finally:
+                source.close()
+                copy.close()
+            half.rename(target)
+        except sqlite3.Error as error:
+            half.unlink(missing_ok=True)
+            raise told(error, str(target)) from error
+        except OSError as error:
+            raise StoreError(
+                f"the backup cannot be written: {error.strerror}",
+                where=str(target),
+                fix="name a file in a folder that can be written",
+            ) from error
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the file as SQLite sees it; empty if nothing is."""
+        found = [str(row[0]) for row in self._rows("PRAGMA integrity_check", ())]
+        return [] if found == ["ok"] else found
+
+    def close(self) -> None:
+        """Do what waits, and close the file."""
+        self._writer.close()
+        with self._reading:
+            self._reader.close()
+
+    def _rows(self, query: str, given: Sequence[object]) -> list[Any]:
+        try:
+            with self._reading:
+                return self._reader.execute(query, given).fetchall()
+        except sqlite3.Error as error:
+            raise told(error, str(self.path)) from error
+
+    def _number(self, file: _File, conversation: str) -> int:
+        conv = self._names.get(conversation)
+        if conv is None:
+            row = file.execute("SELECT k FROM conversation WHERE id = ?", (conversation,)).fetchone()
+            if row is None:
+                raise no_such(conversation)
+            if len(self._names) >= _NAMES:
+                self._names.clear()
+            conv = self._names[conversation] = int(row[0])
+        return conv
+
+
+def _append(file: _File, conv: int, entry: Entry, packed: bytes) -> None:
+    file.execute(
+        "INSERT INTO entry(conv, seq, count, lines) VALUES (?, ?, ?, ?)",
+        (conv, entry.seq, entry.count, packed),
+    )
+
+
+def _head(file: _File, conv: int) -> int:
+    row = file.execute(
+        "SELECT seq + count FROM entry WHERE conv = ? ORDER BY seq DESC LIMIT 1", (conv,)
+    ).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def _stands(file: _File, conv: int, seq: int, packed: bytes) -> bool:
+    row = file.execute("SELECT lines FROM entry WHERE conv = ? AND seq = ?", (conv, seq)).fetchone()
+    return row is not None and row[0] == packed
+
+
+def _stale(file: _File, conv: int, claim: Claim | None) -> Stale | None:
+    if claim is not None:
+        table = "delivery" if claim.mailbox else "timer"
+        row = file.execute(
+            f"SELECT token FROM {table} WHERE k = ? AND conv = ?",  # noqa: S608
+            (claim.id, conv),
+        ).fetchone()
+        if row is not None and row[0] == claim.token:
+            return None
+    row = file.execute("SELECT closed FROM conversation WHERE k = ?", (conv,)).fetchone()
+    if row is None or row[0] is not None:
+        return Stale("closed")
+    return Stale("claim") if claim is not None else None
+
+
+def _replace(file: _File, conv: int, groups: Sequence[str], out: Sequence[Delivery]) -> None:
+    wanted = {(one.group, one.mailbox, one.note) for one in out}
+    for k, group, mailbox, note in file.execute(
+        "SELECT k, grp, mailbox, note FROM delivery WHERE conv = ?", (conv,)
+    ).fetchall():
+        if group in groups and (group, mailbox, note) not in wanted:
+            file.execute("DELETE FROM delivery WHERE k = ?", (k,))
+
+
+def _deliver(
+    file: _File,
+    conversation: str,
+    conv: int,
+    out: Sequence[Delivery],
+    token: str,
+    now: float,
+    lease: float,
+) -> tuple[Claim, ...]:
+    kept: list[Claim] = []
+    for one in out:
+        free = now + lease if one.keep else max(one.not_before, now)
+        added = file.execute(
+            "INSERT INTO delivery(conv, mailbox, grp, note, free, since, token, attempt) SELECT ?, ?, ?, ?, ?, ?, ?, ?"
+            " WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE conv = ? AND grp = ? AND mailbox = ? AND note = ?)",
+            (
+                conv,
+                one.mailbox,
+                one.group,
+                one.note,
+                free,
+                now,
+                token if one.keep else "",
+                int(one.keep),
+                conv,
+                one.group,
+                one.mailbox,
+                one.note,
+            ),
+        )
+        if one.keep and added.rowcount:
+            k = added.lastrowid or 0
+            kept.append(Claim(conversation, one.mailbox, one.group, one.note, token, free, 1, k))
+    return tuple(kept)
+
+
+def _kept(file: _File, conversation: str, conv: int, token: str) -> tuple[Claim, ...]:
+    found = file.execute(
+        "SELECT mailbox, grp, note, token, free, attempt, k FROM delivery WHERE conv = ? AND token = ?",
+        (conv, token),
+    )
+    return tuple(Claim(conversation, *row) for row in found.fetchall())
+
+
+def _time(file: _File, conv: int, timers: Sequence[Timer]) -> None:
+    for timer in timers:
+        if timer.due is None:
+            file.execute("DELETE FROM timer WHERE conv = ? AND name = ?", (conv, timer.name))
+        else:
+            file.execute(
+                "INSERT OR REPLACE INTO timer(conv, name, free, token, attempt) VALUES (?, ?, ?, '', 0)",
+                (conv, timer.name, timer.due),
+            )
+
+
+def _renew(file: _File, claims: Sequence[Claim], until: float) -> list[Claim]:
+    lost: list[Claim] = []
+    for claim in claims:
+        table = "delivery" if claim.mailbox else "timer"
+        done = file.execute(
+            f"UPDATE {table} SET free = ? WHERE k = ? AND token = ?",  # noqa: S608
+            (until, claim.id, claim.token),
+        )
+        if not done.rowcount:
+            lost.append(claim)
+    return lost
+
+
+def _receipt(file: _File, receipt: Receipt) -> tuple[str, str] | None:
+    row = file.execute(
+        "SELECT r.digest, c.id FROM receipt r JOIN conversation c ON c.k = r.conv WHERE scope = ? AND key = ?",
+        (receipt.scope, receipt.key),
+    ).fetchone()
+    return (str(row[0]), str(row[1])) if row is not None else None
+
+
+def _keep_receipt(file: _File, receipt: Receipt | None, conv: int) -> None:
+    if receipt is not None:
+        file.execute(
+            "INSERT INTO receipt VALUES (?, ?, ?, ?)", (receipt.scope, receipt.key, receipt.digest, conv)
+        )
+
+
+def _free_from_before(file: _File, now: float) -> None:
+    """Free what was claimed for a time that lies too far ahead: the clock went back since."""
+    for table in ("delivery", "timer"):
+        file.execute(
+            f"UPDATE {table} SET free = ?, token = '' WHERE token != '' AND free > ?",  # noqa: S608
+            (now, now + _AHEAD),
+        )
