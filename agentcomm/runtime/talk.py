@@ -5,6 +5,7 @@ anybody hears of it. Nothing here waits: what takes time is returned, for whoeve
 """
 
 import inspect
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -62,6 +63,7 @@ class Talk:
         log: A file for the record.
         watch: Called with every event, after it was recorded.
         note: Called with a line of text for whoever watches.
+        recording: Where it is recorded, if not in `log`.
     """
 
     __slots__ = (
@@ -96,11 +98,12 @@ class Talk:
         log: JsonlLog | None = None,
         watch: Callable[[Event], None] | None = None,
         note: Callable[[str], None] | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self.stage, self.casting, self.id = stage, casting, conversation_id
         self.brief, self.watch, self.note = brief, watch, note
         self.clock, self.begun = clock, clock()
-        self.recording = Recording(log)
+        self.recording = Recording(log) if recording is None else recording
         self.refusals: dict[str, Refused] | None = None
         """By lane: why the last try of a shared role did not count."""
         self.happened: Callable[[tuple[Event, ...]], None] | None = None
@@ -110,25 +113,30 @@ class Talk:
         self.latest: Message | None = None
         """The message that counted last."""
         self.spans = ConversationSpans.begin(stage.protocol, conversation_id, casting.names)
-        self.conversation, events = open_conversation(
-            stage.rules, conversation_id, whole=whole, members=tuple(casting.members)
-        )
-        self._record_opening(whole)
-        self.recording.add(None, events, is_sealed=True)
+        self.conversation, events = self._begin(whole)
         self.opened = events if watch is not None else ()
         """What happened at the opening, for whoever watches."""
 
-    def _record_opening(self, whole: float | None) -> None:
+    def _begin(self, whole: float | None) -> tuple[Conversation, tuple[Event, ...]]:
+        """Return the conversation as it stands, and what happened just now."""
+        begun, events = open_conversation(
+            self.stage.rules, self.id, whole=whole, members=tuple(self.casting.members)
+        )
+        self.recording.defer(self._opening(whole))
+        self.recording.add(None, events, is_sealed=True)
+        return begun, events
+
+    def _opening(self, whole: float | None) -> Callable[[Chain], bytes]:
         rules, players, name = self.stage.rules, self.casting.players, self.id
         members = list(self.casting.members)
-        brief = plain_bytes(to_plain(self.brief), "conversation") if self.brief else b"{}"
+        brief = plain_bytes(to_plain(self.brief), "conversation") if self.brief else b""
 
         def lines(chain: Chain) -> bytes:
-            return chain.record(
-                "open", "conversation", *opening(rules, players(), name, whole, members, brief)
-            )
+            data, body = opening(rules, players(), name, whole, members)
+            made = chain.record("open", "conversation", data, body, salt="")
+            return made + chain.record("open", "brief", {}, msgspec.Raw(brief)) if brief else made
 
-        self.recording.defer(lines)
+        return lines
 
     def now(self) -> float:
         """Return seconds since the opening."""
@@ -159,6 +167,11 @@ class Talk:
         if events or type(given) is Say:
             self.recording.add(given, events, is_sealed=is_sealed)
         self.conversation = after
+        self._told(events, spans)
+        return events
+
+    def _told(self, events: tuple[Event, ...], spans: Any) -> None:
+        """Tell everybody who wants to know what counts now."""
         if self.happened is not None:
             self.happened(events)
         if self.spans is not None:
@@ -166,7 +179,6 @@ class Talk:
             self.spans.happened(events)
         if self.watch is not None:
             self._show(events)
-        return events
 
     def _show(self, events: tuple[Event, ...]) -> None:
         """Let whoever watches see the events; once a talk has failed, a watcher that fails too must not leave it unsealed."""
@@ -276,7 +288,7 @@ class Talk:
 
     def answered(self, turn: Turn, answer: Said | Evidence, until: float) -> Pending | None:
         """Let what was waited for be heard, and carry the turn on where it has to be tried again."""
-        again = self._hear(turn, answer, until)
+        again = self.hear(turn, answer, until)
         return None if again is None else self._carry(again)
 
     def _carry(self, turn: Turn) -> Pending | None:
@@ -290,7 +302,7 @@ class Talk:
                 raise
             if type(answer) is not Message and inspect.isawaitable(answer):
                 return turn, answer
-            trying = self._hear(turn, answer)
+            trying = self.hear(turn, answer)
         return None
 
     def until(self, turn: Turn) -> float:
@@ -322,7 +334,7 @@ class Talk:
 
     # --- what was said ---
 
-    def _hear(self, turn: Turn, answer: Said | Evidence, until: float | None = None) -> Turn | None:
+    def hear(self, turn: Turn, answer: Said | Evidence, until: float | None = None) -> Turn | None:
         """Let an answer count if it came in time; return the turn in which it is tried again, if it has to be."""
         now = self.now()
         until = self.until(turn) if until is None else until
@@ -374,21 +386,22 @@ class Talk:
     ) -> tuple[Event, ...]:
         """Stamp a message and let it be heard: who speaks is what the core says, never what an agent says."""
         made_by = (message.made_by or "handler") if turn.seat.agent is not None else ""
-        if self.casting.members:  # among lanes, some messages wait at a gather
-            self.sent += 1
-            number = self.sent
-        else:
-            number = self.conversation.n + 1
         stamped = Message(
             act=message.act,
             content=message.content,
-            id=f"{self.id}:{number}",
+            id=self._id(turn.role, lane),
             sender=turn.role,
             in_reply_to=message.in_reply_to,
             made_by=made_by,
             lane=lane,
         )
         return self.take(Say(stamped, now), is_sealed=is_sealed, spans=turn.spans)
+
+    def _id(self, role: str, lane: str) -> str:
+        """Return the id of the next message of a role: the same if the same turn is taken again."""
+        del role, lane
+        self.sent += 1  # among lanes, some messages wait at a gather
+        return f"{self.id}:{self.sent if self.casting.members else self.conversation.n + 1}"
 
     def make(self, asked: Make) -> None:
         """Make the one move that is left."""
@@ -403,12 +416,10 @@ class Talk:
 
     def _as_rule(self, turn: Turn, message: Message, lane: str) -> tuple[Event, ...]:
         """Say for somebody what code says; it is marked so, whoever it is."""
-        self.sent += 1
-        number = self.sent if self.casting.members else self.conversation.n + 1
         stamped = Message(
             act=message.act,
             content=message.content,
-            id=f"{self.id}:{number}",
+            id=self._id(turn.role, lane),
             sender=turn.role,
             made_by="rule",
             lane=lane,
@@ -446,18 +457,41 @@ class Talk:
 
     def exit_for(self, turn: Turn, refused: Refused) -> None:
         """Take an honest exit for a speaker whose tries are used up."""
-        reason = f"{turn.agent} found nothing to say that counts: {refused.reason}"[:280]
+        self.give_up(turn, f"{turn.agent} found nothing to say that counts: {refused.reason}")
+
+    def give_up(
+        self,
+        turn: Turn,
+        why: str,
+        exits: Sequence[str] = ("not-understood", "failure", "refuse", "reject-proposal"),
+        *,
+        leaves: bool = True,
+    ) -> bool:
+        """Say the first honest exit for a speaker who does not speak; leave for it if there is none.
+
+        Args:
+            turn: Whose.
+            why: The reason that is said.
+            exits: The library acts that will do, the best first.
+            leaves: Whether it leaves if there is none.
+
+        Returns:
+            Whether something was said.
+        """
+        reason = why[:280]
         floor = wants(self.place(turn.lane), turn.role)
         open_now = (*floor.moves, *floor.exits) if isinstance(floor, Speak) else ()
-        for wanted in ("not-understood", "failure", "refuse", "reject-proposal"):
+        for wanted in exits:
             for move in open_now:
                 if move.act.performative == wanted and (content := _only_reason(move, reason)) is not None:
-                    self.tell(f"{turn.agent} used up its tries; {move.label!r} was said for it")
+                    self.tell(f"{move.label!r} was said for {turn.agent}: {reason}")
                     said = Message(act=move.label, content=content)
                     events = self._as_rule(turn, said, "" if move.for_all else turn.lane)
                     if not any(isinstance(event, Refused) for event in events):
-                        return
-        self.take(Leave(turn.role, reason, self.now(), turn.lane), spans=turn.spans)
+                        return True
+        if leaves:
+            self.take(Leave(turn.role, reason, self.now(), turn.lane), spans=turn.spans)
+        return False
 
     # --- the port of turns ---
 
@@ -492,9 +526,19 @@ class _Steps:
     def note(self, text: str) -> None:
         self._talk.tell(text)
 
+    def recalled(self, kind: str, key: str) -> None:
+        """Return nothing: no earlier attempt of this turn is on record."""
+
+    async def kept(self) -> None:
+        """Return at once: what is written is as safe here as it gets."""
+
+    def effect_key(self) -> str:
+        """Return the key of the next tool call: it was never used before."""
+        return secrets.token_hex(16)
+
 
 def opening(
-    rules: Any, players: Mapping[str, Any], name: str, whole: float | None, members: list[str], brief: bytes
+    rules: Any, players: Mapping[str, Any], name: str, whole: float | None, members: list[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return structure and content of the record that opens a conversation."""
     protocol = rules.protocol
@@ -514,7 +558,6 @@ def opening(
         "protocol": protocol.text,
         "overlays": {name: overlay.text for name, overlay in rules.overlays.items()},
         **({"protocols": dict(protocol.embedded)} if protocol.embedded else {}),
-        "brief": msgspec.Raw(brief),
     }
     return data, body
 
