@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentcomm.protocol.graph import Protocol
     from agentcomm.protocol.library import check, load
     from agentcomm.runtime.conforms import conforms
+    from agentcomm.runtime.converse import converse
     from agentcomm.runtime.enact import enact, enact_sync
     from agentcomm.runtime.replay import replay
     from agentcomm.runtime.result import Result
@@ -35,6 +36,7 @@ __all__ = (
     "Turn",
     "check",
     "conforms",
+    "converse",
     "enact",
     "enact_sync",
     "load",
@@ -52,6 +54,7 @@ _HOMES = {
     "Turn": "agentcomm.agents.turn",
     "check": "agentcomm.protocol.library",
     "conforms": "agentcomm.runtime.conforms",
+    "converse": "agentcomm.runtime.converse",
     "enact": "agentcomm.runtime.enact",
     "enact_sync": "agentcomm.runtime.enact",
     "load": "agentcomm.protocol.library",
