@@ -177,7 +177,12 @@ def idle(count: int) -> dict[str, Any]:
             for name in names:
                 host.talks[name]  # noqa: B018
         look = (process_time() - begun) / (20 * len(names)) * 1e6
-        return {"bytes": round(used / count), "KiB": round(used / count / 1024, 2), "tasks": tasks, "us to find one": round(look, 3)}
+        return {
+            "bytes": round(used / count),
+            "KiB": round(used / count / 1024, 2),
+            "tasks": tasks,
+            "us to find one": round(look, 3),
+        }
 
     return asyncio.run(run())
 
