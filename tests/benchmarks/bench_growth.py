@@ -104,7 +104,7 @@ def turns(rules: Rules, quick: bool) -> dict[str, Any]:
     base_bytes = 0.0
     for mark in marks:
         took = min(times[mark])
-        peak, kept = loops[mark].bytes_a_step()
+        peak, _kept = loops[mark].bytes_a_step()
         base_bytes = base_bytes or peak
         ratio = took / min(times[marks[0]])
         found[f"turn {mark:,}"] = {
@@ -175,7 +175,7 @@ def idle(count: int) -> dict[str, Any]:
         begun = process_time()
         for _ in range(20):
             for name in names:
-                host.talks[name]  # noqa: B018
+                host.talks[name]
         look = (process_time() - begun) / (20 * len(names)) * 1e6
         return {
             "bytes": round(used / count),
@@ -205,7 +205,8 @@ def sizes(quick: bool) -> dict[str, Any]:
         talks[states] = open_conversation(Rules(chain(states)), "c")[0], 0
         times[states] = []
     for _ in range(40):
-        for states, (now, n) in talks.items():
+        for states, (start, n) in talks.items():
+            now = start
             given = [
                 Say(Message(act="say", content={"n": k}, id=f"c:{k}", sender="ab"[k % states % 2]), 1.0)
                 for k in range(n, n + 300)
