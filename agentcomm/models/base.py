@@ -4,7 +4,7 @@ Knows nothing about dialogue. A new backend is one file that fulfils `Model`, an
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -106,6 +106,17 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens it was trained for."""
 
 
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server says of a model; None and empty where it says nothing."""
+
+    thinks: bool | None = None
+    tools: bool | None = None
+    window: int | None = None
+    digest: str = ""
+    server: str = ""
+    """Backend and version."""
+
+
 class Model(Protocol):
     """A backend."""
 
@@ -134,4 +145,17 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Give back what it holds."""
+        ...
+
+
+@runtime_checkable
+class Declares(Protocol):
+    """A backend whose server says something of its models."""
+
+    async def declared(self) -> Declared:
+        """Return what it says.
+
+        Raises:
+            EdgeError: Nobody answers, or the model is not there.
+        """
         ...

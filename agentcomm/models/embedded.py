@@ -94,11 +94,12 @@ class EmbeddedModel:
     @property
     def capabilities(self) -> Capabilities:
         """The demo model does not judge; of any other file, what was measured."""
-        if self._given is None:
-            return Capabilities(judges=False, note="copies values but does not judge")
         if self._known is None:
             found = recall(self.name)
             self._known = found.capabilities if found is not None else Capabilities()
+            if self._given is None:
+                note = "copies values but does not judge"
+                self._known = msgspec.structs.replace(self._known, judges=False, note=note)
         return self._known
 
     async def reply(self, request: ModelRequest) -> ModelReply:

@@ -31,11 +31,10 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Backend and version."""
     at: str = ""
     """Date, RFC 3339."""
-    load_seconds: float | None = None
-    prompt_rate: float | None = None
-    """Tokens read per second; None where it could not be told."""
-    output_rate: float | None = None
-    """Tokens written per second."""
+    seconds: float | None = None
+    """Of a short answer, as a rule."""
+    rate: float | None = None
+    """Tokens of answers per second, reading the prompts included."""
     notes: tuple[str, ...] = ()
     """What could not be measured, and why."""
     version: int = VERSION

@@ -27,7 +27,7 @@ from agentcomm.errors import (
     ModelUnavailable,
     UsageError,
 )
-from agentcomm.models.base import Capabilities, ModelReply, ModelRequest, Progress
+from agentcomm.models.base import Capabilities, Declared, ModelReply, ModelRequest, Progress
 from agentcomm.models.hearing import Hearing, broken_off, lines_of
 from agentcomm.models.known import recall
 from agentcomm.models.ollama_refusals import refusal
@@ -166,12 +166,17 @@ class OllamaModel:
     def capabilities(self) -> Capabilities:
         """What was measured of it; a model run elsewhere is noted, since its server may not enforce a schema."""
         if self._known is None:
-            found = recall(self.name, self._host or os.environ.get("OLLAMA_HOST", ""))
+            found = recall(self.name, self.place)
             self._known = found.capabilities if found is not None else Capabilities()
             if self._model.endswith(("-cloud", ":cloud")) and not self._known.note:
                 note = "runs remotely: the schema may not be enforced"
                 self._known = msgspec.structs.replace(self._known, note=note)
         return self._known
+
+    @property
+    def place(self) -> str:
+        """Where its server is, as it was given; part of the key under which a measurement is kept."""
+        return self._host or os.environ.get("OLLAMA_HOST", "")
 
     async def reply(self, request: ModelRequest) -> ModelReply:
         """Return the model's answer.
@@ -222,6 +227,26 @@ class OllamaModel:
             sent=sent,
             address=address,
             transport_retries=retries,
+        )
+
+    async def declared(self) -> Declared:
+        """Return what the server says of the model.
+
+        Raises:
+            EdgeError: Nobody answers, or the model is not there.
+        """
+        client = self._connected()
+        card = await self._looked(client)
+        digest = ""
+        with suppress(OSError, httpx.HTTPError, ollama.ResponseError, ValueError):
+            names = {self._model, f"{self._model}:latest"}
+            digest = next((m.digest or "" for m in (await client.list()).models if m.model in names), "")
+        return Declared(
+            thinks="thinking" in card.capabilities,
+            tools="tools" in card.capabilities,
+            window=_windows[_address(client), self._model].own,
+            digest=digest,
+            server=f"ollama {'.'.join(map(str, card.version))}",
         )
 
     async def close(self) -> None:

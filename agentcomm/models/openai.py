@@ -24,7 +24,7 @@ from agentcomm.errors import (
     ModelUnavailable,
     UsageError,
 )
-from agentcomm.models.base import Capabilities, ModelReply, ModelRequest, Progress
+from agentcomm.models.base import Capabilities, Declared, ModelReply, ModelRequest, Progress
 from agentcomm.models.hearing import Hearing, broken_off, lines_of
 from agentcomm.models.known import recall
 from agentcomm.models.openai_refusals import refusal, schema_refusal
@@ -130,9 +130,14 @@ class OpenAIModel:
     def capabilities(self) -> Capabilities:
         """What was measured of it."""
         if self._known is None:
-            found = recall(self.name, self._address)
+            found = recall(self.name, self.place)
             self._known = found.capabilities if found is not None else Capabilities()
         return self._known
+
+    @property
+    def place(self) -> str:
+        """The address; part of the key under which a measurement is kept."""
+        return self._address
 
     async def reply(self, request: ModelRequest) -> ModelReply:
         """Return the model's answer.
@@ -170,6 +175,17 @@ class OpenAIModel:
             sent=sent,
             address=self._address,
             transport_retries=retries,
+        )
+
+    async def declared(self) -> Declared:
+        """Return what the server says of the model.
+
+        Raises:
+            EdgeError: Nobody answers, or the model is not there.
+        """
+        served = await self._looked(self._connected())
+        return Declared(
+            window=served.window, server=f"chat completions at {self._address}", digest=served.name
         )
 
     async def close(self) -> None:
