@@ -162,6 +162,9 @@ def erase_lines(
                 code="U561",
             )
     names = {by_seq[seq].body for seq in wanted}
+    wanted = [
+        record.seq for record in transcript.records if record.body in names
+    ]  # two may share one content
     left = [line for line in kept if not (line.startswith(_BLOB) and _name(line) in names)]
     chain = Chain(now, salt)
     chain.seq, chain.head = len(transcript.records), transcript.head

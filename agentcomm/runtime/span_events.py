@@ -18,7 +18,9 @@ from agentcomm.conversation.rules import Rules
 from agentcomm.tracing import names
 
 if TYPE_CHECKING:
+    from agentcomm.runtime.span_folded import Folded
     from agentcomm.tracing.content import Content
+    from agentcomm.tracing.late import LateSpan
     from agentcomm.tracing.tracer import Attributes, Kind, OpenSpan
 
 __all__ = ("EventSpans",)
@@ -42,7 +44,12 @@ class EventSpans:
     """
 
     def __init__(
-        self, root: "OpenSpan", common: "Attributes", content: "Content", rules: Rules, state: str
+        self,
+        root: "OpenSpan | LateSpan | Folded",
+        common: "Attributes",
+        content: "Content",
+        rules: Rules,
+        state: str,
     ) -> None:
         self._root = root
         self._common = common

@@ -1,7 +1,7 @@
 """Draw what an agent did inside its turn: model calls and tool calls, as they were journalled."""
 
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +14,9 @@ from agentcomm.tracing import names
 from agentcomm.tracing.content import fit
 
 if TYPE_CHECKING:
+    from agentcomm.runtime.span_folded import Folded
     from agentcomm.tracing.content import Content
+    from agentcomm.tracing.late import LateSpan
     from agentcomm.tracing.tracer import Attributes, Kind, OpenSpan
 
 __all__ = ("Steps",)
@@ -43,9 +45,21 @@ class Steps:
         common: Attributes that every span of the turn has.
         content: How much of what was said is shown.
         sink: What prompts' records call the destination of the spans.
+        clock: Returns nanoseconds since the epoch.
+        detail: Whether the pieces of a prompt are spans, too.
     """
 
-    def __init__(self, root: "OpenSpan", common: "Attributes", content: "Content", sink: str) -> None:
+    def __init__(
+        self,
+        root: "OpenSpan | LateSpan | Folded",
+        common: "Attributes",
+        content: "Content",
+        sink: str,
+        clock: Callable[[], int] = time_ns,
+        detail: str = "steps",
+    ) -> None:
+        self._clock = clock
+        self._detail = detail
         self._root = root
         self._common = common
         self._content = content
@@ -59,19 +73,19 @@ class Steps:
             return
         match kind:
             case "model.request":
-                self._asked.append(_Begun(time_ns(), data, body))
+                self._asked.append(_Begun(self._clock(), data, body))
             case "model.result" if self._asked:
-                self._chat(self._asked.popleft(), data, body, time_ns())
+                self._chat(self._asked.popleft(), data, body, self._clock())
             case "model.error" if self._asked:
                 code = str(data.get("code", ""))
                 self._chat(
-                    self._asked.popleft(), data, None, time_ns(), error=_BY_CODE.get(code, "model_error")
+                    self._asked.popleft(), data, None, self._clock(), error=_BY_CODE.get(code, "model_error")
                 )
             case "tool.call":
-                self._used[str(data["tool"])].append(_Begun(time_ns(), data, body))
+                self._used[str(data["tool"])].append(_Begun(self._clock(), data, body))
             case "tool.result" | "tool.error" if self._used[str(data["tool"])]:
                 begun = self._used[str(data["tool"])].popleft()
-                self._tool(begun, body, time_ns(), error="tool_error" if kind == "tool.error" else None)
+                self._tool(begun, body, self._clock(), error="tool_error" if kind == "tool.error" else None)
             case _:
                 pass
 
@@ -103,7 +117,26 @@ class Steps:
             attributes[names.ERROR_TYPE] = error
             if code := result.get("code"):
                 attributes[names.ERROR_CODE] = str(code)
-        self._root.draw(f"{names.CHAT} {model}", attributes, start=begun.at, end=end, kind=kind, error=error)
+        place = self._root.draw(
+            f"{names.CHAT} {model}", attributes, start=begun.at, end=end, kind=kind, error=error
+        )
+        if self._detail == "full":
+            self._pieces(begun, place)
+
+    def _pieces(self, begun: _Begun, place: Any) -> None:
+        """Draw the pieces that a prompt was made of, each as a step of its call."""
+        for n, segment in enumerate(begun.data.get("segments", ())):
+            found: dict[str, Any] = {
+                **self._common,
+                names.OI_KIND: names.OI_CHAIN,
+                names.EDIT_N: n,
+                names.EDIT_OP: "render" if n == 0 else "append",
+                names.EDIT_LABEL: str(segment["label"]),
+                names.EDIT_CHARS: int(segment["chars"]),
+            }
+            if self._content.is_hashed:
+                found[names.EDIT_HASH] = str(segment["hash"])
+            self._root.draw(names.EDIT_PROMPT, found, start=begun.at, end=begun.at, under=place)
 
     def _prompt(self, begun: _Begun, result: Mapping[str, Any]) -> dict[str, Any]:
         """Return what became of the prompt: its pieces, its hashes, who looked at it and who keeps it."""

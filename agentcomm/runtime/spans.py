@@ -5,9 +5,9 @@ open and current while its agent works, so that spans of the agent's own nest un
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,7 @@ from agentcomm.conversation.events import (
     RepairOpened,
 )
 from agentcomm.conversation.moves import legal
+from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import (
     AgentcommError,
@@ -34,18 +35,51 @@ from agentcomm.errors import (
 )
 from agentcomm.protocol.graph import OutcomeClass, Protocol
 from agentcomm.runtime.span_events import EventSpans
+from agentcomm.runtime.span_folded import Folded
 from agentcomm.runtime.span_message import Facts, Parcel
 from agentcomm.runtime.span_steps import Steps
 from agentcomm.tracing import names
 from agentcomm.tracing.content import cut
-from agentcomm.tracing.spans import active
 
 if TYPE_CHECKING:
+    from agentcomm.tracing.late import LateSpan, LateTracer
     from agentcomm.tracing.tracer import Attributes, OpenSpan, Tracer
 
-__all__ = ("ConversationSpans", "TurnSpans")
+__all__ = ("Closing", "ConversationSpans", "Standing", "TurnSpans", "place_name")
 
 _BAD_ENDS = frozenset({OutcomeClass.FAILED, OutcomeClass.ABORTED, OutcomeClass.EXPIRED})
+
+
+class Standing(NamedTuple):
+    """Where a turn begins."""
+
+    place: str
+    """State, or overlay and state."""
+    rules: Rules
+    whole: float
+    """Seconds for the whole conversation."""
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> "Standing":
+        """Return where a conversation stands."""
+        return cls(place_name(conversation), conversation.rules, conversation.whole)
+
+
+class Closing(NamedTuple):
+    """How a conversation ended."""
+
+    outcome: str
+    outcome_class: OutcomeClass | None
+    state: str
+    messages: int
+    repairs: int
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> "Closing":
+        """Return how a conversation ended."""
+        outcome = conversation.outcome
+        name, kind = (outcome.name, outcome.kind) if outcome is not None else ("", None)
+        return cls(name, kind, conversation.position, conversation.n, conversation.spent)
 
 
 class _Repair(msgspec.Struct, frozen=True):
@@ -69,12 +103,20 @@ class _Repair(msgspec.Struct, frozen=True):
 
 
 class ConversationSpans:
-    """The spans of one conversation; made by `begin`."""
+    """The spans of one conversation."""
 
     def __init__(
-        self, tracer: "Tracer", protocol: Protocol, conversation: str, cast: Mapping[str, str]
+        self,
+        tracer: "Tracer | LateTracer",
+        protocol: Protocol,
+        conversation: str,
+        cast: Mapping[str, str],
+        *,
+        clock: Callable[[], int] = time_ns,
+        caller: Any = None,
     ) -> None:
-        self.tracer = tracer
+        self.tracer: Any = tracer
+        self.clock = clock
         self.facts = Facts(conversation, protocol, dict(cast), tracer.content)
         self.turn_now: TurnSpans | None = None
         self.inbox: dict[str, list[Parcel]] = {}
@@ -85,9 +127,8 @@ class ConversationSpans:
         self.turns = 0
         self.timed_out: Any = None
         """Place of the span of the deadline that passed last, until a turn follows from it."""
-        self._begun = time_ns()
-        caller = tracer.ambient()
-        opening = tracer.open(
+        self._begun = clock()
+        opening = self.tracer.open(
             f"{names.OPEN_CONVERSATION} {protocol.name}",
             {
                 **self.facts.common,
@@ -100,23 +141,10 @@ class ConversationSpans:
             },
             start=self._begun,
             links=[(caller, {names.LINK_RELATION: "caller"})] if caller else [],
+            place=tracer.place(conversation, "0"),
         )
-        opening.end(at=time_ns())
+        opening.end(at=clock())
         self.opening = self.latest = opening.place
-
-    @classmethod
-    def begin(
-        cls, protocol: Protocol, conversation: str, cast: Mapping[str, str]
-    ) -> "ConversationSpans | None":
-        """Mark that a conversation opens; None if nobody traces.
-
-        Args:
-            protocol: Its protocol.
-            conversation: Its id.
-            cast: Role -> agent's name.
-        """
-        tracer = active()
-        return None if tracer is None else cls(tracer, protocol, conversation, cast)
 
     @property
     def under(self) -> Any:
@@ -131,13 +159,13 @@ class ConversationSpans:
             role: Who has the floor.
             model: The agent's model; empty for code.
         """
-        self.turn_now = TurnSpans(self, before, role, model)
+        self.turn_now = TurnSpans(self, Standing.of(before), role, model, before)
         return self.turn_now
 
     def happened(self, events: Iterable[Event]) -> None:
         """Take events at the moment they happen, for the turn that is going on."""
         if self.turn_now is not None:
-            now = time_ns()
+            now = self.clock()
             self.turn_now.moments += [(now, event) for event in events]
 
     def end(self, conversation: Conversation, *, head: str, count: int) -> None:
@@ -148,24 +176,28 @@ class ConversationSpans:
             head: Head of the transcript's hash chain.
             count: Records in it.
         """
-        now, outcome = time_ns(), conversation.outcome
-        bad = outcome is not None and outcome.kind in _BAD_ENDS
+        self.close(Closing.of(conversation), head=head, count=count)
+
+    def close(self, closing: Closing, *, head: str, count: int) -> None:
+        """Mark how it ended; arguments as of `end`."""
+        now, kind = self.clock(), closing.outcome_class
+        bad = kind in _BAD_ENDS
         attributes: dict[str, Any] = {
             **self.facts.common,
             names.OI_KIND: names.OI_CHAIN,
-            names.STATE_FINAL: conversation.position,
+            names.STATE_FINAL: closing.state,
             names.TURNS: self.turns,
-            names.MESSAGES: conversation.n,
-            names.REPAIRS: conversation.spent,
+            names.MESSAGES: closing.messages,
+            names.REPAIRS: closing.repairs,
             names.REJECTIONS: self.rejections,
             names.DURATION: (now - self._begun) / 1e9,
             names.AUDIT_HEAD: head if head.startswith("sha256:") else f"sha256:{head}",
             names.AUDIT_COUNT: count,
         }
-        if outcome is not None:
-            attributes |= {names.OUTCOME: outcome.kind.value, names.OUTCOME_NAME: outcome.name}
+        if kind is not None:
+            attributes |= {names.OUTCOME: kind.value, names.OUTCOME_NAME: closing.outcome}
             if bad:
-                attributes[names.ERROR_TYPE] = outcome.kind.value
+                attributes[names.ERROR_TYPE] = kind.value
         links = [(self.opening, {names.LINK_RELATION: "opened"})]
         if self.latest is not self.opening:
             links.append((self.latest, {names.LINK_RELATION: "follows"}))
@@ -175,8 +207,9 @@ class ConversationSpans:
             start=now,
             links=links,
             under=self.under,
+            place=self.tracer.place(self.facts.id, "end"),
         )
-        marker.end(at=time_ns(), error=outcome.kind.value if bad and outcome is not None else None)
+        marker.end(at=self.clock(), error=kind.value if bad and kind is not None else None)
 
     def follow_repairs(self, event: Event) -> None:
         """Keep up with which repair is going on."""
@@ -193,17 +226,25 @@ class ConversationSpans:
 class TurnSpans:
     """The spans of one turn."""
 
-    def __init__(self, talk: ConversationSpans, before: Conversation, role: str, model: str) -> None:
+    def __init__(
+        self,
+        talk: ConversationSpans,
+        before: Standing,
+        role: str,
+        model: str,
+        conversation: Conversation | None = None,
+    ) -> None:
         self._talk = talk
         self._facts = facts = talk.facts
         self._before = before
+        self._conversation = conversation
         self._role = role
-        self._begun = time_ns()
+        self._begun = talk.clock()
         self.moments: list[tuple[int, Event]] = []
         agent = facts.agent(role)
         talk.turns += 1
         index = talk.indexes[agent] = talk.indexes.get(agent, 0) + 1
-        self._state = _place(before)
+        self._state = before.place
         self._common = {
             **facts.common,
             names.GENAI_AGENT: agent,
@@ -223,13 +264,22 @@ class TurnSpans:
             names.TURN_TRIGGER: trigger,
             names.STATE_BEFORE: self._state,
         }
-        self._root: OpenSpan = talk.tracer.open(
-            f"{names.INVOKE_AGENT} {agent}", attributes, start=self._begun, links=links, under=talk.under
+        self._root: OpenSpan | LateSpan | Folded = talk.tracer.open(
+            f"{names.INVOKE_AGENT} {agent}",
+            attributes,
+            start=self._begun,
+            links=links,
+            under=talk.under,
+            place=talk.tracer.place(facts.id, str(talk.turns)),
         )
-        self._steps = Steps(self._root, self._common, facts.content, talk.tracer.sink)
+        if talk.tracer.detail == "turn":
+            self._root = Folded(self._root)
+        self._steps = Steps(
+            self._root, self._common, facts.content, talk.tracer.sink, talk.clock, talk.tracer.detail
+        )
         self._marks = EventSpans(self._root, self._common, facts.content, before.rules, self._state)
         talk.timed_out = None
-        if self._root.is_recording:
+        if self._root.is_recording and talk.tracer.detail != "turn":
             for parcel in self._heard:
                 self._receive(parcel)
         self._root.enter()
@@ -249,21 +299,44 @@ class TurnSpans:
             error: What the turn failed with.
         """
         self._root.leave()
-        talk, now = self._talk, time_ns()
+        moments = self.moments or [(self._talk.clock(), event) for event in events]
+        awaiting: list[str] = []
+        if self._conversation is not None and any(isinstance(event, Expired) for _, event in moments):
+            awaiting = [move.label for move in legal(self._conversation)]
+        self.close(moments, place_name(after), awaiting, error)
+
+    def close(
+        self,
+        moments: Sequence[tuple[int, Event]],
+        after: str,
+        awaiting: Sequence[str],
+        error: BaseException | None,
+        known: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Draw a turn that is over.
+
+        Args:
+            moments: What happened, and when.
+            after: Where the conversation stands now.
+            awaiting: The moves that were legal, if a deadline passed.
+            error: What the turn failed with.
+            known: What the agent set on the span.
+        """
+        talk, now = self._talk, self._talk.clock()
         talk.turn_now = None
-        moments = self.moments or [(now, event) for event in events]
         repair = self._repair
         for _, event in moments:
             talk.follow_repairs(event)
             repair = repair or talk.repair
             talk.rejections += isinstance(event, Refused)
-        sent = self._draw(moments, after, now, error)
+        sent = self._draw(moments, after, awaiting, now, error)
         talk.latest = self._root.place
         if self._root.is_recording:
             outcome, wrong = _outcome([event for _, event in moments], error)
             attributes: dict[str, Any] = {
+                **(known or {}),
                 names.TURN_OUTCOME: outcome,
-                names.STATE_AFTER: _place(after),
+                names.STATE_AFTER: after,
                 names.OI_OUTPUT: cut(sent.spoken) if sent else f"({outcome})",
                 names.OI_OUTPUT_TYPE: "text/plain",
                 **self._input(),
@@ -278,7 +351,7 @@ class TurnSpans:
                 attributes[names.ERROR_TYPE] = wrong
                 if isinstance(error, AgentcommError):
                     attributes[names.ERROR_CODE] = error.code
-            self._root.end(attributes, at=time_ns(), error=wrong and self._why(wrong, error))
+            self._root.end(attributes, at=talk.clock(), error=wrong and self._why(wrong, error))
         else:
             self._root.end(at=now)
 
@@ -342,14 +415,15 @@ class TurnSpans:
                 names.LATENCY: max(0, self._begun - parcel.at) / 1e9,
             },
             start=self._begun,
-            end=time_ns(),
+            end=self._talk.clock(),
             kind="consumer",
         )
 
     def _draw(
         self,
         moments: Sequence[tuple[int, Event]],
-        after: Conversation,
+        after: str,
+        awaiting: Sequence[str],
         now: int,
         error: BaseException | None,
     ) -> Parcel | None:
@@ -358,7 +432,7 @@ class TurnSpans:
         sent: Parcel | None = None
         expired = next((event for event in events if isinstance(event, Expired)), None)
         if expired is not None:
-            self._timeout(expired, now)
+            self._timeout(expired, awaiting, now)
         if self._root.is_recording:
             self._steps.close(now, "timeout" if expired else _type(error) if error else "no_result")
         for at, event in moments:
@@ -368,12 +442,13 @@ class TurnSpans:
                 self._marks.event(event, at, events, sent.message.id if sent else "")
         return sent
 
-    def _sent(self, event: Heard, after: Conversation, at: int) -> Parcel:
+    def _sent(self, event: Heard, after: str, at: int) -> Parcel:
         """Draw a message that counts: the transition it makes, and its way out."""
         message, marks = event.message, self._marks
         parcel = Parcel(self._facts, message, self._root.place, at)
         if self._root.is_recording:
-            marks.moved(message.act, self._state, _place(after), at, message.id)
+            if not isinstance(self._root, Folded):
+                marks.moved(message.act, self._state, after, at, message.id)
             attributes = {
                 **parcel.attributes,
                 names.MESSAGING_OPERATION: names.SEND,
@@ -386,11 +461,11 @@ class TurnSpans:
             self._talk.inbox.setdefault(role, []).append(parcel)
         return parcel
 
-    def _timeout(self, event: Expired, now: int) -> None:
+    def _timeout(self, event: Expired, awaiting: Sequence[str], now: int) -> None:
         """Draw a deadline that passed: a root of its own, linked to the turn that waited and what it had heard."""
         talk, before = self._talk, self._before
         kind = "reply" if event.state else "conversation"
-        state = before.protocol.states.get(event.state)
+        state = before.rules.protocol.states.get(event.state)
         limit = state.within if state else before.whole if not event.state else None
         attributes: dict[str, Any] = {
             **self._common,
@@ -398,7 +473,7 @@ class TurnSpans:
             names.ERROR_TYPE: "timeout",
             names.TIMEOUT_KIND: kind,
             names.TIMEOUT_WAITED: (now - self._begun) / 1e9,
-            names.TIMEOUT_AWAITING: [move.label for move in legal(before)],
+            names.TIMEOUT_AWAITING: list(awaiting),
             names.STATE_FROM: event.state or self._state,
             names.STATE_TO: event.next,
         }
@@ -415,12 +490,14 @@ class TurnSpans:
             start=self._begun,
             links=links,
             under=talk.under,
+            place=talk.tracer.place(self._facts.id, f"{talk.turns}t"),
         )
         span.end(at=now, error="timeout")
         talk.timed_out = span.place
 
 
-def _place(conversation: Conversation) -> str:
+def place_name(conversation: Conversation) -> str:
+    """Return the state that a conversation is in; in an overlay, the overlay's with its name before."""
     frame = conversation.frame
     return f"{frame.overlay}/{frame.position}" if frame else conversation.position
 

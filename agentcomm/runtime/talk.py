@@ -38,7 +38,7 @@ from agentcomm.protocol.graph import Move
 from agentcomm.runtime.casting import Casting
 from agentcomm.runtime.recording import Recording
 from agentcomm.runtime.result import Result
-from agentcomm.runtime.spans import ConversationSpans
+from agentcomm.runtime.span_late import begin_spans
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.waiting import forever
 from agentcomm.store.jsonl import JsonlLog
@@ -112,7 +112,7 @@ class Talk:
         self.is_ending = False
         self.latest: Message | None = None
         """The message that counted last."""
-        self.spans = ConversationSpans.begin(stage.protocol, conversation_id, casting.names)
+        self.spans = begin_spans(stage.protocol, conversation_id, casting.names)
         self.conversation, events = self._begin(whole)
         self.opened = events if watch is not None else ()
         """What happened at the opening, for whoever watches."""

@@ -4,21 +4,26 @@ Imports the OpenTelemetry SDK; `setup` loads it when it is needed.
 """
 
 import logging
+import math
+import os
 import re
 import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from agentcomm.errors import UsageError
 
 __all__ = ("CountedBatches", "Counts", "otlp_exporter", "traces_url")
 
-QUEUE = 8192
-"""Spans that may wait; the SDK's 2048 overflows in a burst of a few hundred turns."""
+QUEUE = 65536
+"""Turns that may wait to be drawn: they are tuples of values that the record holds anyway."""
+WAKE = 256
+"""Turns that are not left to wait for the delay."""
 DELAY_MS = 1000
 """Milliseconds that a batch waits for company."""
 BATCH = 512
@@ -57,46 +62,108 @@ class Counts:
         return self.ended - self.exported
 
 
-class CountedBatches(BatchSpanProcessor):
-    """The SDK's batch processor, with a count of what goes in and what comes out."""
+class CountedBatches(SpanProcessor):
+    """Draws and sends spans in a thread of its own, batch by batch; counts what goes in and what comes out.
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    What waits is bounded: of a turn or a span too many nothing is kept, and it is counted as lost.
+
+    Args:
+        exporter: What sends a batch.
+        queue: Turns and spans that may wait.
+        delay: Seconds that a batch waits for company.
+    """
+
+    def __init__(self, exporter: SpanExporter, *, queue: int = QUEUE, delay: float = DELAY_MS / 1000) -> None:
         self.counts = Counts()
         self._counted = _CountedExporter(exporter, self.counts)
-        super().__init__(
-            self._counted, max_queue_size=QUEUE, schedule_delay_millis=DELAY_MS, max_export_batch_size=BATCH
-        )
+        self._queue, self._delay = queue, delay
+        self._waiting: deque[tuple[Any, ...]] = deque()
+        self._made: list[ReadableSpan] = []
+        self._wake = threading.Event()
+        self._closing = False
+        self._drawing = threading.Lock()
+        self._pid = os.getpid()
+        self._thread = self._started()
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._work, name="agentcomm-trace", daemon=True)
+        thread.start()
+        return thread
+
+    def submit(self, *job: Any) -> None:
+        """Take a piece of drawing, a callable with its arguments; it is done in order."""
+        waiting = self._waiting
+        if len(waiting) >= self._queue:
+            self.counts.ended += 1
+            self.counts.overflowed += 1
+            return
+        waiting.append(job)
+        if self._pid != os.getpid():  # threads do not survive a fork
+            self._pid = os.getpid()
+            self._thread = self._started()
+        if len(waiting) >= WAKE:
+            self._wake.set()
+
+    def take(self, span: ReadableSpan) -> None:
+        """Take a span that was drawn."""
+        self.counts.ended += 1
+        self._made.append(span)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take a span that ended; one too many is counted as lost instead of pushing out an older one."""
+        """Take a span of a provider's."""
         context = span.get_span_context()
-        if context is None or not context.trace_flags.sampled:
-            return
+        if context is not None and context.trace_flags.sampled:
+            self.submit(self.take, span)
+
+    def _work(self) -> None:
+        while not self._closing:
+            self._wake.wait(self._delay)
+            self._wake.clear()
+            self._send()
+
+    def _send(self) -> None:
+        """Draw what waits, and send it."""
+        while self._waiting or self._made:
+            with self._drawing:
+                self._draw(BATCH)
+                batch, self._made = self._made[:BATCH], self._made[BATCH:]
+            if batch:
+                self._counted.export(batch)
+
+    def _draw(self, enough: float) -> None:
+        waiting = self._waiting
+        while waiting and len(self._made) < enough:
+            draw, *given = waiting.popleft()
+            try:
+                draw(*given)
+            except Exception as error:  # noqa: BLE001  (a picture that cannot be drawn must not end those of other talks)
+                self.counts.ended += 1
+                self.counts.overflowed += 1
+                self.counts.problem = self.counts.problem or _in_short(f"{type(error).__name__}: {error}")
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Send what waits; returns whether that was done in time."""
+        self._wake.set()
         counts = self.counts
-        counts.ended += 1
-        if counts.ended - counts.overflowed - counts.taken > QUEUE:
-            counts.overflowed += 1
-            return
-        super().on_end(span)
+        with counts.idle:
+            return counts.idle.wait_for(
+                lambda: not self._waiting and not counts.waiting, timeout_millis / 1000
+            )
+
+    def shutdown(self) -> None:
+        """Send what waits, within the time for one request."""
+        self.close(REQUEST_SECONDS)
 
     def close(self, timeout: float) -> None:
         """Flush for at most `timeout` seconds, then give up what is left."""
-        closing = threading.Thread(target=self._close_quietly, name="agentcomm-trace-flush", daemon=True)
-        try:
-            closing.start()
-        except RuntimeError:  # the interpreter is going down and starts no thread; the worker still runs
-            with self.counts.idle:
-                self.counts.idle.wait_for(lambda: not self.counts.waiting, timeout)
-            self._counted.give_up()
-            return
-        closing.join(timeout)
-        if closing.is_alive():
-            self._counted.give_up()
-            closing.join(0.2)
-
-    def _close_quietly(self) -> None:
-        _exporting.now = self.counts
-        super().shutdown()
+        self.force_flush(int(timeout * 1000))
+        self._closing = True
+        self._counted.give_up()
+        self._wake.set()
+        self._thread.join(0.2)
+        with self._drawing:  # count what was never drawn
+            self._draw(math.inf)
+            self._made.clear()
 
 
 class _CountedExporter(SpanExporter):

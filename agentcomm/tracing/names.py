@@ -23,6 +23,7 @@ TRANSITION: Final = "transition"
 GROUND: Final = "ground"
 SEND: Final = "send"
 TIMEOUT: Final = "timeout"
+EDIT_PROMPT: Final = "edit_prompt"
 
 # General conventions
 ERROR_TYPE: Final = "error.type"
@@ -157,6 +158,19 @@ OUTPUT_RAW_HASH: Final = "agentcomm.output.raw_hash"
 RETRY_ATTEMPT: Final = "agentcomm.retry.attempt"
 RETRY_TRANSPORT: Final = "agentcomm.retry.transport_count"
 ERROR_CODE: Final = "agentcomm.error.code"
+
+EDIT_N: Final = "agentcomm.prompt.edit.n"
+EDIT_OP: Final = "agentcomm.prompt.edit.op"
+EDIT_LABEL: Final = "agentcomm.prompt.edit.label"
+EDIT_CHARS: Final = "agentcomm.prompt.edit.chars"
+EDIT_HASH: Final = "agentcomm.prompt.edit.hash"
+
+# Of a turn whose steps are no spans of their own
+MODEL_CALLS: Final = "agentcomm.turn.model_calls"
+TOOL_CALLS: Final = "agentcomm.turn.tool_calls"
+TOOLS: Final = "agentcomm.turn.tools"
+TURN_REJECTIONS: Final = "agentcomm.turn.rejections"
+TURN_ERRORS: Final = "agentcomm.turn.step_errors"
 
 # Tool
 TOOL_ARGUMENTS_HASH: Final = "agentcomm.tool.arguments_hash"

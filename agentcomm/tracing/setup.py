@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from agentcomm.tracing.export import CountedBatches
-    from agentcomm.tracing.tracer import Scope
+    from agentcomm.tracing.tracer import Detail, Scope
 
 __all__ = ("FLUSH_SECONDS", "Tracing", "setup")
 
@@ -91,6 +91,8 @@ def setup(
     content: Level = "hash",
     service_name: str = "agentcomm",
     scope: "Scope" = "turn",
+    detail: "Detail" = "steps",
+    ratio: float = 1.0,
     redactors: Sequence[Redactor] = (),
 ) -> Tracing:
     """Switch tracing on for this process.
@@ -104,12 +106,15 @@ def setup(
         content: What spans show of what was said: full, hash or none.
         service_name: `service.name` of the resource.
         scope: `turn` makes each turn a trace; `conversation` keeps a short conversation in one.
+        detail: `turn` makes a turn one span, `steps` one of each of its steps, `full` one of each piece of a prompt, too.
+        ratio: Share of conversations that are traced; of one, all turns are or none is. Only where no provider is set: else
+            give yours a `ConversationSampler`.
         redactors: `(kind, text) -> text`, applied before anything is shown or hashed.
 
     Raises:
         UsageError: If the arguments do not fit, or the OTLP exporter is not installed.
     """
-    _check(endpoint, exporter, content, scope)
+    _check(endpoint, exporter, content, scope, detail, ratio)
     from agentcomm.tracing.tracer import Tracer
 
     policy = Content(content, redactors)
@@ -117,11 +122,14 @@ def setup(
     if theirs is not None:
         given = endpoint or (type(exporter).__name__ if exporter else "")
         where = f"the provider that this program has set{f' ({given} is not used)' if given else ''}"
-        return Tracing(where, theirs, None, activate(Tracer(theirs, content=policy, scope=scope)))
+        return Tracing(
+            where, theirs, None, activate(Tracer(theirs, content=policy, scope=scope, detail=detail))
+        )
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
     from agentcomm.tracing.export import CountedBatches, otlp_exporter, traces_url
+    from agentcomm.tracing.late import LateTracer
 
     if exporter is None:
         url = traces_url(endpoint) if endpoint else _url_from_environment()
@@ -140,24 +148,35 @@ def setup(
     )
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(batches)
-    tracing = Tracing(
-        where, provider, batches, activate(Tracer(provider, content=policy, scope=scope, sink=sink))
+    tracer = LateTracer(
+        batches.take,
+        resource=resource,
+        content=policy,
+        scope=scope,
+        detail=detail,
+        ratio=ratio,
+        sink=sink,
+        submit=batches.submit,
     )
+    tracing = Tracing(where, provider, batches, activate(tracer))
     atexit.register(tracing.shutdown)
     return tracing
 
 
-def _check(endpoint: str | None, exporter: Any, content: str, scope: str) -> None:
+def _check(endpoint: str | None, exporter: Any, content: str, scope: str, detail: str, ratio: float) -> None:
     if endpoint is not None and exporter is not None:
         raise UsageError("both an endpoint and an exporter are given", fix="pass one of the two", code="U503")
     for name, value, known in (
         ("content", content, ("full", "hash", "none")),
         ("scope", scope, ("turn", "conversation")),
+        ("detail", detail, ("turn", "steps", "full")),
     ):
         if value not in known:
             raise UsageError(
                 f"{name}={value!r} is unknown", fix=f"use one of {', '.join(known)}", code="U504"
             )
+    if not 0 <= ratio <= 1:
+        raise UsageError(f"ratio={ratio!r} is no share", fix="use a number from 0 to 1", code="U505")
 
 
 def _url_from_environment() -> str:

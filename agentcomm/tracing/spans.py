@@ -9,17 +9,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentcomm.tracing.late import LateTracer
     from agentcomm.tracing.tracer import Tracer
 
 __all__ = ("activate", "active", "user_provider")
 
 _CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
-_set_up: "Tracer | None" = None
+_set_up: "Tracer | LateTracer | None" = None
 _found: "tuple[Any, Tracer] | None" = None
 
 
-def active() -> "Tracer | None":
+def active() -> "Tracer | LateTracer | None":
     """Return what draws spans: what `setup` wired, else the program's own provider, else None."""
     global _found  # noqa: PLW0603  (one tracer for one provider)
     if _set_up is not None:
@@ -36,7 +37,7 @@ def active() -> "Tracer | None":
     return _found[1]
 
 
-def activate(tracer: "Tracer | None") -> "Tracer | None":
+def activate(tracer: "Tracer | LateTracer | None") -> "Tracer | LateTracer | None":
     """Make `active()` return this tracer, and return the one before it."""
     global _set_up
     before, _set_up = _set_up, tracer

@@ -24,14 +24,17 @@ from opentelemetry.trace import (
 from agentcomm.tracing.content import Content
 from agentcomm.version import VERSION
 
-__all__ = ("Attributes", "Kind", "OpenSpan", "Scope", "Tracer")
+__all__ = ("KINDS", "Attributes", "Detail", "Kind", "OpenSpan", "Scope", "Tracer", "ambient")
 
 Attributes = Mapping[str, Any]
 Kind = Literal["internal", "client", "producer", "consumer"]
 Scope = Literal["turn", "conversation"]
 """Whether each turn is a trace of its own, or a whole conversation is one."""
 
-_KINDS: dict[Kind, SpanKind] = {
+Detail = Literal["turn", "steps", "full"]
+"""How much of a turn is a span of its own: the turn; its steps, too; the pieces of each prompt, too."""
+
+KINDS: dict[Kind, SpanKind] = {
     "internal": SpanKind.INTERNAL,
     "client": SpanKind.CLIENT,
     "producer": SpanKind.PRODUCER,
@@ -46,14 +49,25 @@ class Tracer:
         provider: Where spans go.
         content: How much of what was said they show.
         scope: Whether a turn or a conversation is one trace.
+        detail: How much of a turn is a span of its own.
         sink: What the records of prompts call this destination.
     """
 
+    submit = None
+    """What is drawn is drawn at once."""
+
     def __init__(
-        self, provider: TracerProvider, *, content: Content, scope: Scope = "turn", sink: str = "otel"
+        self,
+        provider: TracerProvider,
+        *,
+        content: Content,
+        scope: Scope = "turn",
+        detail: Detail = "steps",
+        sink: str = "otel",
     ) -> None:
         self.content = content
         self.scope = scope
+        self.detail = detail
         self.sink = sink
         self._tracer = provider.get_tracer("agentcomm", VERSION)
 
@@ -65,6 +79,7 @@ class Tracer:
         start: int,
         links: Sequence[tuple[SpanContext, Attributes]] = (),
         under: SpanContext | None = None,
+        place: SpanContext | None = None,
     ) -> "OpenSpan":
         """Start a root span; it begins a new trace, whatever is current, unless it is put `under` another span.
 
@@ -74,7 +89,9 @@ class Tracer:
             start: When it began.
             links: Spans it follows from.
             under: Its parent.
+            place: Not used: the provider gives it one.
         """
+        del place
         parent = Context() if under is None else set_span_in_context(_ended(under), Context())
         span = self._tracer.start_span(
             name,
@@ -85,11 +102,23 @@ class Tracer:
         )
         return OpenSpan(self._tracer, span)
 
+    def keeps(self, conversation: str) -> bool:
+        """Return that a conversation is drawn: the provider's sampler decides about each span."""
+        return bool(conversation)
+
+    def place(self, conversation: str, key: str) -> None:
+        """Return that the provider decides where the span of a key is."""
+
     @staticmethod
     def ambient() -> SpanContext | None:
         """Return the place of the span that is current in the caller's program, or None."""
-        place = get_current_span().get_span_context()
-        return place if place.is_valid else None
+        return ambient()
+
+
+def ambient() -> SpanContext | None:
+    """Return the place of the span that is current in the caller's program, or None."""
+    place = get_current_span().get_span_context()
+    return place if place.is_valid else None
 
 
 class OpenSpan:
@@ -126,6 +155,7 @@ class OpenSpan:
         end: int,
         kind: Kind = "internal",
         error: str | None = None,
+        under: SpanContext | None = None,
     ) -> SpanContext:
         """Draw a step that is over as a child, and return its place.
 
@@ -136,9 +166,11 @@ class OpenSpan:
             end: When it was over.
             kind: Its kind.
             error: What went wrong, if it did.
+            under: Its parent, where it is a step of a step.
         """
+        within = self._within if under is None else set_span_in_context(_ended(under), Context())
         span = self._tracer.start_span(
-            name, self._within, kind=_KINDS[kind], attributes=attributes, start_time=start
+            name, within, kind=KINDS[kind], attributes=attributes, start_time=start
         )
         if error is not None:
             span.set_status(Status(StatusCode.ERROR, error))

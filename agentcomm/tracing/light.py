@@ -1,0 +1,72 @@
+"""The span that is current while a turn goes on whose own span is made later. Needs the OpenTelemetry API alone."""
+
+from contextvars import Token
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanContext, set_span_in_context
+
+__all__ = ("LightSpan",)
+
+
+class LightSpan(Span):
+    """Has the ids of a turn's span, and keeps what is set on it until that is made."""
+
+    __slots__ = ("_place", "_token", "attributes")
+
+    def __init__(self, place: SpanContext) -> None:
+        self._place = place
+        self._token: Token[Context] | None = None
+        self.attributes: dict[str, Any] = {}
+        """What the agent set on it."""
+
+    def enter(self) -> None:
+        """Make it current."""
+        self._token = otel_context.attach(set_span_in_context(self))
+
+    def leave(self) -> None:
+        """Give back what was current before."""
+        if self._token is not None:
+            otel_context.detach(self._token)
+            self._token = None
+
+    def get_span_context(self) -> SpanContext:
+        """Return where it is."""
+        return self._place
+
+    def is_recording(self) -> bool:
+        """Return that what is set on it is kept."""
+        return True
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Keep an attribute; ours win where they have the same name."""
+        self.attributes[key] = value
+
+    def set_attributes(self, attributes: Any) -> None:
+        """Keep attributes."""
+        self.attributes.update(attributes)
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+        """Take no event: they belong on spans of the agent's own."""
+
+    def add_link(self, context: SpanContext, attributes: Any = None) -> None:
+        """Take no link."""
+
+    def update_name(self, name: str) -> None:
+        """Keep the name: it is of low cardinality."""
+
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        """Keep the status: what became of the turn decides it."""
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Any = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Take no exception: what fails a turn is told by its error."""
+
+    def end(self, end_time: int | None = None) -> None:
+        """Nothing: the turn ends it."""
