@@ -25,7 +25,15 @@ def checked(given: Any) -> Input:
     """
     if type(given) is Say and type(given.at) is float:
         message = given.message
-        if type(message) is Message and type(message.lane) is str and type(message.made_by) is str:
+        if (
+            type(message) is Message
+            and type(message.id) is str
+            and type(message.act) is str
+            and type(message.sender) is str
+            and type(message.in_reply_to) is str
+            and type(message.lane) is str
+            and type(message.made_by) is str
+        ):
             return given
     if type(given) not in _INPUTS:
         raise UsageError(
@@ -44,8 +52,12 @@ def checked(given: Any) -> Input:
             points = cast("tuple[Any, ...]", value)
             if not isinstance(value, tuple) or not all(isinstance(point, str) for point in points):
                 raise _wrong(given, name, points, "a tuple of texts")
-        elif name != "at" and not isinstance(value, str):
-            raise _wrong(given, name, value, "a text")
+            given = replace(given, **{name: tuple(map(_bare, points))})
+        elif name != "at":
+            if not isinstance(value, str):
+                raise _wrong(given, name, value, "a text")
+            if type(value) is not str:
+                given = replace(given, **{name: _bare(value)})
     return replace(given, at=_seconds(given))
 
 
@@ -59,11 +71,20 @@ def _seconds(given: Any) -> float:
         return math.inf
 
 
+_TEXTS = ("id", "act", "sender", "in_reply_to", "lane", "made_by")
+
+
 def _with_texts(message: Message) -> Message:
     """Return a message whose lane is a text; one that had none says nothing, and is refused."""
-    if isinstance(message.lane, str) and isinstance(message.made_by, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return message
-    return replace(message, act="", lane="", made_by="")
+    if not (isinstance(message.lane, str) and isinstance(message.made_by, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = replace(message, act="", lane="", made_by="")
+    texts = {name: getattr(message, name) for name in _TEXTS}
+    return replace(message, **{name: _bare(text) for name, text in texts.items() if isinstance(text, str)})
+
+
+def _bare(text: str) -> str:
+    """Return the text alone, of whatever class it was."""
+    return str.__str__(text)
 
 
 def _wrong(given: Any, name: str, value: object, wanted: str) -> UsageError:

@@ -13,7 +13,7 @@ from agentcomm.conversation.moves import (
     on_record,
     unmet,
 )
-from agentcomm.conversation.reading import Unreadable, read
+from agentcomm.conversation.reading import Unreadable, as_data, read
 from agentcomm.conversation.state import (
     Conversation,
 )
@@ -90,15 +90,16 @@ def completed(conversation: Conversation, move: Move, message: Message, known: C
 def _filled(conversation: Conversation, move: Move, content: Any) -> dict[str, Any]:
     """Return content with the values that the runtime fills it with; whoever gives another value is refused."""
     values = given(conversation, move)
-    told = entries_of(content)
-    if told is None:
-        raise Refusal("invalid-content", "the content is a map of fields")
+    try:
+        told = as_data(content)
+    except Unreadable as error:
+        raise Refusal("invalid-content", str(error)) from None
     for name, value in values.items():
-        if told.get(name) is not None and to_plain(told[name]) != to_plain(value):
+        if told.get(name) is not None and told[name] != to_plain(value):
             raise Refusal(
                 "invalid-content", f"{name}: is filled with what is on record: {format_value(value)}"
             )
-    return {**{name: to_plain(value) for name, value in told.items()}, **to_plain(values)}
+    return {**told, **to_plain(values)}
 
 
 def reply_to(conversation: Conversation, message: Message, heard: str) -> str:

@@ -400,7 +400,7 @@ def _stage(
         if move.next in capped:
             counts = with_entry(counts, f"@{move.next}", counts.get(f"@{move.next}", 0) + 1)
         told_staged.append(Staged(complete.id, move.label, name))
-    staged, count = put(staged, count, f"!{message.id}", message), count + 1
+    staged, count = put(staged, count, f"!{message.id}", made[0][2]), count + 1
     turn = GatherTurn(turn.lanes, turn.left - len(made), counts, staged, count)
     return altered(conversation, turn=turn, at=at), tuple(told_staged)
 

@@ -242,9 +242,17 @@ def exits(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
     it = _heard(conversation, heard)
     if repairs_left(conversation, before.name, it.act):
         found = conversation.rules.exits(state, role, it.sender)
-        openly = f"repair:{before.name}/{it.act}:{len(RUNGS) - 1}:"
-        if any(aside.startswith(openly) for aside in conversation.here.asides):
-            return tuple(move for move in found if move.label not in RUNGS)
+        tried = f"repair:{before.name}/{it.act}:"
+        ways = [
+            aside.removeprefix(tried).partition(":")
+            for aside in conversation.here.asides
+            if aside.startswith(tried)
+        ]
+        asked = [int(rung) for rung, _, path in ways if not path]  # of all of it, not of one path in it
+        if asked:
+            last = len(RUNGS) - 1
+            gone = RUNGS if max(asked) == last else RUNGS[: max(asked)]
+            return tuple(move for move in found if move.label not in gone)
         return found
     if escalates(conversation, before.name, it, role):
         return conversation.rules.exits(state, role, it.sender, _ESCALATE)

@@ -299,7 +299,9 @@ def _climb(conversation: Conversation, overlay: str, key: str, message: Message)
     if overlay != "repair" or message.act not in RUNGS:
         return conversation
     here, rung = conversation.here, RUNGS.index(message.act)
-    path = clean(str((entries_of(message.content) or {}).get("path", "")))
+    protocol = conversation.rules.overlays[overlay]
+    content = content_of(protocol.states[protocol.start].moves[message.act].act, message.content)
+    path = clean(str(getattr(content, "path", "")))
     for aside in here.asides:
         kind, _, rest = aside.partition(":")
         if kind != "repair" or not rest.startswith(f"{key}:"):

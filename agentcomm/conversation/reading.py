@@ -20,7 +20,7 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Cancel, Evidence, Input, Join, Leave, Misfire, Say
 from agentcomm.protocol.graph import Act
 
-__all__ = ("UNREADABLE", "Unreadable", "clean", "is_sound", "read", "recorded", "sender_of")
+__all__ = ("UNREADABLE", "Unreadable", "as_data", "clean", "is_sound", "read", "recorded", "sender_of")
 
 BYTES = 1_000_000
 """Of JSON in one content; what is longer belongs behind a reference."""
@@ -47,10 +47,12 @@ def is_sound(message: Message) -> bool:
     """Say whether the envelope is text that can be written down: an act, an id, and what they refer to."""
     act, name, sender, reply = message.act, message.id, message.sender, message.in_reply_to
     if type(act) is type(name) is type(sender) is type(reply) is str:
-        whole = f"{act}{name}{sender}{reply}"
+        whole = f"{act}{name}{sender}{reply}{message.made_by}{message.lane}"
         if act and name and len(whole) <= _NAME and whole.isascii():
             return True
-    return bool(act and name) and all(map(_is_text, (act, name, sender, reply)))
+    return bool(act and name) and all(
+        map(_is_text, (act, name, sender, reply, message.made_by, message.lane))
+    )
 
 
 def sender_of(message: Message) -> str:
@@ -97,6 +99,15 @@ def read(act: Act, content: Any) -> Content:
         raise Unreadable(_cut("; ".join(map(_in_words, cast("list[Any]", problems))))) from None
     except Exception as error:  # noqa: BLE001  (a registered class may raise anything, and the talk goes on)
         raise Unreadable(_cut(f"content: {error}")) from None
+
+
+def as_data(content: Any) -> dict[str, Any]:
+    """Return what was given as content, as JSON data.
+
+    Raises:
+        Unreadable: If it is no JSON object.
+    """
+    return _as_json(content.__dict__ if isinstance(content, Content) else content)[0]
 
 
 def _are_exact(values: Iterable[Any]) -> bool:

@@ -7,7 +7,8 @@ import pytest
 from fuzz import fuzzed
 from talks import LANED, SHIPPED, shipped
 
-from agentcomm.conversation.events import Duplicate, Event, Late, Refused, Superseded
+from agentcomm.acts.message import Message
+from agentcomm.conversation.events import Duplicate, Event, Late, Refused, Say, Superseded
 from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.errors import UsageError
@@ -68,3 +69,27 @@ def test_a_million_inputs_end_in_an_event_or_a_usage_error():
     names = [*SHIPPED, *LANED]
     for n, name in enumerate(names):
         fuzz(name, 1000 + n, 1_000_000 // len(names) + 1, every=10)
+
+
+class Word(str):
+    """A text of a class of its own."""
+
+    __slots__ = ()
+
+
+def test_a_text_of_a_class_of_its_own_is_the_text_alone():
+    talk = Walk(shipped("protocols/request.yaml"))
+    fields = {"act": "request", "id": "one", "sender": "initiator", "made_by": "model", "lane": ""}
+    said = Message(content={"action": "dig"}, **{name: Word(text) for name, text in fields.items()})
+    talk.give(Say(said, 0.0))
+    kept = talk.conversation.seen["one"]
+    assert all(type(getattr(kept, name)) is str for name in fields)
+    assert state_hash(talk.conversation)
+
+
+def test_a_text_that_cannot_be_written_down_is_unreadable_wherever_it_stands():
+    talk = Walk(shipped("protocols/request.yaml"))
+    for name in ("act", "id", "sender", "made_by", "lane", "in_reply_to"):
+        fields = {"act": "request", "id": "one", "sender": "initiator", "content": {"action": "dig"}}
+        (refused,) = talk.give(Say(Message(**{**fields, name: "a \ud800"}), 0.0))
+        assert refused.code == "unreadable", name
