@@ -88,8 +88,8 @@ def test_a_text_of_a_class_of_its_own_is_the_text_alone():
 
 
 def test_a_text_that_cannot_be_written_down_is_unreadable_wherever_it_stands():
-    talk = Walk(shipped("protocols/request.yaml"))
     for name in ("act", "id", "sender", "made_by", "lane", "in_reply_to"):
+        talk = Walk(shipped("protocols/request.yaml"))
         fields = {"act": "request", "id": "one", "sender": "initiator", "content": {"action": "dig"}}
         (refused,) = talk.give(Say(Message(**{**fields, name: "a \ud800"}), 0.0))
         assert refused.code == "unreadable", name
