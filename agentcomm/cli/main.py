@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     from agentcomm.cli import (
         check,
+        compare,
         conforms,
         differ,
         doctor,
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         judge,
         lab,
         doctor,
+        compare,
     ):
         module.add_to(commands)
     return made

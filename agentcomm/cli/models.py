@@ -8,10 +8,27 @@ from agentcomm.cli.examples import Example
 from agentcomm.cli.words import note
 from agentcomm.errors import ModelUnavailable, UsageError
 
-__all__ = ("MODEL_VARIABLE", "Models")
+__all__ = ("MODEL_VARIABLE", "Models", "full_name")
 
 MODEL_VARIABLE = "AGENTCOMM_MODEL"
 """Environment variable with the model to use where none is named."""
+
+
+def full_name(name: str, example: Example | None, role: str) -> str:
+    """Return a model's string, with the replies of an example where `scripted` stands alone.
+
+    Raises:
+        UsageError: There are no such replies.
+    """
+    if name not in {"scripted", "scripted:"}:
+        return name
+    if example is None or not example.replies.is_file():
+        raise UsageError(
+            "there are no scripted replies here",
+            why="they belong to an example",
+            fix="agentcomm run incident-handoff --model scripted, or --model scripted:PATH#KEY",
+        )
+    return f"scripted:{example.replies}#{role}"
 
 
 class Models:
@@ -29,15 +46,7 @@ class Models:
 
         if role not in self._own and not self._default:
             self._default = asyncio.run(_available())
-        model = self._own.get(role, self._default)
-        if model in {"scripted", "scripted:"}:
-            if self._example is None or not self._example.replies.is_file():
-                raise UsageError(
-                    "there are no scripted replies here",
-                    why="they belong to an example",
-                    fix="agentcomm run incident-handoff --model scripted, or --model scripted:PATH#KEY",
-                )
-            model = f"scripted:{self._example.replies}#{role}"
+        model = full_name(self._own.get(role, self._default), self._example, role)
         open_model(model)  # a wrong name shows before anything is said
         self.chosen[role] = model
         return model

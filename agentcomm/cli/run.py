@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from agentcomm.cli.models import Models
 from agentcomm.cli.words import Pulse, note, print_json, style, width
 from agentcomm.errors import InputError, UsageError
 
-__all__ = ("add_to",)
+__all__ = ("add_to", "brief_of", "cast_of")
 
 BETTER = "ollama:qwen3:4b"
 """A model that judges, in the hint for those who ran the demo model."""
@@ -79,35 +79,55 @@ def run(options: argparse.Namespace) -> int:
         )
     _check_deadline(options.deadline)
     models = Models(options.model, _pairs(options.cast, "--cast", protocol.roles, parse=False), example)
-    given = _pairs(options.brief, "--brief", protocol.roles)
     if example is not None:
         _check_input(options.input)
-        module = example.module()
-        cast = module.cast(models)
-        if options.input is not None and models.is_scripted:
-            raise UsageError(
-                "--input needs a model that reads it",
-                why="the scripted replies belong to the example's own input",
-                fix=f"agentcomm run {example.name} --input {options.input} --model embedded:",
-            )
-        brief = _merged(module.brief(options.input), given)
-    else:
-        if options.input is not None:
-            raise UsageError("--input is for examples", fix="tell a role with --brief role=…")
-        from agentcomm.agents.agent import Agent
-
-        cast = {
-            role: [
-                Agent(f"{role}-{number}", model=models(role)) for number in range(1, _several(protocol) + 1)
-            ]
-            if role == protocol.many
-            else Agent(role, model=models(role))
-            for role in protocol.roles
-        }
-        brief = given
+    cast = cast_of(protocol, example, models)
+    if example is not None and options.input is not None and models.is_scripted:
+        raise UsageError(
+            "--input needs a model that reads it",
+            why="the scripted replies belong to the example's own input",
+            fix=f"agentcomm run {example.name} --input {options.input} --model embedded:",
+        )
+    brief = brief_of(protocol, example, options.brief, options.input)
     path = _transcript(options.transcript, example.name if example else protocol.name)
     head = [] if options.json else _head(options.name, protocol, models, is_example=example is not None)
     return asyncio.run(_enact(options, protocol, cast, brief, path, head))
+
+
+def cast_of(protocol: Any, example: Any, models: Callable[[str], Any]) -> dict[str, Any]:
+    """Return who plays which role: an example's own cast, else the model of each role alone.
+
+    Args:
+        protocol: The protocol.
+        example: The example, or None.
+        models: Role -> its model.
+    """
+    if example is not None:
+        return example.module().cast(models)
+    from agentcomm.agents.agent import Agent
+
+    return {
+        role: [Agent(f"{role}-{number}", model=models(role)) for number in range(1, _several(protocol) + 1)]
+        if role == protocol.many
+        else Agent(role, model=models(role))
+        for role in protocol.roles
+    }
+
+
+def brief_of(protocol: Any, example: Any, given: list[str], source: Path | None) -> dict[str, Any]:
+    """Return what each role is told: an example's own briefs with the user's put over them.
+
+    Raises:
+        UsageError: An entry is not ROLE=…, or there is an input for something that reads none.
+        InputError: The input is not there.
+    """
+    told = _pairs(given, "--brief", protocol.roles)
+    if example is None:
+        if source is not None:
+            raise UsageError("--input is for examples", fix="tell a role with --brief role=…")
+        return told
+    _check_input(source)
+    return _merged(example.module().brief(source), told)
 
 
 def _several(protocol: Any) -> int:
