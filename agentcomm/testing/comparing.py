@@ -201,9 +201,9 @@ async def play(
         )
         outcome, kind, cause, repairs = result.outcome, result.outcome_class, result.cause, result.repairs
     except EdgeError as error:
-        if not any(model.replies for model in models):
-            raise
         cause = f"{error.what} ({error.code})"
+    if not any(model.replies for model in models) and (errors := [e for m in models for e in m.errors]):
+        raise errors[0]
     refused = [event for event in events if isinstance(event, Refused)]
     wrong = Counter(
         item.field for event in events if isinstance(event, TroubleFound) for item in event.differs

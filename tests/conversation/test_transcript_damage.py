@@ -1,4 +1,3 @@
-
 """A transcript that somebody touched: what is found, and what stays usable."""
 
 import itertools
