@@ -7,6 +7,7 @@ import pytest
 from fake_ollama import (
     Answer,
     FakeOllama,
+    Installed,
     busy,
     cut_off,
     dies_in_stream,
@@ -36,6 +37,8 @@ SALE = "examples/purchase/protocol.yaml"
 CFP = {"act": "cfp", "content": {"item": "bike", "budget": "120 EUR"}}
 WRONG_ACT = {"act": "accept-proposal", "content": {"price": "1 EUR"}}
 
+SMALL = {"demo": Installed(context_length=3000)}
+
 SITUATIONS: dict[str, tuple[Answer | object, str]] = {
     "server busy, 503": (busy(), "server is busy"),
     "status 500": (refuses(500, "boom"), "status 500"),
@@ -46,11 +49,11 @@ SITUATIONS: dict[str, tuple[Answer | object, str]] = {
     "hangs up": (hangs_up(), "connection broke"),
     "silence": (slow(5.0), "no answer within"),
     "prompt too long": (overflow(99_999, 4096), "99999 tokens"),
-    "prompt shortened": (half_window(8192), "shortened the prompt"),
+    "prompt shortened": (half_window(3000), "shortened the prompt"),
     "not JSON": (schema_ignored(), "not JSON"),
     "JSON that is no object": ("[1]", "not a JSON object"),
     "cut off": (cut_off(), "cut off after 800 tokens"),
-    "window full": (cut_off(eval_count=3), "window of 8192 tokens is full"),
+    "window full": (cut_off(eval_count=3), "window of 3000 tokens is full"),
     "wrong act": (WRONG_ACT, "may not say 'accept-proposal'"),
     "a field too few": ({"act": "cfp", "content": {"item": "bike"}}, "budget: is missing"),
     "repetition": (endless("bike "), "without an end"),
@@ -91,7 +94,7 @@ async def talk(root: Path, path: Path, server: FakeOllama) -> list[object]:
 @pytest.mark.parametrize("name", SITUATIONS)
 async def test_it_ends_with_a_cause_that_names_it(root: Path, tmp_path: Path, name: str) -> None:
     answer, words = SITUATIONS[name]
-    async with FakeOllama([answer], repeat=True) as server:
+    async with FakeOllama([answer], repeat=True, models=SMALL) as server:
         events = await talk(root, tmp_path / "t.jsonl", server)
     ended = events[-1]
     assert isinstance(ended, Ended)
@@ -105,7 +108,7 @@ async def test_in_the_middle_of_a_conversation_nothing_said_is_lost(
     root: Path, tmp_path: Path, name: str
 ) -> None:
     answer, _ = SITUATIONS[name]
-    async with FakeOllama([CFP, answer], repeat=True) as server:
+    async with FakeOllama([CFP, answer], repeat=True, models=SMALL) as server:
         events = await talk(root, tmp_path / "t.jsonl", server)
     assert isinstance(events[-1], Ended)
     said = [event.message.act for event in events if isinstance(event, Heard)]
