@@ -46,6 +46,11 @@ class Recording:
         return self._log.path if self._log is not None else None
 
     @property
+    def is_written(self) -> bool:
+        """Whether there are lines: they go to a file, or somebody asked for them."""
+        return self._log is not None
+
+    @property
     def head(self) -> str:
         """Head of the hash chain."""
         return self._written().head

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from agentcomm.tracing.spans import active
 
 if TYPE_CHECKING:
     from agentcomm.tracing.late import LateTracer
+    from agentcomm.tracing.light import LightSpan
 
 __all__ = ("Drawing", "LateConversation", "LateTurn", "TurnNotes", "begin_spans")
 
@@ -95,11 +97,14 @@ class Drawing:
 class LateConversation:
     """Notes what happens in one conversation; offers what `ConversationSpans` offers."""
 
-    __slots__ = ("_drawing", "_id", "_submit", "_tracer", "_turns", "turn_now")
+    __slots__ = ("_drawing", "_id", "_light", "_submit", "_tracer", "_turns", "turn_now")
 
     def __init__(
         self, tracer: "LateTracer", protocol: Protocol, conversation: str, cast: Mapping[str, str]
     ) -> None:
+        from agentcomm.tracing.light import LightSpan
+
+        self._light = LightSpan
         self._tracer = tracer
         self._id = conversation
         self._submit: Any = tracer.submit
@@ -111,8 +116,8 @@ class LateConversation:
     def turn(self, before: Conversation, role: str, model: str) -> "LateTurn":
         """Begin a turn, and make a light span current."""
         self._turns += 1
-        place = self._tracer.place(self._id, str(self._turns))
-        turn = self.turn_now = LateTurn(self._drawing, self._submit, before, role, model, place)
+        light = self._light(partial(self._tracer.place, self._id, str(self._turns)))
+        turn = self.turn_now = LateTurn(self._drawing, self._submit, before, role, model, light)
         return turn
 
     def happened(self, events: Iterable[Event]) -> None:
@@ -142,17 +147,15 @@ class LateTurn:
     )
 
     def __init__(
-        self, drawing: Drawing, submit: Any, before: Conversation, role: str, model: str, place: Any
+        self, drawing: Drawing, submit: Any, before: Conversation, role: str, model: str, light: "LightSpan"
     ) -> None:
-        from agentcomm.tracing.light import LightSpan
-
         self._begun = time_ns()
         self._drawing, self._submit = drawing, submit
         self._before, self._role, self._model = before, role, model
         self._standing = Standing.of(before)
         self._steps: list[tuple[int, str, Any, Any]] = []
         self.moments: list[tuple[int, tuple[Event, ...]]] = []
-        self._light = LightSpan(place)
+        self._light = light
         self._light.enter()
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:

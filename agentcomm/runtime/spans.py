@@ -49,6 +49,8 @@ __all__ = ("Closing", "ConversationSpans", "Standing", "TurnSpans", "place_name"
 
 _BAD_ENDS = frozenset({OutcomeClass.FAILED, OutcomeClass.ABORTED, OutcomeClass.EXPIRED})
 
+_COUNTED = frozenset({RepairOpened, RepairClosed, OverlayClosed, Ended, Refused})
+
 
 class Standing(NamedTuple):
     """Where a turn begins."""
@@ -173,7 +175,7 @@ class ConversationSpans:
 
         Args:
             conversation: As it ended.
-            head: Head of the transcript's hash chain.
+            head: Head of the transcript's hash chain; empty if no lines were written.
             count: Records in it.
         """
         self.close(Closing.of(conversation), head=head, count=count)
@@ -191,9 +193,10 @@ class ConversationSpans:
             names.REPAIRS: closing.repairs,
             names.REJECTIONS: self.rejections,
             names.DURATION: (now - self._begun) / 1e9,
-            names.AUDIT_HEAD: head if head.startswith("sha256:") else f"sha256:{head}",
-            names.AUDIT_COUNT: count,
         }
+        if head:
+            attributes[names.AUDIT_HEAD] = head if head.startswith("sha256:") else f"sha256:{head}"
+            attributes[names.AUDIT_COUNT] = count
         if kind is not None:
             attributes |= {names.OUTCOME: kind.value, names.OUTCOME_NAME: closing.outcome}
             if bad:
@@ -326,9 +329,10 @@ class TurnSpans:
         talk.turn_now = None
         repair = self._repair
         for _, event in moments:
-            talk.follow_repairs(event)
-            repair = repair or talk.repair
-            talk.rejections += isinstance(event, Refused)
+            if type(event) in _COUNTED:
+                talk.follow_repairs(event)
+                repair = repair or talk.repair
+                talk.rejections += isinstance(event, Refused)
         sent = self._draw(moments, after, awaiting, now, error)
         talk.latest = self._root.place
         if self._root.is_recording:

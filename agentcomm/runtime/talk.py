@@ -200,7 +200,9 @@ class Talk:
         """Close the record."""
         self.recording.seal(self.conversation)
         if self.spans is not None:
-            self.spans.end(self.conversation, head=self.recording.head, count=self.recording.count)
+            kept = self.recording.is_written  # a head is worth something only where there are lines
+            head, count = (self.recording.head, self.recording.count) if kept else ("", 0)
+            self.spans.end(self.conversation, head=head, count=count)
 
     def result(self) -> Result:
         """Return what it came to."""

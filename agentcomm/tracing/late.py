@@ -47,10 +47,6 @@ def place_of(key: str, *, trace: str = "", state: Any = None) -> SpanContext:
     )
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if type(value) is list else value  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-
-
 class LateTracer:
     """Makes spans from what is known about them, and hands them on.
 
@@ -186,7 +182,7 @@ class LateSpan:
                 place,
                 parent,
                 tracer.resource,
-                {key: _frozen(value) for key, value in attributes.items()},
+                {k: tuple(v) if type(v) is list else v for k, v in attributes.items()},  # pyright: ignore[reportUnknownArgumentType]
                 (),
                 links,
                 KINDS[kind],

@@ -1,5 +1,6 @@
 """The span that is current while a turn goes on whose own span is made later. Needs the OpenTelemetry API alone."""
 
+from collections.abc import Callable
 from contextvars import Token
 from typing import Any
 
@@ -11,11 +12,15 @@ __all__ = ("LightSpan",)
 
 
 class LightSpan(Span):
-    """Has the ids of a turn's span, and keeps what is set on it until that is made."""
+    """Has the ids of a turn's span, and keeps what is set on it until that is made.
+
+    Args:
+        place: Returns where it is; asked only by who needs it.
+    """
 
     __slots__ = ("_place", "_token", "attributes")
 
-    def __init__(self, place: SpanContext) -> None:
+    def __init__(self, place: Callable[[], SpanContext]) -> None:
         self._place = place
         self._token: Token[Context] | None = None
         self.attributes: dict[str, Any] = {}
@@ -33,7 +38,7 @@ class LightSpan(Span):
 
     def get_span_context(self) -> SpanContext:
         """Return where it is."""
-        return self._place
+        return self._place()
 
     def is_recording(self) -> bool:
         """Return that what is set on it is kept."""

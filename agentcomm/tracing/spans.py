@@ -16,6 +16,8 @@ __all__ = ("activate", "active", "user_provider")
 
 _CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
+_PROVIDER = "OTEL_PYTHON_TRACER_PROVIDER"
+
 _set_up: "Tracer | LateTracer | None" = None
 _found: "tuple[Any, Tracer] | None" = None
 
@@ -50,6 +52,8 @@ def user_provider() -> Any:
     find = getattr(trace, "get_tracer_provider", None)
     if trace is None or find is None:
         return None
+    if getattr(trace, "_TRACER_PROVIDER", find) is None and _PROVIDER not in os.environ:
+        return None  # nothing is set: asking would cost microseconds in each conversation
     provider = find()
     silent = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
     return None if isinstance(provider, silent) else provider

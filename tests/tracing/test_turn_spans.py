@@ -88,7 +88,7 @@ def test_a_turn_says_who_did_what_where(tmp_path, traced):
 
 def test_the_closing_marker_carries_outcome_counts_and_the_head_of_the_record(tmp_path, traced):
     finish = traced()
-    result = run(tmp_path, cast(slip=True, misfires=1))
+    result = enact_sync(sale(tmp_path), cast=cast(slip=True, misfires=1), transcript=tmp_path / "talk.jsonl")
     spans = finish()
     closing = spans.one("close_conversation sale")
     told = closing.attributes
