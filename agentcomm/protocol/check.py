@@ -30,6 +30,7 @@ from agentcomm.protocol.headers import tell_lost_header
 from agentcomm.protocol.informed import check_informed
 from agentcomm.protocol.local import check_escalation, check_grounding, check_sizes
 from agentcomm.protocol.lookup import Resolve, resolver
+from agentcomm.protocol.settling import check_settles
 from agentcomm.protocol.source import Source, read
 
 __all__ = ("Checked", "check_graph", "examine")
@@ -142,6 +143,7 @@ def _check_graph(made: Draft, *, distributed: bool) -> None:
     check_free_moves(made, arcs, ends.trapped)
     _check_roles(protocol, report)
     check_escalation(protocol, report)
+    check_settles(protocol, arcs, report)
     check_grounding(protocol, arcs, report)
     if made.races and made.holes:
         tell_lost_header(made, report)

@@ -56,8 +56,8 @@ _ROWS = (
         "E101",
         ("syntax", "other"),
         "a key is missing, unknown or of the wrong shape",
-        "what is misspelt would be ignored, and the protocol would mean something else",
-        "take the key that is named; `agentcomm schema` lets an editor complete them",
+        "what is not understood is not left out, for the protocol would then mean something else",
+        "write what is named; `agentcomm schema` lets an editor complete and check it",
         "document",
     ),
     Code(
@@ -241,6 +241,13 @@ _ROWS = (
         "`escalate_to` names no role, or one that is a party to every message",
         "somebody who stands outside must decide where repair fails",
         "name a role that does not say or hear every message, or remove it",
+    ),
+    Code(
+        "E701",
+        ("lanes",),
+        "a line of `settles` that can never fit: so many lanes cannot end so",
+        "who plays the many-role, or a move with `at_most`, bounds how many there can be",
+        "lower the number, raise what bounds it, or remove the line",
     ),
     Code(
         "E702",

@@ -83,6 +83,10 @@ def draft(
     return compiled(source, Embedder(resolve, compiled, texts=(source.text,)))
 
 
+_ROLELESS = ("unknown_role", "syntax")
+"""Kinds of findings after which a role may be missing that was meant."""
+
+
 @dataclass(slots=True)
 class _Compiler:
     spec: Spec
@@ -137,12 +141,12 @@ class _Compiler:
         many = self.many.name if self.many else None
         clear = self._is_clear() and spec.settles is not None and spec.overlay is None
         settles = (
-            settled(spec.settles or (), spec.settles_at, many, self.names.outcomes, self.report)
+            settled(spec.settles or (), spec.settles_at, many, self.names.outcomes, self.report, self.marks)
             if clear
             else ()
         )
         owner = self.names.role(spec.owner, "`owner`") if spec.owner else ""
-        if len(self.names.roles) == 1:
+        if len(self.names.roles) == 1 and not any(found.kind in _ROLELESS for found in self.report.found):
             self.report.add(
                 "E103",
                 "role_not_informed",

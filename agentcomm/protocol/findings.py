@@ -49,6 +49,8 @@ _LONGEST_WORD = 80
 """Characters of a word that is compared with others."""
 _LONGEST_TEXT = 400
 """Characters of a sentence in a finding."""
+_FIRST, _LAST = 8, 16
+"""Steps of a long witness that are shown."""
 MOST_FINDINGS = 100
 """After so many, checking stops: nobody reads more at once."""
 
@@ -78,7 +80,7 @@ class Finding:
     excerpt_from: int = 1
     """Column of the excerpt's first character."""
     witness: tuple[str, ...] = ()
-    """The shortest way there: steps `state --act--> state`."""
+    """The shortest way there: steps `state --act--> state`; of a very long one the beginning and the end."""
 
     @property
     def severity(self) -> Severity:
@@ -91,7 +93,7 @@ class Finding:
         return f"{self.path or '<text>'}:{self.line}:{self.column}"
 
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.code} {self.what}"]
+        lines = [f"{self.where}: {self.code} {self.what} [{self.kind}]"]
         if self.excerpt.strip():
             lines += self._underlined()
         if self.witness:
@@ -131,6 +133,14 @@ def _chain(witness: Sequence[str]) -> str:
         last = before.rpartition("> ")[2]
         text += step.removeprefix(last) if step.startswith(f"{last} ") else f", {step}"
     return text
+
+
+def _shortened(witness: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a witness without the middle of a way that nobody reads."""
+    left_out = len(witness) - _FIRST - _LAST
+    if left_out <= 1:
+        return witness
+    return (*witness[:_FIRST], f"… {left_out:,} steps …", *witness[-_LAST:])
 
 
 def _cut(text: str) -> str:
@@ -187,7 +197,7 @@ class Report:
                 length=at.length,
                 excerpt=line[first : first + _EXCERPT] if first or len(line) > _EXCERPT * 3 // 2 else line,
                 excerpt_from=first + 1,
-                witness=tuple(witness),
+                witness=_shortened(tuple(witness)),
             )
         )
         if len(self.found) > MOST_FINDINGS:

@@ -15,6 +15,7 @@ import msgspec
 from agentcomm.acts.content import Content, FieldType, content_model
 from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative, PerformativeInfo
 from agentcomm.protocol.ceiling import BoundedMove, Ceiling
+from agentcomm.protocol.frozen import freeze
 
 __all__ = (
     "Act",
@@ -151,6 +152,9 @@ class Act:
     registered: type[Content] | None = None
     """A content class given in Python instead of `fields`."""
 
+    def __post_init__(self) -> None:
+        freeze(self, "fields", "repeats")
+
     @cached_property
     def content(self) -> type[Content]:
         """The pydantic class of what it carries."""
@@ -241,6 +245,9 @@ class State:
     region: str = ""
     """The run that it belongs to: a key of `Protocol.runs`."""
 
+    def __post_init__(self) -> None:
+        freeze(self, "moves")
+
     @property
     def speaker(self) -> str:
         """Who may speak; in a race, the first of them."""
@@ -268,6 +275,9 @@ class Run:
     """Seconds for the whole run."""
     otherwise: str = ""
     """Where it leads when that time is up."""
+
+    def __post_init__(self) -> None:
+        freeze(self, "roles", "then")
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +340,9 @@ class Overlay:
     then: Mapping[str, str]
     """Outcome class or `otherwise` -> `resume`, `again` or an outcome class of the conversation beneath."""
 
+    def __post_init__(self) -> None:
+        freeze(self, "then")
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Protocol:
@@ -369,6 +382,9 @@ class Protocol:
     path: str = ""
     marks: Mapping[str, Mark] = field(default_factory=dict[str, Mark], compare=False, repr=False)
     """Place in the file by path in the document, such as `states.asked.seller.propose`."""
+
+    def __post_init__(self) -> None:
+        freeze(self, "acts", "states", "outcomes", "runs", "overlays", "embedded", "marks")
 
     @property
     def bound(self) -> int:

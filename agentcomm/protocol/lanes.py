@@ -200,6 +200,7 @@ def settled(
     many: Word | None,
     outcomes: Mapping[str, OutcomeClass],
     report: Report,
+    marks: dict[str, Mark],
 ) -> tuple[Settle, ...]:
     """Return how lanes settle the conversation, all names checked.
 
@@ -209,8 +210,10 @@ def settled(
         many: The many-role.
         outcomes: Of a lane.
         report: Where findings go.
+        marks: Where the places of its lines go.
     """
     found = list(specs)
+    marks.update((f"settles.{number}", spec.at.at) for number, spec in enumerate(found))
     if many is None:
         return ()
     if at is None:

@@ -153,8 +153,8 @@ class Lexicon:
         for word in words:
             if word.text not in own and label not in self.opaque and self.report.is_news(f".{word}"):
                 self.report.add(
-                    "E602",
-                    "grounding",
+                    "E102",
+                    "unknown_name",
                     word.at,
                     f"'{label}' has no field '{word}' that could be {what}",
                     why="what is read back, or critical, is a field of the act's own content",

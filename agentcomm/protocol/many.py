@@ -61,7 +61,12 @@ def read_roles(reader: Reader, node: Node) -> list[RoleSpec]:
     seen: set[str] = set()
     for role in (spec.name for spec in roles):
         if reader.name(role, "a role") and role.text in BARRED:
-            reader.wrong(role.at, f"'{role}' cannot be the name of a role", why="it is a key of a state")
+            reader.wrong(
+                role.at,
+                f"'{role}' cannot be the name of a role",
+                why="it is a key of a state",
+                fix="give it another name",
+            )
             reader.broken = True
         if role.text in seen:
             reader.wrong(role.at, f"the role '{role}' stands here twice", fix="remove one")
@@ -140,8 +145,12 @@ def _settles(reader: Reader, outcome: OutcomeClass, words: Iterable[Word]) -> li
         if settle := _settle(outcome, word.text.strip()):
             found.append(SettleSpec(settle, word))
         else:
+            name = word.text.split()[-1] if word.text.split() else "done"
             reader.wrong(
-                word.at, f"'{word}' does not say how lanes settle a conversation", why=f"it is {_FORMS}"
+                word.at,
+                f"'{word}' does not say how lanes settle a conversation",
+                why=f"it is {_FORMS}",
+                fix=f"write one of these, such as `any {name}`",
             )
     return found
 

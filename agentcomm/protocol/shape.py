@@ -41,6 +41,12 @@ def is_name(text: str) -> bool:
     return len(text) <= _LONGEST_NAME and bool(_NAME.fullmatch(text))
 
 
+def _renamed(text: str) -> str:
+    """Return what to write instead of a text that cannot be a name."""
+    name = re.sub(r"[\W_]+", "-", text[: 4 * _LONGEST_NAME]).strip("-").lstrip("0123456789-")
+    return f"write '{name}'" if is_name(name) else "give it a name of that form"
+
+
 def unknown(
     report: Report, word: Word, what: str, known: Iterable[str], *, why: str = "", is_named: bool = False
 ) -> None:
@@ -127,7 +133,8 @@ class Reader:
         self.wrong(
             word.at,
             f"'{word.text}' cannot be the name of {what}",
-            why="a name is letters, digits, `-` and `_`, begins with a letter, and is at most 64 characters long",
+            why=f"a name is letters, digits, `-` and `_`, begins with a letter, and is at most {_LONGEST_NAME} characters long",
+            fix=_renamed(word.text),
         )
         self.broken = True
         return False

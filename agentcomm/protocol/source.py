@@ -247,9 +247,10 @@ class _Builder:
         """
         documents = 0
         for event in _events(text, loader):
+            if type(event) is yaml.ScalarEvent:  # nearly all of them
+                self._scalar(event)
+                continue
             match event:
-                case yaml.ScalarEvent():
-                    self._scalar(event)
                 case yaml.DocumentStartEvent():
                     documents += 1
                     if documents > 1 and not self.many:
@@ -310,20 +311,28 @@ class _Builder:
         self._place(Node(at, node.value, node.raw, node.entries, node.items, node.size, node.height))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        at = _mark(event)
-        self._untagged(event.tag, at)
-        raw = str(event.value)
-        plain = event.style is None or event.style == ""
-        value: Scalar = _resolved(raw) if plain else raw
-        if isinstance(value, float) and not math.isfinite(value):
-            self.report.add("E100", "syntax", at, f"{raw} is not a number that can be used here")
+        start, end = event.start_mark, event.end_mark
+        line, column = start.line, start.column
+        at = Mark(line + 1, column + 1, end.column - column or 1 if end.line == line else 1)
+        if event.tag:
+            self._untagged(event.tag, at)
+        raw: str = event.value
+        value: Scalar = raw
+        if not event.style and (not raw or raw[0] in _FIRST):
+            value = _resolved(raw)
+            if isinstance(value, float) and not math.isfinite(value):
+                self.report.add("E100", "syntax", at, f"{raw} is not a number that can be used here")
         node = Node(at, value, raw)
         if event.anchor:
-            self.anchors[str(event.anchor)] = node
+            self.anchors[event.anchor] = node
         top = self.stack[-1] if self.stack else None
-        if top and top.key and not raw:  # nothing is there: the key is the place to show
-            node.at = top.key.at
-        if top and top.node.entries is not None and top.key is None:
+        if top is None:
+            self._place(node)
+        elif top.key is not None:
+            if not raw:  # nothing is there: the key is the place to show
+                node.at = top.key.at
+            self._place(node)
+        elif top.node.entries is not None:
             self._key(top, node)
         else:
             self._place(node)
@@ -379,21 +388,25 @@ class _Builder:
         top.key = Entry(key, node.at, node)
 
     def _place(self, node: Node) -> None:
-        self._count(node.at, 1)
+        self.nodes += 1
+        if self.nodes > self.limits.nodes:
+            self._count(node.at, 0)
         if not self.stack:
             self.root = node
             return
         top = self.stack[-1]
-        if top.node.items is not None:
-            top.node.items.append(node)
-        elif top.key is None:
+        parent, key = top.node, top.key
+        if parent.items is not None:
+            parent.items.append(node)
+        elif key is None:
             self._stop(node.at, "an alias cannot be a key", fix="write the name out")
-        elif top.node.entries is not None:
-            top.key.node = node
-            top.node.entries.setdefault(top.key.key, top.key)
+        elif parent.entries is not None:
+            key.node = node
+            parent.entries.setdefault(key.key, key)
             top.key = None
-        top.node.size += node.size
-        top.node.height = max(top.node.height, node.height + 1)
+        parent.size += node.size
+        if parent.height <= node.height:
+            parent.height = node.height + 1
 
 
 _READ_AS: dict[type, str] = {bool: "a boolean", int: "a number", float: "a number", type(None): "nothing"}

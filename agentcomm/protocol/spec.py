@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from agentcomm.protocol.findings import NOWHERE, Report, quoted
 from agentcomm.protocol.graph import Mark
 from agentcomm.protocol.many import RoleSpec, SettleSpec, read_roles, read_settles
-from agentcomm.protocol.shape import Reader, Word
+from agentcomm.protocol.shape import Reader, Word, is_name
 from agentcomm.protocol.source import Entry, Node, Source
 from agentcomm.protocol.turns import StateSpec, read_states
 
@@ -297,7 +297,13 @@ def _grounding(reader: Reader, entry: Entry) -> GroundingSpec:
 
 def _outcomes(reader: Reader, node: Node) -> list[tuple[Word, Word]]:
     found: list[tuple[Word, Word]] = []
-    for entry in reader.entries(node, "`outcomes`", fix="write `outcomes: {done: success}`").values():
+    if node.items:  # what is in the list is at least known by name
+        names = [Word(item.text, item.at) for item in node.items if item.text and is_name(item.text)]
+        found = [(name, Word("", name.at)) for name in names]
+        sample = f"{names[0]}: success" if names else "done: success"
+    else:
+        sample = "done: success"
+    for entry in reader.entries(node, "`outcomes`", fix=f"write `outcomes: {{{sample}, …}}`").values():
         name = Word(entry.key, entry.at)
         if not reader.name(name, "an outcome"):
             continue

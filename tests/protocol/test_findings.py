@@ -251,8 +251,8 @@ BROKEN = {
         ("      accept-proposal: sold", "      «accept-proposal»: {next: sold, stakes: high}"),
     ),
     "a read-back of nothing": ("E602", ("  propose: {readback: [price]}", "  «propose»: readback")),
-    "a read-back of another field": ("E602", ("{readback: [price]}", "{readback: [«prize»]}")),
-    "a critical field of another act": ("E602", ("outlives: true", "critical: [«budget»], outlives: true")),
+    "a read-back of another field": ("E102", ("{readback: [price]}", "{readback: [«prize»]}")),
+    "a critical field of another act": ("E102", ("outlives: true", "critical: [«budget»], outlives: true")),
     "no repairs": ("E602", ("repairs: 2", "repairs: «0»")),
     "nobody to escalate to": ("E603", ("repairs: 2", "escalate_to: «boss»")),
     "too many critical fields": (
@@ -317,7 +317,7 @@ def test_the_sale_has_no_finding():
 def test_a_finding_reads_like_this():
     text, _ = unmarked(edited(("refuse: closed}", "refuse: clsoed}")))
     assert str(check(text, path="protocols/sale.yaml")[0]) == (
-        "protocols/sale.yaml:20:40: E102 'clsoed' is not a state\n"
+        "protocols/sale.yaml:20:40: E102 'clsoed' is not a state [unknown_name]\n"
         "    seller: {propose: offered, refuse: clsoed}\n"
         "                                       ^^^^^^\n"
         "  why  'refuse' said by seller in 'asked' must lead to a state or an outcome\n"
