@@ -21,6 +21,8 @@ __all__ = ("BYTES", "Entry", "Node", "ReadLimits", "Scalar", "Source", "decoded"
 
 Scalar: TypeAlias = str | int | float | bool | None
 
+_AFTER = 20_000
+"""Values that are still read, for more findings, after a key that stands twice."""
 _SMALL = 256 * 1024
 """Bytes up to which the slow parser is asked, too."""
 BYTES = 4 * 1024 * 1024 if hasattr(yaml, "CSafeLoader") else _SMALL
@@ -235,6 +237,8 @@ class _Builder:
     """None while the anchored collection is still open."""
     aliases: int = 0
     nodes: int = 0
+    most: int = 0
+    """Values that are read."""
     stack: list[_Open] = field(default_factory=list[_Open])
     root: Node | None = None
 
@@ -246,6 +250,7 @@ class _Builder:
             _Stop: If it is no document of ours.
         """
         documents = 0
+        self.most = self.limits.nodes
         for event in _events(text, loader):
             if type(event) is yaml.ScalarEvent:  # nearly all of them
                 self._scalar(event)
@@ -376,6 +381,7 @@ class _Builder:
             self.report.add("E100", "syntax", node.at, "there are no merge keys", fix="write the keys out")
         if key in entries and not top.is_told:
             top.is_told = True
+            self.most = min(self.most, self.nodes + _AFTER)
             first = entries[key].at
             self.report.add(
                 "E100",
@@ -389,8 +395,9 @@ class _Builder:
 
     def _place(self, node: Node) -> None:
         self.nodes += 1
-        if self.nodes > self.limits.nodes:
+        if self.nodes > self.most:
             self._count(node.at, 0)
+            raise _Stop
         if not self.stack:
             self.root = node
             return
