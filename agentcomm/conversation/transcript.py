@@ -12,7 +12,7 @@ valid, and the salt keeps short contents from being guessed. Nothing here reads 
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -186,8 +186,12 @@ class Chain:
 
 def content_of(value: Input | Event) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an input or event as (structure, content): only the second holds what was said."""
-    data = cast("dict[str, Any]", msgspec.to_builtins(value, enc_hook=to_plain))
-    body = {name: data.pop(name) for name in list(data) if name in _CONTENT}
+    return _split_up(cast("dict[str, Any]", msgspec.to_builtins(value, enc_hook=to_plain)))
+
+
+def _split_up(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of an input or event as (structure, content)."""
+    body = {name: data.pop(name) for name in _CONTENT_OF.get(data["type"], ())}
     message = data.get("message")
     if isinstance(message, dict):
         entry = cast("dict[str, Any]", message)
@@ -200,6 +204,13 @@ def content_of(value: Input | Event) -> tuple[dict[str, Any], dict[str, Any]]:
     if data["type"] == "grounded" and not body["fields"]:
         body = {}
     return data, body
+
+
+_CONTENT_OF: dict[str, tuple[str, ...]] = {
+    str(kind.__struct_config__.tag): tuple(name for name in kind.__struct_fields__ if name in _CONTENT)
+    for kind in (*get_args(Input), *get_args(Event))
+}
+"""Type of an input or event -> its fields that hold what was said."""
 
 
 def _blob_name(salt: str, body: bytes) -> str:
@@ -377,6 +388,8 @@ def _as_older(
             return entries
         return {name: entry for name, entry in cast("dict[str, Any]", entries).items() if name not in _WORDED}
 
+    if wanted == {"fields": {}}:  # values were not left out where there are none
+        wanted = None
     known = {name: entry for name, entry in plain(data).items() if name in held}
     return known, plain(body) or None, plain(held), wanted if wanted == ERASED else plain(wanted) or None
 
@@ -415,14 +428,9 @@ def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:
     recorded = [r for r in transcript.records if r.kind == "event"]
     difference = ""
     for n, (event, record) in enumerate(zip(made, recorded, strict=False)):
-        data, body = content_of(event)
-        wanted = transcript.body(record)
-        wanted = (
-            None if wanted == {"fields": {}} else wanted
-        )  # written so until values were left out where there are none
-        kind = data.pop("type")
-        plain = msgspec.json.decode(_dump(data))
-        said = msgspec.json.decode(_dump(body)) if body else None
+        plain, said = _split_up(msgspec.json.decode(_dump(event)))
+        wanted, kind = transcript.body(record), plain.pop("type")
+        said = said or None
         if record.v < SCHEMA:
             plain, said, held, wanted = _as_older(plain, said, record.data, wanted)
         else:

@@ -171,12 +171,17 @@ class Act:
         return self.content()
 
     @cached_property
+    def names(self) -> set[str]:
+        """The names of its fields; not to be changed."""
+        return set(self.fields)
+
+    @cached_property
     def promises(self) -> bool:
         """Whether it does anything to commitments."""
         return self.info.op is not LedgerOp.NONE or bool(self.discharges)
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("content", "empty", "info", "promises")
+        made = ("content", "empty", "info", "names", "promises")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     @property

@@ -122,9 +122,17 @@ class Talk:
         begun, events = open_conversation(
             self.stage.rules, self.id, whole=whole, members=tuple(self.casting.members)
         )
-        self.recording.defer(self._opening(whole))
+        if self.brief or self.casting.members or whole is not None:
+            self.recording.defer(self._opening(whole))
+        else:
+            self.recording.defer(self._plain_opening)
         self.recording.add(None, events, is_sealed=True)
         return begun, events
+
+    def _plain_opening(self, chain: Chain) -> bytes:
+        """Return the first lines of a talk of which nothing was told but its cast; it holds nothing of its own for that."""
+        data, body = opening(self.stage.rules, self.casting.players(), self.id, None, [])
+        return chain.record("open", "conversation", data, body, salt="")
 
     def _opening(self, whole: float | None) -> Callable[[Chain], bytes]:
         rules, players, name = self.stage.rules, self.casting.players, self.id
