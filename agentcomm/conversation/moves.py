@@ -250,8 +250,7 @@ def exits(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
         ]
         asked = [int(rung) for rung, _, path in ways if not path]  # of all of it, not of one path in it
         if asked:
-            last = len(RUNGS) - 1
-            gone = RUNGS if max(asked) == last else RUNGS[: max(asked)]
+            gone = RUNGS[: max(asked) + 1]
             return tuple(move for move in found if move.label not in gone)
         return found
     if escalates(conversation, before.name, it, role):
