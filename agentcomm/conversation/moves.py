@@ -38,6 +38,7 @@ __all__ = (
     "unmet",
     "wants",
     "wants_all",
+    "why_not_ask",
 )
 
 
@@ -256,6 +257,29 @@ def exits(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
     if escalates(conversation, before.name, it, role):
         return conversation.rules.exits(state, role, it.sender, _ESCALATE)
     return ()
+
+
+def why_not_ask(here: Position, key: str, act: str, path: str) -> str:
+    """Return why a hearer may not ask in this way about a path in what was said; an empty text if it may.
+
+    Args:
+        here: Where it stands.
+        key: State and act of what is asked about.
+        act: One of `RUNGS`.
+        path: What is asked about; empty for all of it.
+    """
+    rung, tried = RUNGS.index(act), f"repair:{key}:"
+    for aside in here.asides:
+        if not aside.startswith(tried):
+            continue
+        asked, _, where = aside.removeprefix(tried).partition(":")
+        if where not in (path, ""):
+            continue
+        if int(asked) == rung:
+            return f"{act!r} was asked about {where or 'this'}; ask in another way"
+        if int(asked) > rung:
+            return f"{RUNGS[int(asked)]!r} was tried; nothing is asked more narrowly after that"
+    return ""
 
 
 def escalates(conversation: Conversation, state: str, it: Message, hearer: str) -> bool:

@@ -38,6 +38,7 @@ from agentcomm.conversation.moves import (
     in_full,
     overlay_of,
     repairs_left,
+    why_not_ask,
 )
 from agentcomm.conversation.parts import Frame
 from agentcomm.conversation.reading import clean
@@ -302,18 +303,8 @@ def _climb(conversation: Conversation, overlay: str, key: str, message: Message)
     protocol = conversation.rules.overlays[overlay]
     content = content_of(protocol.states[protocol.start].moves[message.act].act, message.content)
     path = clean(str(getattr(content, "path", "")))
-    for aside in here.asides:
-        kind, _, rest = aside.partition(":")
-        if kind != "repair" or not rest.startswith(f"{key}:"):
-            continue
-        _, asked, where = rest.split(":", 2)
-        if int(asked) == rung and where == path:
-            raise Refusal(
-                "asked-before", f"{message.act!r} was asked about {path or 'this'}; ask in another way"
-            )
-        if int(asked) > rung and where in (path, ""):
-            tried = RUNGS[int(asked)]
-            raise Refusal("asked-before", f"{tried!r} was tried; nothing is asked more narrowly after that")
+    if reason := why_not_ask(here, key, message.act, path):
+        raise Refusal("asked-before", reason)
     return altered(conversation, asides=(*here.asides, f"repair:{key}:{rung}:{path}"))
 
 

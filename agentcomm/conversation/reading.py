@@ -87,7 +87,9 @@ def read(act: Act, content: Any) -> Content:
             made = validator.validate_python(given)
             if _are_exact(made.__dict__.values()):
                 if len(given) == len(act.names) and act.registered is None:
-                    object.__setattr__(made, "__pydantic_fields_set__", act.names)  # one set for all that say it whole
+                    object.__setattr__(
+                        made, "__pydantic_fields_set__", act.names
+                    )  # one set for all that say it whole
                 return made
         except Exception:  # noqa: BLE001, S110  (what is wrong with it is found and told below)
             pass

@@ -22,6 +22,8 @@ from agentcomm.store.jsonl import JsonlLog
 
 __all__ = ("Host",)
 
+_NOTHING: dict[str, Any] = {}
+
 
 class Host:
     """Conversations in flight.
@@ -72,7 +74,7 @@ class Host:
             UsageError: If the cast does not fit the protocol.
             StoreError: If the transcript cannot be written.
         """
-        told = dict(brief) if brief else {}
+        told = dict(brief) if brief else _NOTHING
         casting = stage.casting(cast, told, judge)
         log = JsonlLog(transcript) if transcript is not None else None
         name = conversation_id or f"conv-{secrets.token_hex(6)}"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from agentcomm.acts.content import to_plain
-from agentcomm.conversation.moves import given, unmet
+from agentcomm.conversation.moves import RUNGS, given, unmet, why_not_ask
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.grounding.compare import Incomparable
 from agentcomm.protocol.graph import Move, Ref
@@ -27,6 +27,11 @@ _TRIES = 30
 
 def meets(now: Conversation, move: Move, content: Mapping[str, Any]) -> bool:
     """Say whether content is valid and passes the conditions of a move."""
+    before, heard = now.before, now.here.last.get(move.speaker)
+    if move.label in RUNGS and now.frame is None and before is not None and heard:
+        key = f"{before.name}/{now.seen[heard].act}"
+        if why_not_ask(now.here, key, move.label, str(content.get("path", ""))):
+            return False
     try:
         typed = move.act.content.model_validate({**content, **to_plain(given(now, move))})
         values = {name: getattr(typed, name) for name in type(typed).model_fields}

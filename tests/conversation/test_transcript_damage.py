@@ -129,7 +129,10 @@ def test_erasing_what_was_said_keeps_the_chain_and_is_reported():
     assert found.damage is None
     assert found.seal is not None
     assert found.head == SOUND.head
-    assert found.erased == (handoff.seq, handoff.seq + 1)  # what was said, and that it was heard, are one content
+    assert found.erased == (
+        handoff.seq,
+        handoff.seq + 1,
+    )  # what was said, and that it was heard, are one content
     assert found.body(handoff) == ERASED
     with pytest.raises(RecordError, match="erased"):
         replay_inputs(WHOLE.rules, found)
