@@ -10,7 +10,7 @@ __all__ = ("add_to",)
 def add_to(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "trace", help="read transcripts: list, show, tail, diagram, html, diff, stats, verify, erase"
+        "trace", help="read transcripts: list, show, tail, diagram, html, diff, stats, verify, erase, push"
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for module in (trace_read, trace_draw, trace_compare, trace_audit):

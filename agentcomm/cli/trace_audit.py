@@ -1,4 +1,4 @@
-"""`agentcomm trace verify` and `erase`: what a transcript proves, and taking content out of it."""
+"""`agentcomm trace verify`, `erase` and `push`: what a transcript proves, taking content out of it, sending it elsewhere."""
 
 import argparse
 import os
@@ -35,6 +35,24 @@ def add_to(verbs: Any) -> None:
     erase.add_argument("--why", required=True, metavar="TEXT", help="the reason, which is kept in the record")
     erase.add_argument("--json", action="store_true")
     erase.set_defaults(call=erase_content)
+
+    push = verbs.add_parser(
+        "push", help="send stored transcripts to an OTLP endpoint, with their own times and ids"
+    )
+    add_file(push, count="*", what="transcripts; without one the newest in ./transcripts")
+    push.add_argument(
+        "--to", metavar="URL", help="such as http://127.0.0.1:4318; else OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    push.add_argument(
+        "--content",
+        choices=("full", "hash", "none"),
+        default="full",
+        help="what spans show of what was said (full: you name who gets it)",
+    )
+    push.add_argument("--detail", choices=("turn", "steps", "full"), default="steps")
+    push.add_argument("--scope", choices=("turn", "conversation"), default="turn", help="what is one trace")
+    push.add_argument("--service", default="agentcomm", metavar="NAME", help="service.name of the resource")
+    push.set_defaults(call=push_transcripts)
 
 
 def verify_transcripts(options: argparse.Namespace) -> int:
@@ -151,6 +169,39 @@ def erase_content(options: argparse.Namespace) -> int:
     else:
         print(f"erased the content of {len(records)} records; the chain holds, head sha256:{proof.head}")
     return 0
+
+
+def push_transcripts(options: argparse.Namespace) -> int:
+    """Send transcripts; returns 4 if spans were lost."""
+    from agentcomm.cli.codes import EXIT_OUTSIDE
+    from agentcomm.runtime.replay import read_transcript
+    from agentcomm.runtime.span_push import push_transcript
+    from agentcomm.tracing.setup import pushing
+
+    paths = [find(name) for name in options.file] or [find(None)]
+    tracing, tracer = pushing(
+        options.to,
+        content=options.content,
+        detail=options.detail,
+        scope=options.scope,
+        service_name=options.service,
+    )
+    try:
+        for path in paths:
+            push_transcript(read_transcript(path), tracer, tracing.submit)
+    finally:
+        lost = tracing.shutdown(_PATIENCE)
+    shown = {
+        "full": "what was said included",
+        "hash": "hashes of what was said",
+        "none": "without what was said",
+    }
+    print(f"{printable(tracing.report())}, {shown[options.content]}")
+    return EXIT_OUTSIDE if lost else 0
+
+
+_PATIENCE = 60.0
+"""Seconds that a backend has to take what is pushed."""
 
 
 def _replace(path: Path, data: bytes) -> None:

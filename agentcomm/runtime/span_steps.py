@@ -164,7 +164,7 @@ class Steps:
     def _texts(self, request: Any, reply: Any) -> dict[str, Any]:
         content = self._content
         found: dict[str, Any] = {}
-        if content.is_full:
+        if content.is_full and request is not None:  # a stored one may be erased
             shown = [
                 {"role": str(message.role), "parts": [{"type": "text", "content": str(message.content)}]}
                 for message in request["messages"]

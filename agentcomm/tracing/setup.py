@@ -14,16 +14,17 @@ from urllib.parse import urlsplit
 from agentcomm.errors import UsageError
 from agentcomm.tracing import names
 from agentcomm.tracing.content import Content, Level, Redactor
-from agentcomm.tracing.spans import activate, user_provider
+from agentcomm.tracing.spans import activate, activated, user_provider
 from agentcomm.version import VERSION
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from agentcomm.tracing.export import CountedBatches
+    from agentcomm.tracing.late import LateTracer
     from agentcomm.tracing.tracer import Detail, Scope
 
-__all__ = ("FLUSH_SECONDS", "Tracing", "setup")
+__all__ = ("FLUSH_SECONDS", "Tracing", "pushing", "setup")
 
 FLUSH_SECONDS = 3.0
 """Longest wait for a backend when the program ends."""
@@ -37,7 +38,8 @@ class Tracing:
         """Address or name of what gets the spans."""
         self.provider = provider
         self._batches = batches
-        self._before = before
+        self.before = before
+        """What was active before, and will be again."""
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -56,6 +58,11 @@ class Tracing:
         """Spans that did not arrive: dropped, refused, or still waiting."""
         return self._batches.counts.lost if self._batches else 0
 
+    def submit(self, *job: Any) -> None:
+        """Take a piece of drawing, a callable with its arguments; it is done in order."""
+        if self._batches is not None:
+            self._batches.submit(*job)
+
     def shutdown(self, timeout: float = FLUSH_SECONDS) -> int:
         """Switch tracing off, flush, and return how many spans were lost.
 
@@ -65,7 +72,7 @@ class Tracing:
         if not self._closed:
             self._closed = True
             atexit.unregister(self.shutdown)
-            activate(self._before)
+            activate(self.before)
             if self._batches is not None:
                 self._batches.close(timeout)
         return self.lost
@@ -125,6 +132,38 @@ def setup(
         return Tracing(
             where, theirs, None, activate(Tracer(theirs, content=policy, scope=scope, detail=detail))
         )
+    tracing, tracer = pushing(
+        endpoint,
+        exporter=exporter,
+        content=content,
+        service_name=service_name,
+        scope=scope,
+        detail=detail,
+        ratio=ratio,
+        redactors=redactors,
+    )
+    tracing.before = activate(tracer)
+    atexit.register(tracing.shutdown)
+    return tracing
+
+
+def pushing(
+    endpoint: str | None = None,
+    *,
+    exporter: "SpanExporter | None" = None,
+    content: Level = "hash",
+    service_name: str = "agentcomm",
+    scope: "Scope" = "turn",
+    detail: "Detail" = "steps",
+    ratio: float = 1.0,
+    redactors: Sequence[Redactor] = (),
+) -> "tuple[Tracing, LateTracer]":
+    """Return tracing that no conversation of this process goes to, and what draws for it; arguments as of `setup`.
+
+    Raises:
+        UsageError: If the arguments do not fit, or the OTLP exporter is not installed.
+    """
+    _check(endpoint, exporter, content, scope, detail, ratio)
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -151,16 +190,14 @@ def setup(
     tracer = LateTracer(
         batches.take,
         resource=resource,
-        content=policy,
+        content=Content(content, redactors),
         scope=scope,
         detail=detail,
         ratio=ratio,
         sink=sink,
         submit=batches.submit,
     )
-    tracing = Tracing(where, provider, batches, activate(tracer))
-    atexit.register(tracing.shutdown)
-    return tracing
+    return Tracing(where, provider, batches, activated()), tracer
 
 
 def _check(endpoint: str | None, exporter: Any, content: str, scope: str, detail: str, ratio: float) -> None:

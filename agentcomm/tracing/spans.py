@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from agentcomm.tracing.late import LateTracer
     from agentcomm.tracing.tracer import Tracer
 
-__all__ = ("activate", "active", "user_provider")
+__all__ = ("activate", "activated", "active", "user_provider")
 
 _CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
@@ -44,6 +44,11 @@ def activate(tracer: "Tracer | LateTracer | None") -> "Tracer | LateTracer | Non
     global _set_up
     before, _set_up = _set_up, tracer
     return before
+
+
+def activated() -> "Tracer | LateTracer | None":
+    """Return what `activate` was given last."""
+    return _set_up
 
 
 def user_provider() -> Any:
