@@ -1,9 +1,10 @@
-"""Overlays that mend nothing: a hearer who needs more time, and one who no longer wants the matter.
+"""Overlays that are legal though nobody is asked for them: more time, no longer wanting the matter, taking back one's own words.
 
-They are legal though nobody is asked for them; who cancels need not even have the floor. Each opens once: a standby for one
-message and at the price of a repair, a cancel once in a conversation, or in a lane.
+Who cancels, or corrects itself before it was answered, need not even have the floor. A standby opens once for one message and at
+the price of a repair, a cancel once in a conversation, or in a lane. Whoever corrects itself pays a repair for each message that
+is taken back.
 
-Source: FIPA SC00037J (cancel meta-protocol); ICAO Doc 4444 (STANDBY).
+Source: FIPA SC00037J (cancel meta-protocol); ICAO Doc 4444 (STANDBY); Schegloff 1992 (repair in third and fourth position).
 """
 
 import math
@@ -12,9 +13,10 @@ from datetime import timedelta
 import msgspec
 
 from agentcomm.acts.message import Message
+from agentcomm.acts.persistent import with_entry
 from agentcomm.conversation.checking import Refusal, content_of
 from agentcomm.conversation.commit import Step
-from agentcomm.conversation.events import OverlayOpened
+from agentcomm.conversation.events import OverlayOpened, RepairOpened
 from agentcomm.conversation.overlays import begins, push, say_in_overlay
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Move
@@ -36,11 +38,13 @@ def aside(conversation: Conversation, message: Message, at: float) -> Step | Non
         return _cancel(conversation, message, at)
     if begins(conversation, "standby", message.act):
         return _stand_by(conversation, message, at)
+    if begins(conversation, "correct", message.act):
+        return _correct(conversation, message, at)
     return None
 
 
 def asides(conversation: Conversation, role: str) -> tuple[Move, ...]:
-    """Return what a role may say now though nobody is asked for it: cancel, and standby where it has the floor."""
+    """Return what a role may say now though nobody is asked for it: cancel, standby, and what takes back its own words."""
     if conversation.outcome is not None:
         return ()
     found: list[Move] = []
@@ -48,6 +52,8 @@ def asides(conversation: Conversation, role: str) -> tuple[Move, ...]:
         found += _first(conversation, "cancel", role)
     if "standby" in conversation.rules.overlays and not _why_not_stand_by(conversation, role):
         found += _first(conversation, "standby", role)
+    if "correct" in conversation.rules.overlays and not _takes_back(conversation, role)[1]:
+        found += _first(conversation, "correct", role)
     return tuple(found)
 
 
@@ -138,3 +144,68 @@ def _stand_by(conversation: Conversation, message: Message, at: float) -> Step:
     opened = altered(conversation, frame=frame, asides=(*here.asides, f"standby:{heard}"), spent=spent)
     after, events = say_in_overlay(opened, frame, message, at)
     return after, (OverlayOpened("standby", it.id, it.sender, role, here.lane), *events)
+
+
+def _takes_back(conversation: Conversation, role: str) -> tuple[int, str]:
+    """Return how many messages a role takes back if it corrects itself now, and why it may not; an empty text if it may."""
+    here, checkpoints, shared = conversation.here, conversation.checkpoints, conversation.shared
+    if here.frame is not None:
+        return 0, f"{here.frame.overlay} is to end first"
+    if not checkpoints or not here.latest:
+        return 0, "there is nothing that could be taken back"
+    latest = conversation.seen[here.latest]
+    if latest.sender == role:
+        its, places = latest, 1
+    elif len(checkpoints) > 1 and role in conversation.state.speakers and role in latest.receivers:
+        its, places = conversation.seen.get(checkpoints[0].latest, latest), 2
+        if its.sender != role or latest.in_reply_to != its.id:
+            return 0, f"{latest.act} answers nothing that {role} said"
+    else:
+        return 0, "only who spoke last, or is to answer the answer to its own words, can take them back"
+    led = here.name
+    for place, it in zip(checkpoints[:places], (latest, its), strict=False):
+        state = conversation.protocol.states[place.name]
+        said = state.moves.get(it.act)
+        if said is None or led not in (said.next, said.then):
+            return 0, "its time is up"
+        if state.gather or said.for_all or len(state.speakers) > 1:
+            return 0, "what was said to several, or in a race, is not taken back"
+        led = place.name
+    used = here.repairs.get(f"{checkpoints[places - 1].name}/{its.act}", 0)
+    if used >= conversation.protocol.limits.repairs:
+        return 0, f"{its.act} has been mended {used} times, which is all it may be"
+    if shared.spent + places > conversation.rules.repairs_in_all:
+        return 0, "repairs are used up"
+    return places, ""
+
+
+def _correct(conversation: Conversation, message: Message, at: float) -> Step:
+    """Let a role take back what it said last, with the answer to it."""
+    role, here, shared = message.sender, conversation.here, conversation.shared
+    places, reason = _takes_back(conversation, role)
+    if reason:
+        raise Refusal("unexpected-act", reason)
+    checkpoint = conversation.checkpoints[places - 1]
+    it = conversation.seen[here.latest if places == 1 else conversation.checkpoints[0].latest]
+    key = f"{checkpoint.name}/{it.act}"
+    frame = _replace(
+        push(conversation, "correct", it, it.receivers[0], at, pending=False, fields={}),
+        back=places,
+        repairing=True,
+    )
+    opened = altered(
+        conversation,
+        frame=frame,
+        repairs=with_entry(here.repairs, key, here.repairs.get(key, 0) + 1),
+        spent=shared.spent + places,
+    )
+    left = min(
+        conversation.protocol.limits.repairs - opened.here.repairs[key],
+        conversation.rules.repairs_in_all - opened.shared.spent,
+    )
+    after, events = say_in_overlay(opened, frame, message, at)
+    return after, (
+        OverlayOpened("correct", it.id, role, it.receivers[0], here.lane),
+        RepairOpened(it.id, message.act, max(0, left), here.lane),
+        *events,
+    )

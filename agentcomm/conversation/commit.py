@@ -50,6 +50,9 @@ _NONE, _RELEVANT = Criterion.NONE, Criterion.RELEVANT
 _DELIVERED = ("delivered",)
 READ_BACK = "readback: copied"
 """The evidence of fields that were read back: a model copies easily, so it shows less than a value that is used."""
+READ_BACK_FROM_PLAN = "readback: derived"
+"""... that were read back as the hearer will act with them."""
+_READ_BACKS = (READ_BACK, READ_BACK_FROM_PLAN)
 _NO_FIELDS: dict[str, Any] = {}
 
 
@@ -110,7 +113,7 @@ def commit(
     waits, prior = False, None
     if readback is not None:
         evidence = shown
-        shows = "readback" if len(shown) == 1 and shown[0] == READ_BACK else criterion.value
+        shows = "readback" if len(shown) == 1 and shown[0] in _READ_BACKS else criterion.value
         events.append(Grounded(message.id, label, shows, evidence, to_plain(readback), lane))
     elif criterion is _RELEVANT and state is not None:
         waits = True
@@ -139,6 +142,8 @@ def commit(
     if repairs:  # an answered contribution is closed, one said again stays charged
         repaired = move.key in repairs
         repairs = {move.key: repairs[move.key]} if repaired else {}
+    if act.repeats:
+        said = _used(said, act, message)
     said = with_entry(said, label, Said(message, not waits, evidence, n, repaired, prior))
     until = here.until
     if protocol.runs:
@@ -175,9 +180,10 @@ def commit(
         "",
         outcome,
     )
-    before = None
+    checkpoints: tuple[Position, ...] = ()
     if state is not None:
         before = here if here.frame is None else _replace(here, frame=None)
+        checkpoints = (before, *conversation.checkpoints[:1])
     after = Conversation(
         rules,
         conversation.id,
@@ -185,7 +191,7 @@ def commit(
         conversation.members,
         Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended, shared.counted),
         now,
-        before,
+        checkpoints,
         conversation.lanes,
     )
     return after, tuple(events)
@@ -198,6 +204,16 @@ def _enter(
     books, changes = record(Books(ledger, trunk), act, message.sender, message.receivers, message.id, lane)
     events += [_told(change, lane) for change in changes]
     return books.own, books.trunk, changes
+
+
+def _used(said: Mapping[str, Said], act: Act, message: Message) -> Mapping[str, Said]:
+    """Note what was acted upon rightly: a value that is used shows more than one that is copied."""
+    for label in dict.fromkeys(ref.act for ref in act.repeats.values()):
+        it = said.get(label)
+        if it is not None and it.message.sender != message.sender:
+            shown = f"used by {message.id}: derived"
+            said = with_entry(said, label, _replace(it, evidence=(*it.evidence, shown)))
+    return said
 
 
 def _lasts(aside: str, key: str) -> bool:
@@ -346,8 +362,8 @@ def _ended(
 
 
 def _forgetting(conversation: Conversation) -> Conversation:
-    """Return a conversation without a checkpoint."""
-    return conversation if conversation.before is None else _replace(conversation, before=None)
+    """Return a conversation without checkpoints."""
+    return _replace(conversation, checkpoints=()) if conversation.checkpoints else conversation
 
 
 def stop(conversation: Conversation, kind: OutcomeClass, cause: str, at: float) -> Step:

@@ -23,6 +23,7 @@ __all__ = (
     "EvidenceWanted",
     "Expired",
     "GatherOpened",
+    "GaveUp",
     "Grounded",
     "Heard",
     "Input",
@@ -228,7 +229,7 @@ class TroubleFound(msgspec.Struct, frozen=True, gc=False, tag="trouble"):
     message: str
     act: str
     kind: str
-    """readback, demonstration, repeats or no-progress."""
+    """readback, demonstration or repeats; no-progress or oscillation where what was taken back is said again as it was."""
     differs: tuple[Difference, ...]
     lane: str = ""
 
@@ -268,6 +269,19 @@ class RepairClosed(msgspec.Struct, frozen=True, gc=False, tag="repair-closed"):
 
     about: str
     mended: bool
+    lane: str = ""
+
+
+class GaveUp(msgspec.Struct, frozen=True, gc=False, tag="gave-up"):
+    """What was said could not be grounded: no repair is left, and nobody decides. What depends on it falls with that excuse."""
+
+    message: str
+    act: str
+    tried: tuple[str, ...]
+    """What was asked about it, in order: `offer price`, `open`, …; `read-back` and `demonstrate` for what was shown in vain."""
+    repairs: int
+    """Spent on it."""
+    differs: tuple[Difference, ...]
     lane: str = ""
 
 
@@ -401,6 +415,7 @@ Event = (
     | OverlayClosed
     | RepairOpened
     | RepairClosed
+    | GaveUp
     | CommitmentChanged
     | OwnerChanged
     | DeadlineSet

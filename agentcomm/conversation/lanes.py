@@ -148,7 +148,7 @@ def _begin(conversation: Conversation, at: float, events: list[Event]) -> Conver
         conversation,
         shared=_replace(shared, tally=tally, trunk=here.ledger),
         here=_replace(here, deadline=math.inf, frame=None, misfires=0, ledger=Ledger()),
-        before=None,
+        checkpoints=(),
         lanes=Lanes.begin(
             {name: _replace(lane, lane=name) for name in conversation.members}, 0 if gathers else count
         ),
@@ -182,8 +182,8 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
         # where no lane has a move yet, the gather opens again once this one is back
         if turn.left == len(turn.lanes) and here.outcome is None:
             for other in turn.lanes:
-                waiting, checkpoint = lanes.at(other)
-                lanes = lanes.put(other, _unhurried(waiting), checkpoint, living, away)
+                waiting, checkpoints = lanes.at(other)
+                lanes = lanes.put(other, _unhurried(waiting), checkpoints, living, away)
             shared = _replace(shared, turn=None)
         else:
             shared = _replace(shared, turn=_without(conversation.rules, turn, name, before))
@@ -194,8 +194,8 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
         conversation.members,
         shared,
         conversation.here,
-        None,
-        lanes.put(name, here, lane.before, living, away),
+        (),
+        lanes.put(name, here, lane.checkpoints, living, away),
     )
 
 
@@ -442,10 +442,10 @@ def _open_gather(conversation: Conversation, at: float, events: list[Event]) -> 
     events.append(GatherOpened(names))
     lanes, rules = conversation.lanes, conversation.rules
     for name in names:
-        here, before = lanes.at(name)
+        here, checkpoints = lanes.at(name)
         state = rules.protocol.states[here.name]
         deadline = min(at + state.within, *(limit for _, limit in here.until), math.inf)
-        lanes = lanes.put(name, _replace(here, deadline=deadline), before, lanes.living, lanes.away)
+        lanes = lanes.put(name, _replace(here, deadline=deadline), checkpoints, lanes.living, lanes.away)
         if here.name in rules.capped:
             leaving[f"-{here.name}"] = leaving.get(f"-{here.name}", 0) + 1
         events.append(DeadlineSet(here.name, deadline, name))

@@ -15,13 +15,23 @@ from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import with_entry
 from agentcomm.commitments.ledger import Books, take_back
 from agentcomm.conversation.checking import Refusal, check_conditions, content_of, mismatch, reply_to
-from agentcomm.conversation.commit import READ_BACK, Step, commit, deadline_in, end, put_on_record, stop
+from agentcomm.conversation.commit import (
+    READ_BACK,
+    READ_BACK_FROM_PLAN,
+    Step,
+    commit,
+    deadline_in,
+    end,
+    put_on_record,
+    stop,
+)
 from agentcomm.conversation.events import (
     Chose,
     CommitmentChanged,
     Counted,
     DeadlineSet,
     Event,
+    GaveUp,
     Moved,
     OverlayClosed,
     OverlayOpened,
@@ -41,6 +51,7 @@ from agentcomm.conversation.moves import (
     why_not_ask,
 )
 from agentcomm.conversation.parts import Frame
+from agentcomm.conversation.progress import said_before
 from agentcomm.conversation.reading import clean
 from agentcomm.conversation.rules import REPAIR_OVERLAYS, is_demonstrated, readback_of
 from agentcomm.conversation.state import Conversation, altered
@@ -69,6 +80,7 @@ def push(
     trouble: tuple[Difference, ...] = (),
     left: float | None = None,
     evidence: tuple[str, ...] = (),
+    derived: bool = True,
 ) -> Frame:
     protocol = conversation.rules.overlay(overlay, it.act, tuple(fields))
     start = protocol.states[protocol.start]
@@ -88,6 +100,7 @@ def push(
         rest=rest,
         done=done,
         evidence=evidence,
+        derived=derived,
         trouble=trouble,
     )
 
@@ -209,8 +222,9 @@ def open_repair(
                 trouble=trouble,
                 left=left_over,
             )
+        gave_up = _gave_up(conversation, message, state, trouble)
         ended, events = stop(conversation, OutcomeClass.ABORTED, cause, at)
-        return ended, (found, *counted, *events)
+        return ended, (found, *counted, gave_up, *events)
     conversation, heard = put_on_record(conversation, message, at)
     conversation = _charge(conversation, state, message.act)
     hearer = message.receivers[0]
@@ -356,6 +370,8 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
         else:
             used = {**used, move.key: times + 1}
     frame = _replace(frame, said={**frame.said, move.label: content}, used=used, heard=message.id)
+    if frame.derived and _is_first(overlay, move) and message.made_by != "plan":
+        frame = _replace(frame, derived=False)
     if corrected:
         frame = _correct(conversation, frame, corrected)
     if overlay.overlay is not None and overlay.overlay.on == "demonstrated":
@@ -421,6 +437,7 @@ def mishearing(
             )
         cause = f"{it.act} was not understood: {'; '.join(map(str, differs))}; no repair is left"
         events.append(OverlayClosed(frame.overlay, it.id, "given-up", OutcomeClass.ABORTED.value, here.lane))
+        events.append(_gave_up(conversation, it, here.name, differs, frame.overlay))
         return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     events.append(RepairOpened(it.id, kind, left - 1, here.lane))
     conversation = _charge(conversation, here.name, it.act)
@@ -493,7 +510,30 @@ def enter_overlay(
                 cause = f"cancelled by {frame.hearer}"
             elif not frame.pending:
                 conversation = _unground(conversation, it)
+            if frame.overlay in (*MENDING, "escalate") and kind is not OutcomeClass.EXPIRED:
+                before = conversation.before
+                place = conversation.here.name if frame.pending or before is None else before.name
+                shown = frame.overlay if frame.overlay in _SHOWN else ""
+                events.append(_gave_up(conversation, it, place, frame.trouble, shown))
             return end(conversation, effect, OutcomeClass(effect), cause, at, events)
+
+
+def _gave_up(
+    conversation: Conversation, it: Message, state: str, differs: tuple[Difference, ...], shown: str = ""
+) -> GaveUp:
+    """Return what is told of a contribution that could not be grounded, with everything that was tried."""
+    here, key = conversation.here, f"{state}/{it.act}"
+    tried: list[str] = []
+    for aside in here.asides:
+        kind, _, rest = aside.partition(":")
+        if kind == "repair" and rest.startswith(f"{key}:"):
+            _, rung, path = rest.split(":", 2)
+            tried.append(f"{RUNGS[int(rung)]} {path}".rstrip())
+        elif aside == f"escalate:{key}":
+            tried.append("escalate")
+    if shown:
+        tried.append(shown)
+    return GaveUp(it.id, it.act, tuple(tried), here.repairs.get(key, 0), differs, here.lane)
 
 
 def _unground(conversation: Conversation, it: Message) -> Conversation:
@@ -521,6 +561,7 @@ def _resume(
         if frame.repairing:
             events.append(RepairClosed(it.id, mended=False, lane=lane))
         cause = f"{it.act} was not {_SHOWN.get(frame.overlay, 'grounded')}"
+        events.append(_gave_up(conversation, it, conversation.here.name, frame.trouble, frame.overlay))
         return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     if frame.rest:
         hearer, *rest = frame.rest
@@ -536,6 +577,7 @@ def _resume(
             done=(*frame.done, frame.hearer),
             left=frame.left,
             evidence=frame.evidence,
+            derived=frame.derived,
         )
         events.append(OverlayOpened(frame.overlay, it.id, it.sender, hearer, lane))
         return altered(conversation, frame=following), tuple(events)
@@ -545,7 +587,8 @@ def _resume(
         it = _replace(it, content=meant)
         conversation = altered(conversation, mended=with_entry(conversation.shared.mended, it.id, it))
     is_shown = frame.overlay == "demonstrate"
-    evidence = (*frame.evidence, f"demonstrated: {conversation.rules.judge}" if is_shown else READ_BACK)
+    read_back = READ_BACK_FROM_PLAN if frame.derived else READ_BACK
+    evidence = (*frame.evidence, f"demonstrated: {conversation.rules.judge}" if is_shown else read_back)
     if not is_shown and is_demonstrated(move):
         return open_demonstration(conversation, it, at, events, evidence=evidence, left=frame.left)
     return commit(conversation, move, it, at, events, frame.fields, evidence)
@@ -574,13 +617,42 @@ def _next_to_stop(
 def _again(conversation: Conversation, frame: Frame, at: float, events: list[Event]) -> Step:
     """Go back to where `it` was about to be said; what was derived from it is void, what was spent stays spent."""
     troubles = (*frame.trouble, *_asked(frame)) if frame.authority else frame.trouble or _asked(frame)
-    here, shared, before = conversation.here, conversation.shared, conversation.before
-    if frame.pending or before is None:
-        voided = frame.it.id
-        deadline = at + frame.left
-        return altered(conversation, frame=None, troubles=troubles, deadline=deadline, voided=voided), tuple(
-            events
-        )
+    if frame.pending or conversation.before is None:
+        here = conversation.here
+        asides = said_before(here.asides, f"{here.name}/{frame.it.act}", frame.it)
+        return altered(
+            conversation,
+            frame=None,
+            troubles=troubles,
+            deadline=at + frame.left,
+            voided=frame.it.id,
+            asides=asides,
+        ), tuple(events)
+    spent, asides = conversation.here.repairs, conversation.here.asides
+    for _ in range(frame.back):
+        conversation = _taken_back(conversation, at, events)
+    here = conversation.here
+    deadline = deadline_in(conversation.protocol.states[here.name], here.until, at)
+    after = altered(
+        _replace(conversation, checkpoints=()),
+        repairs=spent,
+        asides=said_before(asides, f"{here.name}/{frame.it.act}", frame.it),
+        voided=frame.it.id,
+        troubles=troubles,
+        misfires=0,
+        deadline=deadline,
+        frame=None,
+    )
+    if deadline < math.inf:
+        events.append(DeadlineSet(here.name, deadline, here.lane))
+    return after, tuple(events)
+
+
+def _taken_back(conversation: Conversation, at: float, events: list[Event]) -> Conversation:
+    """Return a conversation as if the last message had not counted: position, record, commitments, budgets, owner."""
+    here, shared = conversation.here, conversation.shared
+    before, *rest = conversation.checkpoints
+    message = conversation.seen[here.latest]
     books, undone = take_back(Books(here.ledger, shared.trunk), here.undo, here.lane)
     for was, now in undone:
         it = now or was
@@ -589,31 +661,18 @@ def _again(conversation: Conversation, frame: Frame, at: float, events: list[Eve
             CommitmentChanged(it.id, it.act, it.debtor, it.creditor, was.status.value, status, here.lane)
         )
     state, tally = conversation.protocol.states[before.name], shared.tally
-    move = state.moves.get(frame.it.act)
+    move = state.moves.get(message.act)
     if move is not None and move.at_most is not None:
         tally = with_entry(tally, move.key, tally.get(move.key, 1) - 1)
     if here.owner != before.owner:
-        events.append(OwnerChanged(here.owner, before.owner, frame.it.id, here.lane))
-    deadline = deadline_in(state, before.until, at)
-    after = _replace(
+        events.append(OwnerChanged(here.owner, before.owner, message.id, here.lane))
+    events.append(Moved("", message.sender, here.name, before.name, message.id, here.lane))
+    return _replace(
         conversation,
         shared=_replace(shared, at=at, trunk=books.trunk, tally=tally),
-        here=_replace(
-            before,
-            ledger=books.own,
-            repairs=here.repairs,
-            asides=here.asides,
-            voided=frame.it.id,
-            troubles=troubles,
-            misfires=0,
-            deadline=deadline,
-        ),
-        before=None,
+        here=_replace(before, ledger=books.own),
+        checkpoints=tuple(rest),
     )
-    events.append(Moved("", frame.sender, here.name, before.name, frame.it.id, here.lane))
-    if deadline < math.inf:
-        events.append(DeadlineSet(before.name, deadline, here.lane))
-    return after, tuple(events)
 
 
 def _asked(frame: Frame) -> tuple[Difference, ...]:

@@ -98,6 +98,10 @@ class Frame(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What other evidence there is of this contribution."""
     authority: str = ""
     """Who decides, in an escalation."""
+    back: int = 1
+    """How many messages are taken back with `it`, itself included."""
+    derived: bool = True
+    """What was read back was taken from what the hearers will act with, not copied from the message."""
     extra: float = 0.0
     """Seconds that the frozen state gets on top, once this ends well."""
     trouble: tuple[Difference, ...] = ()
@@ -188,7 +192,8 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     raced: str = ""
     """The race that was decided last, by its state."""
     asides: tuple[str, ...] = ()
-    """What is done once and has been: `cancel`, `standby:<message>`, `escalate:<state>/<act>`, `repair:<state>/<act>:<rung>:<path>`."""
+    """What is done once and has been: `cancel`, `standby:<message>`, `escalate:<state>/<act>`, `repair:<state>/<act>:<rung>:<path>`; and what was
+    taken back, `said:<state>/<act>:<digest>`."""
     voided: str = ""
     """Id of the message that was taken back last, until it is said anew."""
     outcome: Outcome | None = None
@@ -201,7 +206,7 @@ class Lanes(msgspec.Struct, frozen=True, gc=False):
     """Member -> its position, in rows, so that changing one copies little however many there are; empty before lanes begin."""
 
     places: Mapping[str, int] = {}
-    rows: tuple[tuple[tuple[Position, Position | None], ...], ...] = ()
+    rows: tuple[tuple[tuple[Position, tuple[Position, ...]], ...], ...] = ()
     living: int = 0
     """Lanes that have not ended."""
     away: int = 0
@@ -211,12 +216,12 @@ class Lanes(msgspec.Struct, frozen=True, gc=False):
     def begin(cls, positions: Mapping[str, Position], away: int) -> "Lanes":
         """Return lanes that stand at their first positions."""
         places = {name: place for place, name in enumerate(positions)}
-        every = [(here, None) for here in positions.values()]
+        every: list[tuple[Position, tuple[Position, ...]]] = [(here, ()) for here in positions.values()]
         rows = tuple(tuple(every[first : first + _ROW]) for first in range(0, len(every), _ROW))
         return cls(places, rows, len(every), away)
 
-    def at(self, name: str) -> tuple[Position, Position | None]:
-        """Return the position of a member, and its checkpoint.
+    def at(self, name: str) -> tuple[Position, tuple[Position, ...]]:
+        """Return the position of a member, and its checkpoints.
 
         Raises:
             KeyError: If there is no such member.
@@ -224,12 +229,14 @@ class Lanes(msgspec.Struct, frozen=True, gc=False):
         place = self.places[name]
         return self.rows[place // _ROW][place % _ROW]
 
-    def put(self, name: str, here: Position, before: Position | None, living: int, away: int) -> "Lanes":
+    def put(
+        self, name: str, here: Position, checkpoints: tuple[Position, ...], living: int, away: int
+    ) -> "Lanes":
         """Return the lanes with another position for a member."""
         place = self.places[name]
         rows = list(self.rows)
         row = list(rows[place // _ROW])
-        row[place % _ROW] = (here, before)
+        row[place % _ROW] = (here, checkpoints)
         rows[place // _ROW] = tuple(row)
         return Lanes(self.places, tuple(rows), living, away)
 

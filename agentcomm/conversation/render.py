@@ -15,6 +15,7 @@ from agentcomm.conversation.events import (
     EvidenceWanted,
     Expired,
     GatherOpened,
+    GaveUp,
     Grounded,
     Heard,
     Joined,
@@ -75,6 +76,10 @@ class View:
         match event:
             case Heard():
                 return self._message(event)
+            case TroubleFound(kind="no-progress"):
+                return [style("bad", f"{'':8}no progress: it is said again as it was")]
+            case TroubleFound(kind="oscillation"):
+                return [style("bad", f"{'':8}round in circles: it is said as it was before the last time")]
             case TroubleFound():
                 text = printable("; ".join(map(str, event.differs)))
                 where = "" if event.kind == "readback" else " from the record"
@@ -100,6 +105,9 @@ class View:
                         f"{'':8}owner: {self._name(event.now)}{was}, by message {self._n(event.message)}",
                     )
                 ]
+            case GaveUp():
+                tried = ", ".join(map(printable, event.tried)) or "nothing"
+                return [style("bad", f"{'':8}given up: {event.act} is not grounded; tried: {tried}")]
             case CommitmentChanged() if event.now in {"violated", "cancelled"}:
                 text = (
                     f"commitment of {self._name(event.debtor)} to {self._name(event.creditor)} ({event.act})"

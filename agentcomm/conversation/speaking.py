@@ -49,6 +49,7 @@ from agentcomm.conversation.overlays import (
     weighed,
 )
 from agentcomm.conversation.parts import Position, answer_to
+from agentcomm.conversation.progress import progress
 from agentcomm.conversation.reading import UNREADABLE, is_sound, sender_of
 from agentcomm.conversation.rules import is_demonstrated, readback_of
 from agentcomm.conversation.state import Conversation, altered
@@ -113,10 +114,15 @@ def perform(conversation: Conversation, move: Move, message: Message, at: float)
     act = move.act
     if act.repeats and (trouble := mismatch(conversation, act, message.content)):
         return open_repair(conversation, message, trouble, at)
+    troubles: list[Event] = []
+    if conversation.here.voided:
+        conversation, troubles = progress(conversation, move, message)
     if conversation.rules.choice is not None:
         conversation, fields, events = weighed(conversation, move, message)
     else:
-        fields, events = readback_of(move), []
+        fields, events = readback_of(move), list[Event]()
+    if troubles:
+        events = [*troubles, *events]
     if fields:
         return open_readback(conversation, fields, message, at, events)
     if is_demonstrated(move):

@@ -44,8 +44,8 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     shared: Shared
     here: Position
     """Where it stands; once lanes have begun, what was the case before."""
-    before: Position | None = None
-    """The checkpoint: where it stood before the last message was committed."""
+    checkpoints: tuple[Position, ...] = ()
+    """Where it stood before the last message was committed, and before the one before that; newest first."""
     lanes: Lanes = NO_LANES
     """Where each member stands, once lanes have begun."""
 
@@ -72,6 +72,11 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     def outcome(self) -> Outcome | None:
         """How it ended, or None."""
         return self.here.outcome
+
+    @property
+    def before(self) -> Position | None:
+        """The checkpoint: where it stood before the last message was committed."""
+        return self.checkpoints[0] if self.checkpoints else None
 
     @property
     def at(self) -> float:
@@ -136,8 +141,8 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
         Raises:
             KeyError: If there is no such lane.
         """
-        here, before = self.lanes.at(lane)
-        return Conversation(self.rules, self.id, self.whole, self.members, self.shared, here, before)
+        here, checkpoints = self.lanes.at(lane)
+        return Conversation(self.rules, self.id, self.whole, self.members, self.shared, here, checkpoints)
 
 
 _SHARED = frozenset(Shared.__struct_fields__)
@@ -154,7 +159,7 @@ def altered(conversation: Conversation, **changes: Any) -> Conversation:
         conversation.members,
         _replace(conversation.shared, **shared) if shared else conversation.shared,
         _replace(conversation.here, **changes) if changes else conversation.here,
-        conversation.before,
+        conversation.checkpoints,
         conversation.lanes,
     )
 
@@ -169,8 +174,8 @@ def state_hash(conversation: Conversation) -> str:
         "members": conversation.members,
         "shared": {**_as_data(shared), "seen": list(entries(shared.seen, shared.n))},
         "here": _as_data(here),
-        "before": conversation.before and _as_data(conversation.before),
-        "lanes": {name: [one and _as_data(one) for one in lanes.at(name)] for name in lanes},
+        "checkpoints": [_as_data(one) for one in conversation.checkpoints],
+        "lanes": {name: [_as_data(one) for one in (lanes[name], *lanes.at(name)[1])] for name in lanes},
     }
     data = msgspec.json.encode(view, enc_hook=_encode, order="deterministic")
     return "sha256:" + hashlib.sha256(data).hexdigest()

@@ -55,6 +55,8 @@ def _acts(event: Event) -> Iterator[tuple[str, GroundingAct]]:
             yield message.about, GroundingAct.REPAIR_I
         case Grounded():
             yield event.message, GroundingAct.ACKNOWLEDGE_R
+        case RepairOpened(kind="correct" | "mistaken"):
+            yield event.about, GroundingAct.REPAIR_I
         case RepairOpened():
             yield event.about, GroundingAct.REQUEST_REPAIR_R
         case TroubleFound(kind="readback" | "demonstration"):

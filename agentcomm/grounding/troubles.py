@@ -15,6 +15,7 @@ __all__ = (
     "Trouble",
     "Unasked",
     "Unfilled",
+    "Ungrounded",
     "Unperformed",
     "Unsourced",
 )
@@ -44,6 +45,24 @@ class Unfilled(msgspec.Struct, frozen=True, tag="unfilled"):
         """What is missing and what to do."""
         what = "nobody has said it" if self.value is None else f"{shown(self.value)} is a placeholder"
         return f"{self.slot} is required and {what}; ask for it before going on."
+
+
+class Ungrounded(msgspec.Struct, frozen=True, tag="ungrounded"):
+    """Something that is to be acted on, and for which there is not the evidence yet that it was understood."""
+
+    name: str
+    """Of the value on record, or of the act that waits."""
+    standing: str
+    """private, proposed or disputed."""
+
+    @property
+    def sentence(self) -> str:
+        """What is not settled and what to do."""
+        what = {
+            "private": "nobody has said it",
+            "disputed": "there is trouble with it that is not mended",
+        }.get(self.standing, "it waits for the evidence that it was understood")
+        return f"{self.name} is not common ground: {what}; settle that in the talk before acting on it."
 
 
 class SeveralReferents(msgspec.Struct, frozen=True, tag="several-referents"):
@@ -136,5 +155,13 @@ class Unsourced(msgspec.Struct, frozen=True, tag="unsourced"):
 
 
 Trouble = (
-    Contradiction | Unfilled | SeveralReferents | NoReferent | Irrelevant | Unperformed | Unasked | Unsourced
+    Contradiction
+    | Unfilled
+    | Ungrounded
+    | SeveralReferents
+    | NoReferent
+    | Irrelevant
+    | Unperformed
+    | Unasked
+    | Unsourced
 )

@@ -25,6 +25,7 @@ NAMES: Mapping[str, _Occasion] = {
     "not-understood": "any",
     "repair": "any",
     "standby": "any",
+    "correct": "any",
     "escalate": "any",
     "read-back": "readback",
     "demonstrate": "demonstrated",

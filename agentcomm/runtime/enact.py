@@ -28,7 +28,16 @@ from agentcomm.runtime.stage import Stage
 
 __all__ = ("OVERLAYS", "Player", "enact", "enact_sync", "players_of", "rules_for", "stage_for")
 
-OVERLAYS = ("read-back", "repair", "not-understood", "cancel", "standby", "escalate", "demonstrate")
+OVERLAYS = (
+    "read-back",
+    "repair",
+    "not-understood",
+    "cancel",
+    "standby",
+    "escalate",
+    "demonstrate",
+    "correct",
+)
 """Overlays that every protocol has unless it names its own."""
 
 

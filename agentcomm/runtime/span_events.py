@@ -89,7 +89,7 @@ class EventSpans:
                 self._rejected("", "duplicate", "", at, {names.MESSAGING_ID: message, names.DUPLICATE: True})
             case Grounded():
                 self._grounded(event, at)
-            case TroubleFound():
+            case TroubleFound() if event.differs:
                 self._trouble(event, at, events)
             case Moved() if event.message != sent:
                 self.moved(event.act, event.state, event.next, at, event.message)

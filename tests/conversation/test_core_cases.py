@@ -749,7 +749,7 @@ def test_who_never_repeats_it_right_ends_the_talk():
         talk.say("seller", "open", level="price")
         talk.say("buyer", "restate", fields={"price": "110 EUR"})
     events = talk.say("buyer", "accept-proposal", price="101 EUR")
-    assert kinds(events) == ["TroubleFound", "CommitmentChanged", "Ended"]
+    assert kinds(events) == ["TroubleFound", "GaveUp", "CommitmentChanged", "Ended"]
     assert talk.ended == "aborted"
 
 

@@ -23,7 +23,16 @@ from agentcomm.protocol.graph import Criterion, Protocol
 from agentcomm.protocol.library import check, load, names
 
 HERE = Path(__file__).parent
-OVERLAYS = ("read-back", "repair", "not-understood", "cancel", "standby", "escalate", "demonstrate")
+OVERLAYS = (
+    "read-back",
+    "repair",
+    "not-understood",
+    "cancel",
+    "standby",
+    "escalate",
+    "demonstrate",
+    "correct",
+)
 
 
 @cache
