@@ -7,7 +7,7 @@ the core. Source: the choice by expected cost of Paek & Horvitz, made sequential
 """
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from statistics import fmean
 from typing import Any
 
@@ -103,11 +103,10 @@ def excess(
     costs = costs_of(stakes, is_seen=is_seen)
     rates = {"wrong-value": noise}
 
-    def played(name: str) -> list[float]:
-        rows, _ = play(scene, policy_of(name, scene.declared), rates, runs=runs, seed=seed)
-        return [cost_of(row, costs) for row in rows]
-
-    never, always = played("never"), played("always")
+    never, always = (
+        [cost_of(row, costs) for row in _rows(name, noise, is_seen, runs, seed)]
+        for name in ("never", "always")
+    )
     policy = policy_of("adaptive", scene.declared)
     if calibration:
         _calibrate(scene, policy, rates, calibration, seed)
@@ -126,6 +125,15 @@ def excess(
         mean([one - other for one, other in zip(adaptive, better, strict=True)]),
         mean([one / best - 1 for one in adaptive]),
         fmean([row.read_back > 0 for row in rows]),
+    )
+
+
+@lru_cache(maxsize=4)
+def _rows(name: str, noise: float, is_seen: bool, runs: int, seed: int) -> tuple[Row, ...]:  # noqa: FBT001
+    """Return what came of conversations with fixed rules: what is said does not depend on the stakes, only its cost does."""
+    scene = Scene(laboratory(), Stakes.HIGH, is_seen)
+    return tuple(
+        play(scene, policy_of(name, scene.declared), {"wrong-value": noise}, runs=runs, seed=seed)[0]
     )
 
 

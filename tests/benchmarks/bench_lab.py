@@ -1,9 +1,11 @@
 """The laboratory's figures: every kind of noise with every way of grounding, clean talk, and adaptive against the optimum.
 
-    python tests/benchmarks/bench_lab.py            # 2,000 conversations in each cell
-    python tests/benchmarks/bench_lab.py 200        # fewer
+    python tests/benchmarks/bench_lab.py                    # 2,000 conversations in each cell: the better part of an hour
+    python tests/benchmarks/bench_lab.py 200                # fewer
+    python tests/benchmarks/bench_lab.py 2000 grid clean    # some parts only; the others stay as they are in the file
 
-Everything is seeded, so that the same commit gives the same figures on any machine.
+Everything is seeded, so that the same commit gives the same figures on any machine. Each part is written when it is done, with the
+commit it was made at.
 """
 
 import json
@@ -11,18 +13,20 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from agentcomm.protocol.graph import Stakes
 from agentcomm.testing.lab import laboratory_run
 from agentcomm.testing.lab_optimum import GRID, excess
-from agentcomm.testing.noise import Kind
+from agentcomm.testing.noise import UNSEEN, Kind
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+RESULTS = ROOT / "tests/benchmarks/results"
 SEED = 7
 RATE = 0.2
-GROUNDINGS = ("off", "acknowledge", "always", "declared", "adaptive")
+GROUNDINGS = ("off", "acknowledge", "always", "adaptive")
 CALIBRATION = 500
 
 
@@ -30,16 +34,28 @@ def told(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
-def noises(runs: int) -> list[dict]:
-    found = []
-    for kind in Kind:
-        for is_seen in (True, False):
-            told(f"{kind}, values {'seen' if is_seen else 'outside'}")
-            cells = laboratory_run(
-                {kind: RATE}, groundings=GROUNDINGS, is_seen=is_seen, runs=runs, seed=SEED, stakes=Stakes.HIGH
-            )
-            found += [cell.as_dict() for cell in cells]
-    return found
+def cell(kind: Kind, runs: int, *, is_seen: bool) -> list[dict]:
+    told(f"{kind}, values {'seen' if is_seen else 'outside'}")
+    cells = laboratory_run(
+        {kind: RATE}, groundings=GROUNDINGS, is_seen=is_seen, runs=runs, seed=SEED, stakes=Stakes.HIGH
+    )
+    return [one.as_dict() for one in cells]
+
+
+def values(runs: int) -> list[dict]:
+    """Wrong values at high stakes: the first figure to reach."""
+    return [*cell(Kind.WRONG_VALUE, runs, is_seen=True), *cell(Kind.WRONG_VALUE, runs, is_seen=False)]
+
+
+def unseen(runs: int) -> list[dict]:
+    """What comparing a read-back with what was said cannot see."""
+    return [one for kind in UNSEEN for is_seen in (True, False) for one in cell(kind, runs, is_seen=is_seen)]
+
+
+def others(runs: int) -> list[dict]:
+    """Every other kind, where the values are used outside, so that nothing is compared at their use."""
+    kinds = [kind for kind in Kind if kind not in (*UNSEEN, Kind.WRONG_VALUE)]
+    return [one for kind in kinds for one in cell(kind, runs, is_seen=False)]
 
 
 def clean(runs: int) -> list[dict]:
@@ -47,7 +63,7 @@ def clean(runs: int) -> list[dict]:
     for stakes in (Stakes.LOW, Stakes.NORMAL, Stakes.HIGH):
         told(f"clean, stakes {stakes}")
         cells = laboratory_run({}, groundings=GROUNDINGS, runs=runs, seed=SEED, stakes=stakes)
-        found += [cell.as_dict() for cell in cells]
+        found += [one.as_dict() for one in cells]
     return found
 
 
@@ -60,53 +76,55 @@ def irreversible(runs: int) -> list[dict]:
         seed=SEED,
         stakes=Stakes.IRREVERSIBLE,
     )
-    return [cell.as_dict() for cell in cells]
+    return [one.as_dict() for one in cells]
 
 
-def every_message(runs: int) -> list[dict]:
-    told("errors in hearing and in using")
-    rates = {Kind.WRONG_VALUE: RATE, Kind.RIGHT_READBACK_WRONG_USE: RATE}
-    cells = laboratory_run(rates, groundings=GROUNDINGS, runs=runs, seed=SEED)
-    return [cell.as_dict() for cell in cells]
-
-
-def grid(runs: int, calibration: int) -> list[dict]:
+def grid(runs: int, calibration: int = 0) -> list[dict]:
     found = []
     for is_seen in (False, True):
-        for stakes in (Stakes.LOW, Stakes.NORMAL, Stakes.HIGH):
+        for noise in GRID:
             told(
-                f"grid: stakes {stakes}, values {'seen' if is_seen else 'outside'}, calibration {calibration}"
+                f"grid: noise {noise:g}, values {'seen' if is_seen else 'outside'}, calibration {calibration}"
             )
-            for noise in GRID:
+            for stakes in (Stakes.LOW, Stakes.NORMAL, Stakes.HIGH):
                 one = excess(noise, stakes, is_seen=is_seen, runs=runs, seed=SEED, calibration=calibration)
                 found.append({**one.as_dict(), "calibration": calibration})
     return found
 
 
+PARTS: dict[str, Callable[[int], list[dict]]] = {
+    "values": values,
+    "clean": clean,
+    "unseen": unseen,
+    "irreversible": irreversible,
+    "grid": grid,
+    "calibrated": lambda runs: grid(runs, CALIBRATION),
+    "others": others,
+}
+
+
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    since = time.monotonic()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    result = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {platform.system()}",
-        "python": platform.python_version(),
-        "commit": commit.stdout.strip(),
-        "runs": runs,
-        "seed": SEED,
-        "noise": noises(runs),
-        "every message": every_message(runs),
-        "clean": clean(runs),
-        "irreversible": irreversible(runs),
-        "grid, cold": grid(runs, 0),
-        "grid, calibrated": grid(runs, CALIBRATION),
-    }
-    result["seconds"] = round(time.monotonic() - since)
-    path = ROOT / "tests/benchmarks/results/lab.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    told(f"written to {path}")
+    for name in sys.argv[2:] or PARTS:
+        since = time.process_time()
+        found = PARTS[name](runs)
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        result = {
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": f"{platform.machine()}, {platform.system()}",
+            "python": platform.python_version(),
+            "commit": commit.stdout.strip(),
+            "command": f"python tests/benchmarks/bench_lab.py {runs} {name}",
+            "runs": runs,
+            "seed": SEED,
+            "cpu_seconds": round(time.process_time() - since),
+            "cells": found,
+        }
+        path = RESULTS / f"lab-{name}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        told(f"written to {path}")
 
 
 if __name__ == "__main__":
