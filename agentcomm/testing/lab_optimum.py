@@ -129,7 +129,7 @@ def excess(
 
 
 @lru_cache(maxsize=4)
-def _rows(name: str, noise: float, is_seen: bool, runs: int, seed: int) -> tuple[Row, ...]:  # noqa: FBT001
+def _rows(name: str, noise: float, is_seen: bool, runs: int, seed: int) -> tuple[Row, ...]:
     """Return what came of conversations with fixed rules: what is said does not depend on the stakes, only its cost does."""
     scene = Scene(laboratory(), Stakes.HIGH, is_seen)
     return tuple(
