@@ -24,23 +24,26 @@ def blocked(
     conversation: Conversation,
     role: str,
     arguments: Mapping[str, Any],
-    uses: Mapping[str, str] | None = None,
+    uses: Mapping[str, str | None] | None = None,
 ) -> tuple[Blocked, ...]:
     """Return why an action may not be done now; nothing if it may.
 
     It may not while something that its doer heard waits for its evidence, or with a value that differs from the one on record or
-    is not grounded yet. An argument that has no name on record is not compared: nobody has said it.
+    is not grounded yet. A text counts as the value that it states, where it can be read in one way only. An argument that has no name on record is not compared: nobody has said it.
 
     Args:
         conversation: Where it stands; in a lane, its view.
         role: Who would do it.
         arguments: What it would be done with, by name.
-        uses: Argument -> the name under which its value is on record, `field` or `act.field`; without it, its own name.
+        uses: Argument -> the name under which its value is on record, `field` or `act.field`, and None for one that is not
+            compared; without it, its own name.
     """
     found: list[Blocked] = list(_waiting(conversation, role))
     ground = conversation.ground
     for name, value in arguments.items():
         on_record = (uses or {}).get(name, name)
+        if on_record is None:
+            continue
         match ground.status(on_record):
             case Standing.PRIVATE:
                 if uses is not None and name in uses:
@@ -49,7 +52,7 @@ def blocked(
                 found.append(Ungrounded(on_record, standing.value))
             case _:
                 found.extend(_differing(conversation, ground, name, on_record, value))
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 def _waiting(conversation: Conversation, role: str) -> Iterator[Ungrounded]:
@@ -74,5 +77,5 @@ def _differing(
         return
     act = conversation.protocol.acts.get(item.act)
     kind = act.fields.get(on_record.rpartition(".")[2]) if act is not None else None
-    if differs := compare(name, kind, item.value, value, restated=False):
+    if differs := compare(name, kind, item.value, value):
         yield Contradiction(f"{item.act}.{on_record.rpartition('.')[2]}", differs)
