@@ -181,11 +181,11 @@ class Chose(msgspec.Struct, frozen=True, gc=False, tag="chose"):
     message: str
     act: str
     action: str
-    """accept or confirm."""
+    """accept or confirm; escalate where a repair is not worth trying any more."""
     p: float
-    """The chance that it is understood as meant, at least, as far as is known."""
+    """The chance that it is understood as meant: at least, as far as is known; of an escalation, the likeliest."""
     least: float
-    """The chance from which on it is accepted."""
+    """The chance from which on it is accepted, or a repair is tried."""
     lane: str = ""
 
 

@@ -429,7 +429,8 @@ def mishearing(
     left = repairs_left(conversation, here.name, it.act)
     if frame.repairing:
         events.append(RepairClosed(it.id, mended=False, lane=here.lane))
-    if not left:
+    hopeless = _is_hopeless(conversation, frame, events) if left else True
+    if not left or hopeless:
         if escalates(conversation, here.name, it, frame.hearer):
             events.append(OverlayClosed(frame.overlay, it.id, "given-up", "escalate", here.lane))
             return _escalate(
@@ -443,6 +444,20 @@ def mishearing(
     conversation = _charge(conversation, here.name, it.act)
     frame = _replace(frame, repairing=True, trouble=differs)
     return enter_overlay(conversation, frame, target, at, events)
+
+
+def _is_hopeless(conversation: Conversation, frame: Frame, events: list[Event]) -> bool:
+    """Say whether the authority is expected to cost less than one more repair, where there is one and choices are made so."""
+    choice, it = conversation.rules.choice, frame.it
+    if choice is None or not escalates(conversation, conversation.here.name, it, frame.hearer):
+        return False
+    move = conversation.state.moves[it.act]
+    known = choice.known(choice.key(it.act, it.sender, frame.hearer), conversation.shared.counted)
+    p, least = known.mean, choice.costs.mends(move.stakes or move.act.stakes)
+    if p >= least:
+        return False
+    events.append(Chose(it.id, it.act, "escalate", round(p, 6), round(least, 6), conversation.here.lane))
+    return True
 
 
 def _corrections(conversation: Conversation, frame: Frame, move: Move, content: Content) -> dict[str, Any]:

@@ -65,6 +65,12 @@ class Costs(msgspec.Struct, frozen=True):
     """Chance that it shows one where there is none."""
     late: float = 3.0
     """A misunderstanding that code finds when the value is used: the repair, and what was said in vain."""
+    clarify: float = 2.0
+    """A question, and the answer to it."""
+    removes: float = 0.8
+    """Share of the misunderstandings that a question removes."""
+    escalate: float = 20.0
+    """Laying a matter before somebody else."""
     loss: Mapping[Stakes, float] = msgspec.field(default_factory=lambda: LOSS)
 
     def least(self, stakes: Stakes, *, compared: bool = False) -> float:
@@ -82,6 +88,17 @@ class Costs(msgspec.Struct, frozen=True):
         if saved <= self.confirm:
             return 0.0
         return (saved - self.confirm) / (saved + self.alarms * self.repair)
+
+    def mends(self, stakes: Stakes) -> float:
+        """Return the chance of being understood from which on a repair pays, rather than laying the matter before the authority.
+
+        The correction is read back again; what it shows then is laid before the authority. With L the loss, r the cost of a
+        repair, e that of the authority and d what a read-back detects: r + (1 - p) ((1 - d) L + d e) = e.
+        """
+        missed = (1 - self.detects) * self.loss[stakes] + self.detects * self.escalate
+        if missed <= 0:
+            return 0.0 if self.repair <= self.escalate else 1.0
+        return min(1.0, max(0.0, 1 - (self.escalate - self.repair) / missed))
 
 
 class Weighed(msgspec.Struct, frozen=True, gc=False):

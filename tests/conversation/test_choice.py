@@ -106,3 +106,27 @@ def test_a_replay_from_the_same_snapshot_decides_the_same():
 
 def test_the_longest_talk_counts_what_may_be_read_back():
     assert rules("normal", Choice()).bound > rules("normal").bound
+
+
+def test_who_is_hardly_ever_understood_is_laid_before_the_authority_instead_of_repaired_again():
+    names = ("read-back", "repair", "not-understood", "escalate")
+    protocol = loads(HEAD + TEXT.replace("STAKES", "high"))
+
+    def heard(known: Beta, *, human: bool) -> Talk:
+        choice = Choice({"|order|a|b": known})
+        talk = Talk(Rules(protocol, {name: load(f"_overlays/{name}") for name in names}, choice, human=human))
+        talk.say("a", "order", count=4)
+        talk.say("b", "readback", fields={"count": 5})
+        return talk
+
+    talk = heard(Beta(1.0, 9.0), human=True)
+    assert [event.action for event in only(talk.events, Chose)] == ["confirm", "escalate"]
+    assert only(talk.events, OverlayOpened)[-1].overlay == "escalate"
+    # known better, or with nobody to ask, it is mended
+    for known, human in ((Beta(9.0, 1.0), True), (Beta(1.0, 9.0), False)):
+        talk = heard(known, human=human)
+        assert [event.action for event in only(talk.events, Chose)] == ["confirm"]
+        talk.say("a", "wrong", fields={"count": 4})
+        talk.say("b", "readback", fields={"count": 4})
+        talk.say("a", "right")
+        assert talk.now.ground["order.count"] == 4
