@@ -138,5 +138,7 @@ def _texts(value: Any) -> Iterator[str]:
 def _brief(transcript: Transcript) -> Mapping[str, Any]:
     opening = transcript.opening
     body: Any = transcript.body(opening) if opening is not None else None
-    brief: Any = body.get("brief") if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return {}
+    brief: Any = cast("dict[str, Any]", body).get("brief")
     return cast("dict[str, Any]", brief) if isinstance(brief, dict) else {}
