@@ -205,8 +205,9 @@ async def _enact(
         raise
     finally:
         if not was_stopped:  # a model in the middle of a prompt would hold up the end
-            for agent in players_of(cast):
-                await agent.close()
+            for player in players_of(cast):
+                if hasattr(player, "close"):
+                    await player.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.shutdown)
             note(tracing.report())
