@@ -14,7 +14,8 @@ One tree; each error says where, what, why and how to fix it, and carries a stab
     │   ├── ModelBroken        an answer that is cut off, empty or no answer at all
     │   ├── InputError         a file given by the user cannot be read or used
     │   ├── StoreError         the record cannot be written or read
-    │   └── RecordError        a record is damaged
+    │   ├── RecordError        a record is damaged
+    │   └── EffectInDoubt      nobody knows whether a tool did its work
     └── InternalError          we are wrong             please report
 """
 
@@ -25,6 +26,7 @@ __all__ = (
     "AgentcommError",
     "ContextOverflow",
     "EdgeError",
+    "EffectInDoubt",
     "IllegalMove",
     "InputError",
     "InternalError",
@@ -159,6 +161,16 @@ class RecordError(EdgeError):
     """A record is damaged; everything before it is usable."""
 
     code = "X402"
+
+
+class EffectInDoubt(EdgeError):
+    """A tool was about to be called when the process ended, and nobody knows whether it did its work; `key` names the call."""
+
+    code = "X411"
+
+    def __init__(self, what: str, *, key: str, why: str = "", fix: str = "") -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.key = key
 
 
 class InternalError(AgentcommError):

@@ -64,7 +64,11 @@ async def choose(
         seed=attempt,
         temperature=0.0 if attempt == 1 else 0.4,
     )
-    turn.journal.step(
+    journal = turn.journal
+    key = _digest(request)
+    if (before := journal.recalled("model.result", key)) is not None:
+        return _read(turn, str(before.body["text"]), act, known, facts, asks)
+    journal.step(
         "model.request",
         {
             "agent": turn.agent,
@@ -85,13 +89,14 @@ async def choose(
         reply = await model.reply(request)
     except EdgeError as error:
         failed = {"agent": turn.agent, "model": model.name, "code": error.code}
-        turn.journal.step("model.error", failed, error.as_dict())
+        journal.step("model.error", failed, error.as_dict())
         if isinstance(error, ModelBroken):
             return Unspoken(error.what)
         raise
-    turn.journal.step(
+    journal.step(
         "model.result",
         {
+            "key": key,
             "agent": turn.agent,
             "model": reply.model,
             "done_reason": reply.done_reason,
@@ -104,6 +109,7 @@ async def choose(
         },
         {"text": reply.text, "thinking": reply.thinking},
     )
+    await journal.kept()
     return _read(turn, reply.text, act, known, facts, asks)
 
 

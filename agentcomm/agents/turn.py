@@ -16,16 +16,27 @@ from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.moves import Speak, exits, given, legal, signature
 from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import Conversation
-from agentcomm.errors import IllegalMove, UsageError
+from agentcomm.errors import EffectInDoubt, IllegalMove, UsageError
 from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import WINDOW, Model
 from agentcomm.protocol.graph import Move
 
-__all__ = ("Asking", "Handler", "Journal", "Overlaid", "Port", "Said", "Seat", "Turn", "Unspoken")
+__all__ = ("Asking", "Handler", "Journal", "Overlaid", "Port", "Recalled", "Said", "Seat", "Turn", "Unspoken")
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """A step that an earlier attempt of the same turn put on record."""
+
+    data: Mapping[str, Any]
+    body: Any
 
 
 class Journal(Protocol):
-    """Where an agent's steps are kept: each model call and each tool call, before its result is used."""
+    """Where an agent's steps are kept: each model call and each tool call, before its result is used.
+
+    A turn that a crash cut short is taken again, from its beginning. What it asked and was told then is on record, so it is not
+    asked twice: a step has a `key` in its data, by which it is recalled.
+    """
 
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
         """Keep one step; `body` holds what was said."""
@@ -33,6 +44,18 @@ class Journal(Protocol):
 
     def note(self, text: str) -> None:
         """Tell the person who watches."""
+        ...
+
+    def recalled(self, kind: str, key: str) -> Recalled | None:
+        """Return the step of this kind and key that an earlier attempt of this turn recorded, each only once."""
+        ...
+
+    async def kept(self) -> None:
+        """Return once every step so far is safe from a crash."""
+        ...
+
+    def effect_key(self) -> str:
+        """Return the key of the turn's next tool call: the same in every attempt."""
         ...
 
 
@@ -364,9 +387,13 @@ class Turn:
         """Call one of the agent's tools; the call and its result are on record before the result is used.
 
         A tool that is no coroutine runs in a thread, so that a slow one does not hold up deadlines and other conversations.
+        What becomes of a call that a crash cut short, its attribute `effect` says: `pure`, it is called again; `keyed`, it is
+        called again with the same `effect_key`, which it takes as an argument; `once`, and without the attribute, the turn
+        stops in doubt.
 
         Raises:
             UsageError: If the agent was not given this tool.
+            EffectInDoubt: If nobody knows whether an earlier attempt of this turn did it.
         """
         name = getattr(tool, "__name__", str(tool))
         if tool not in self.tools:
@@ -375,7 +402,23 @@ class Turn:
                 fix=f"Agent({self.agent!r}, tools=[{name}])",
                 code="U310",
             )
-        self.journal.step("tool.call", {"tool": name}, to_plain(arguments))
+        journal, effect = self.journal, getattr(tool, "effect", "once")
+        key = journal.effect_key()
+        if (known := journal.recalled("tool.result", key)) is not None:
+            return known.body
+        if journal.recalled("tool.call", key) is None:
+            told = {"tool": name, "key": key, "effect": effect}
+            journal.step("tool.call", told, to_plain(arguments))
+            await journal.kept()
+        elif effect not in {"pure", "keyed"}:
+            raise EffectInDoubt(
+                f"{self.agent} called {name!r} when the process ended; whether it did its work is not known",
+                key=key,
+                why="it is not said to be safe to call twice",
+                fix="look what happened, then: agentcomm conversations resume ID --effect done or --effect again",
+            )
+        if effect == "keyed" and "effect_key" in inspect.signature(tool).parameters:
+            arguments = {**arguments, "effect_key": key}
         try:
             if inspect.iscoroutinefunction(tool):
                 result = await tool(**arguments)
@@ -384,11 +427,12 @@ class Turn:
                 if inspect.isawaitable(result):
                     result = await result
         except Exception as error:
-            self.journal.step(
-                "tool.error", {"tool": name, "type": type(error).__name__}, {"error": str(error)}
-            )
+            failed = {"tool": name, "key": key, "type": type(error).__name__}
+            journal.step("tool.error", failed, {"error": str(error)})
+            await journal.kept()
             raise
-        self.journal.step("tool.result", {"tool": name}, to_plain(result))
+        journal.step("tool.result", {"tool": name, "key": key}, to_plain(result))
+        await journal.kept()
         return result
 
     async def fill(
