@@ -410,7 +410,7 @@ class Turn:
             told = {"tool": name, "key": key, "effect": effect}
             journal.step("tool.call", told, to_plain(arguments))
             await journal.kept()
-        elif effect not in {"pure", "keyed"}:
+        elif effect not in {"pure", "keyed"} and journal.recalled("tool.again", key) is None:
             raise EffectInDoubt(
                 f"{self.agent} called {name!r} when the process ended; whether it did its work is not known",
                 key=key,

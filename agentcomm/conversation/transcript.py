@@ -32,6 +32,7 @@ __all__ = (
     "Record",
     "Replay",
     "Transcript",
+    "blob_name",
     "content_of",
     "joined",
     "plain_bytes",
@@ -149,7 +150,7 @@ class Chain:
                 name = self._last[1]
             else:
                 salt = self._salt() if salt is None else salt
-                name = _blob_name(salt, text)
+                name = blob_name(salt, text)
                 lines = _dump({"blob": name, "salt": salt, "body": msgspec.Raw(text)}) + b"\n"
                 self._last = text, name
         entry = {
@@ -213,7 +214,8 @@ _CONTENT_OF: dict[str, tuple[str, ...]] = {
 """Type of an input or event -> its fields that hold what was said."""
 
 
-def _blob_name(salt: str, body: bytes) -> str:
+def blob_name(salt: str, body: bytes) -> str:
+    """Return the name of a content: the hash of its salt and its bytes."""
     return "sha256:" + hashlib.sha256(salt.encode() + body).hexdigest()
 
 
@@ -253,7 +255,7 @@ class Transcript:
             try:
                 if line.startswith(b'{"blob":'):
                     blob = msgspec.json.decode(line, type=_Blob)
-                    if _blob_name(blob.salt, bytes(blob.body)) != blob.blob:
+                    if blob_name(blob.salt, bytes(blob.body)) != blob.blob:
                         problem = "this content is not what was recorded"
                     else:
                         blobs[blob.blob] = msgspec.json.decode(blob.body)

@@ -18,7 +18,7 @@ from agentcomm.errors import InternalError
 from agentcomm.runtime.talk import Pending, Talk
 from agentcomm.runtime.waiting import Late, answer_within, forever
 
-__all__ = ("Plural", "run_alone", "settle")
+__all__ = ("Plural", "Turns", "run_alone", "settle")
 
 TURNS = 100
 """Turns that a conversation may take before others get a go."""
@@ -65,7 +65,7 @@ async def _settle(talk: Talk, pending: Pending | None) -> None:
         pending = talk.answered(turn, said, until)
 
 
-class _Turns(Mapping[str, Turn]):
+class Turns(Mapping[str, Turn]):
     """The turns of a turn for several lanes, each made when somebody looks at it."""
 
     __slots__ = ("_made", "_make", "_names")
@@ -274,7 +274,7 @@ class Plural:
             moves=spot.moves,
             floor=floor.get(first),
             refusal=refusals.get(first),
-            lanes=_Turns(lanes, make),
+            lanes=Turns(lanes, make),
             for_all=spot.is_for_all
             and all(spots[conversation.view(lane).position] is spot for lane in lanes[1:]),
         )

@@ -26,7 +26,17 @@ from agentcomm.runtime.host import Host
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
 
-__all__ = ("OVERLAYS", "Player", "enact", "enact_sync", "players_of", "rules_for", "stage_for")
+__all__ = (
+    "OVERLAYS",
+    "Player",
+    "enact",
+    "enact_sync",
+    "models_of",
+    "players_of",
+    "rules_for",
+    "seconds",
+    "stage_for",
+)
 
 OVERLAYS = (
     "read-back",
@@ -139,13 +149,13 @@ async def enact(
     if choice is None:
         stage = stage_for(protocol, human=human, judge=name)
     else:
-        known = choice if choice.models else msgspec.structs.replace(choice, models=_models(cast))
+        known = choice if choice.models else msgspec.structs.replace(choice, models=models_of(cast))
         stage = Stage(rules_for(protocol, human=human, judge=name, choice=known))
     talk = host.open(
         stage,
         cast,
         brief=brief,
-        whole=_seconds(deadline),
+        whole=seconds(deadline),
         transcript=Path(transcript) if transcript is not None else None,
         conversation_id=conversation_id,
         judge=judge,
@@ -153,7 +163,7 @@ async def enact(
     return await host.run(talk)
 
 
-def _models(cast: Cast) -> dict[str, str]:
+def models_of(cast: Cast) -> dict[str, str]:
     """Return role -> the model that plays it."""
     found: dict[str, str] = {}
     for role, given in cast.items():
@@ -163,7 +173,8 @@ def _models(cast: Cast) -> dict[str, str]:
     return found
 
 
-def _seconds(deadline: str | float | None) -> float | None:
+def seconds(deadline: str | float | None) -> float | None:
+    """Return a deadline in seconds."""
     if deadline is None or isinstance(deadline, int | float):
         return deadline
     try:

@@ -29,11 +29,13 @@ class Recording:
 
     Args:
         log: Where the lines go; None keeps them in memory.
+        clock: Returns seconds since 1970.
     """
 
-    __slots__ = ("_chain", "_log", "_now", "_waiting")
+    __slots__ = ("_chain", "_clock", "_log", "_now", "_waiting")
 
-    def __init__(self, log: JsonlLog | None = None) -> None:
+    def __init__(self, log: JsonlLog | None = None, clock: Callable[[], float] = time) -> None:
+        self._clock = clock
         self._log: JsonlLog | MemoryLog | None = log
         self._chain: Chain | None = None
         self._now = 0.0
@@ -73,7 +75,7 @@ class Recording:
         """
         if not is_sealed and self._log is None and type(given) is Say:
             given = recorded(given)
-        self._waiting += (time(), given, events)
+        self._waiting += (self._clock(), given, events)
         if self._log is not None:
             self._written()
 
@@ -90,7 +92,7 @@ class Recording:
 
     def defer(self, lines: _Part) -> None:
         """Keep something whose lines are made of values that never change."""
-        self._waiting += (time(), None, lines)
+        self._waiting += (self._clock(), None, lines)
         if self._log is not None:
             self._written()
 
@@ -145,6 +147,65 @@ class Recording:
 
     def _stamp(self) -> str:
         return datetime.fromtimestamp(self._now, UTC).isoformat(timespec="milliseconds")
+
+
+class Stored(Recording):
+    """What happened since the last entry of a conversation that a store keeps.
+
+    Attributes:
+        read: Returns the lines that the store has.
+    """
+
+    __slots__ = ("read",)
+
+    def __init__(
+        self, read: Callable[[], list[bytes]], clock: Callable[[], float], seq: int = 0, head: str = ""
+    ) -> None:
+        super().__init__(clock=clock)
+        self._chain = Chain(now=self._stamp, salt=_salt)
+        self._chain.at(seq, head)
+        self.read = read
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Records written, and the hash of the last."""
+        chain = cast("Chain", self._chain)
+        return chain.seq, chain.head
+
+    @property
+    def head(self) -> str:
+        """Head of the hash chain."""
+        return self.place[1]
+
+    @property
+    def count(self) -> int:
+        """Records so far."""
+        return self.place[0]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be written."""
+        return not self._waiting
+
+    def entry(self) -> tuple[int, int, bytes]:
+        """Return place, count and lines of what waits; it waits no more."""
+        chain = cast("Chain", self._chain)
+        first = chain.seq
+        waiting, self._waiting = self._waiting, []
+        lines = b"".join(self._encode(chain, waiting))
+        return first, chain.seq - first, lines
+
+    def back(self, seq: int, head: str) -> None:
+        """Forget what was not kept: others wrote, up to this place."""
+        self._waiting = []
+        cast("Chain", self._chain).at(seq, head)
+
+    def lines(self) -> list[bytes]:
+        """Return everything that the store has, line by line."""
+        return self.read()
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 def _salt() -> str:

@@ -14,7 +14,7 @@ from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.library import loads
 from agentcomm.store.jsonl import read_lines
 
-__all__ = ("read_transcript", "replay", "rules_of")
+__all__ = ("read_transcript", "replay", "rules_from", "rules_of")
 
 
 class _Protocol(msgspec.Struct):
@@ -72,7 +72,18 @@ def rules_of(transcript: Transcript, *, types: Mapping[str, type[Content]] | Non
     opening = transcript.opening
     if opening is None:
         raise RecordError("the transcript has no opening record", fix="take an intact copy")
-    body: Any = transcript.body(opening)
+    return rules_from(opening.data, transcript.body(opening), types=types)
+
+
+def rules_from(
+    data: Mapping[str, Any], body: Any, *, types: Mapping[str, type[Content]] | None = None
+) -> Rules:
+    """Return the protocol and overlays in the record that opens a conversation.
+
+    Raises:
+        RecordError: If they were erased or cut off.
+        ProtocolError: If this version no longer accepts them.
+    """
     if body == ERASED or not isinstance(body, dict):
         raise RecordError("the protocol was erased from the transcript", fix="read its events instead")
     texts = cast("dict[str, Any]", body)
@@ -86,7 +97,6 @@ def rules_of(transcript: Transcript, *, types: Mapping[str, type[Content]] | Non
     }
     within = {str(name): str(text) for name, text in texts.get("protocols", {}).items()}
     whole = loads(str(texts["protocol"]), path="protocol (in the transcript)", types=types, protocols=within)
-    data = opening.data
     choice = msgspec.convert(data["choice"], Choice) if "choice" in data else None
     return Rules(whole, overlays, choice, str(data.get("judge", "")), human=bool(data.get("human", False)))
 

@@ -15,7 +15,7 @@ from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
 from agentcomm.agents.choose import choose
 from agentcomm.agents.judges import judged
-from agentcomm.agents.turn import Said, Seat, Turn, Unspoken
+from agentcomm.agents.turn import Journal, Said, Seat, Turn, Unspoken
 from agentcomm.conversation.events import (
     Event,
     Evidence,
@@ -268,10 +268,13 @@ class Talk:
                 wanted.message, judge.name, found.missing, found.added, 0.0, found.error, asked.lane
             )
 
-        name = judge.name if judge is not None else ""
-        seat = Seat("judge", "judge", name, judge, None, _silent)
         floor = Speak("judge", (), (), asked.lane)
-        return Turn(self.conversation, seat, self, asked.lane, floor=floor), ask()
+        return Turn(self.conversation, self.judge_seat(), self, asked.lane, floor=floor), ask()
+
+    def judge_seat(self) -> Seat:
+        """Return the seat of whoever judges."""
+        judge = self.casting.judge
+        return Seat("judge", "judge", judge.name if judge is not None else "", judge, None, _silent)
 
     def seat(self, role: str, lane: str) -> Seat:
         """Return who speaks for a role in a lane."""
@@ -509,7 +512,7 @@ class Talk:
         """Return what a role was told for this conversation."""
         return self.brief.get(seat.key, self.brief.get(seat.role))
 
-    def journal_of(self, turn: Turn) -> "_Steps":
+    def journal_of(self, turn: Turn) -> Journal:
         """Return where the steps of a turn are kept."""
         return _Steps(self, turn.spans)
 

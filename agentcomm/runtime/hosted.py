@@ -1,0 +1,348 @@
+"""One conversation of many: a talk whose every turn is one transaction of a store, and who has something to do in it.
+
+It is carried on by whoever holds a claim on one of its deliveries. What was heard counts here once the store has it; where somebody
+else was faster, what he wrote is read first, and what was said is heard again, as of then.
+"""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from agentcomm.agents.choose import choose
+from agentcomm.agents.judges import judged
+from agentcomm.agents.turn import Journal, Recalled, Seat, Turn
+from agentcomm.conversation.events import Event, Evidence, GatherOpened, LanesBegan
+from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, floors, limit_of, wants, wants_all
+from agentcomm.conversation.state import Conversation
+from agentcomm.conversation.step import step
+from agentcomm.conversation.tape import Step, Tape
+from agentcomm.protocol.graph import Move
+from agentcomm.runtime.driving import Turns
+from agentcomm.runtime.recording import Stored
+from agentcomm.runtime.talk import Talk
+
+__all__ = ("DEADLINE", "JUDGE", "Go", "HostedTalk")
+
+JUDGE = "@judge"
+"""Mailbox of whoever says whether a demonstration shows understanding."""
+DEADLINE = "deadline"
+"""The timer of a conversation."""
+ALL = "*"
+"""Group of turns that are for several lanes."""
+_STEPS = 400
+"""Steps of turns that may still be taken up."""
+
+
+_NONE: Mapping[str, Move] = {}
+
+
+class Go:
+    """Somebody has the floor.
+
+    Attributes:
+        group: The lane; empty outside lanes, `*` for a turn for several lanes.
+        mailbox: Who.
+        note: What tells it from every other go: role, state and a hash of where the talk stands.
+        turn: Makes the turn; None for a judge.
+        asked: What a judge is asked.
+    """
+
+    __slots__ = ("asked", "group", "mailbox", "note", "role", "turn")
+
+    def __init__(
+        self,
+        group: str,
+        mailbox: str,
+        role: str,
+        note: str,
+        turn: Callable[[], Turn] | None = None,
+        asked: Appraise | None = None,
+    ) -> None:
+        self.group, self.mailbox, self.role, self.note = group, mailbox, role, note
+        self.turn, self.asked = turn, asked
+
+
+class HostedTalk(Talk):
+    """A talk that a store keeps.
+
+    Args:
+        *given: As of `Talk`.
+        resumed: The conversation as it stands and when it was opened, for one that was there before.
+        slot: Waits for a free call of a model, by its name.
+        **more: As of `Talk`.
+    """
+
+    __slots__ = (
+        "_resumed",
+        "armed",
+        "fresh",
+        "lock",
+        "mark",
+        "slot",
+        "steps",
+        "stirred",
+        "users",
+        "working",
+    )
+
+    def __init__(
+        self,
+        *given: Any,
+        recording: Stored,
+        slot: Callable[[str], Any],
+        resumed: tuple[Conversation, float] | None = None,
+        **more: Any,
+    ) -> None:
+        self.fresh: list[tuple[tuple[Event, ...], Any]] = []
+        """What is not yet kept: told to whoever watches once it is."""
+        self.stirred: dict[str, None] = {}
+        """Groups in which something happened since the last commit."""
+        self.steps: list[Step] = []
+        """What was done within turns that may still be taken up."""
+        self.lock = asyncio.Lock()
+        self.slot = slot
+        self.armed: float | None = None
+        """When the store's timer is due, in seconds since the opening, as far as it is known here."""
+        self.users = 0
+        """Who works on it in this process."""
+        self.working: dict[tuple[str, str], Journal] = {}
+        """By role and lane: the journal of a turn that is going on."""
+        self.mark: Any = None
+        self._resumed = resumed
+        super().__init__(*given, recording=recording, **more)
+        if resumed is not None:
+            self.conversation, self.begun = resumed
+            self.opened = ()
+            recording.back(*recording.place)
+            self.stirred = {}
+            self.mark = self.conversation, recording.place, self.latest, self.sent
+
+    def _begin(self, whole: float | None) -> tuple[Conversation, tuple[Event, ...]]:
+        return super()._begin(whole) if self._resumed is None else (self._resumed[0], ())
+
+    def recalled(self, kind: str, key: str, go: str) -> Recalled | None:
+        """Return a step that an earlier attempt of a turn recorded; it is handed out once."""
+        for place, one in enumerate(self.steps):
+            if one.type == kind and one.data.get("key") == key and one.data.get("go") == go:
+                del self.steps[place]
+                return Recalled(one.data, one.body)
+        return None
+
+    @property
+    def stored(self) -> Stored:
+        """The record."""
+        assert isinstance(self.recording, Stored)  # noqa: S101
+        return self.recording
+
+    def _told(self, events: tuple[Event, ...], spans: Any) -> None:
+        self.fresh.append((events, spans))
+        self._stir(events)
+
+    def _stir(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            if isinstance(event, LanesBegan):
+                self.stirred.update(dict.fromkeys(("", ALL, *event.lanes)))
+            elif isinstance(event, GatherOpened):
+                self.stirred[ALL] = None
+            else:
+                self.stirred[getattr(event, "lane", "")] = None
+        if events and self.conversation.turn is not None:
+            self.stirred[ALL] = None
+
+    def kept(self) -> None:
+        """Let what was committed count: from here on it is what the talk goes back to."""
+        self.mark = self.conversation, self.stored.place, self.latest, self.sent
+        fresh, self.fresh = self.fresh, []
+        self.stirred = {}
+        if self.watch is not None or self.spans is not None or self.happened is not None:
+            for events, spans in fresh:
+                super()._told(events, spans)
+
+    def back(self) -> None:
+        """Forget what was not kept."""
+        self.conversation, place, self.latest, self.sent = self.mark
+        self.stored.back(*place)
+        self.fresh = []
+        self.stirred = {}
+
+    def catch_up(self, entries: Iterator[bytes]) -> None:
+        """Take up what others wrote.
+
+        Raises:
+            RecordError: If the chain is broken.
+        """
+        tape = Tape()
+        tape.seq, tape.head = self.stored.place
+        found = [one for lines in entries for one in tape.feed(lines)]
+        conversation = self.conversation
+        every: list[Event] = []
+        for one in found:
+            if isinstance(one, Step):
+                self.steps.append(one)
+            else:
+                conversation, events = step(conversation, one)
+                every += events
+        self.conversation = conversation
+        del self.steps[:-_STEPS]
+        self.stored.back(tape.seq, tape.head)
+        self.mark = conversation, self.stored.place, self.latest, self.sent
+        if self.watch is not None or self.spans is not None:
+            super()._told(tuple(every), None)
+
+    # --- who has something to do ---
+
+    def groups(self) -> tuple[str, ...]:
+        """Return every group in which somebody may have something to do."""
+        if not self.casting.members:
+            return ("",)
+        return ("", ALL, *self.conversation.lanes)
+
+    def goes(self, groups: Mapping[str, None] | tuple[str, ...]) -> list[Go]:
+        """Return who has the floor in some groups; where only one move is left, it is made."""
+        found: list[Go] = []
+        waiting = list(groups)
+        while waiting:
+            group = waiting.pop(0)
+            if self.conversation.outcome is not None:
+                return []
+            before = self.conversation
+            some = list(self._joint() if group == ALL else self._alone(group))
+            if self.conversation is not before:  # a move was made: look again, at everything it touched
+                waiting += [name for name in (group, *self.stirred) if name not in waiting]
+                found = [go for go in found if go.group not in waiting]
+            else:
+                found += some
+        return found
+
+    def _alone(self, lane: str) -> Iterator[Go]:
+        conversation = self.conversation
+        if (lane and not conversation.begun) or (not lane and conversation.begun):
+            return
+        place = self.place(lane)
+        spot = self.stage.spots.get(place.position)
+        if spot is None:
+            return
+        if place.frame is None:
+            if spot.is_joint and lane:
+                return
+            if spot.role:
+                yield self._go(place, spot.role, lane, None)
+                return
+        for role in floors(place) or [""]:
+            asked = wants(place, role)
+            if isinstance(asked, Make):
+                self.make(asked)
+                return
+            if isinstance(asked, Appraise):
+                yield Go(lane, JUDGE, "", self._note(place, "judge"), asked=asked)
+            elif isinstance(asked, Speak) and (asked.moves or asked.exits):
+                yield self._go(place, asked.role, lane, asked)
+
+    def _go(self, place: Conversation, role: str, lane: str, floor: Speak | None) -> Go:
+        seat = self.seat(role, lane)
+        whole = self.conversation
+        moves = self.stage.spots[place.position].moves if floor is None else _NONE
+        refusal = (self.refusals or {}).get(f"{lane}/{role}")
+
+        def turn() -> Turn:
+            return Turn(whole, seat, self, lane, place=place, floor=floor, moves=moves, refusal=refusal)
+
+        return Go(lane, seat.name, role, self._note(place, role), turn)
+
+    def _joint(self) -> Iterator[Go]:
+        conversation = self.conversation
+        if not conversation.begun:
+            return
+        for one in wants_all(conversation):
+            if isinstance(one, Joint):
+                seat = self.seat(one.role, "")
+                yield Go(ALL, seat.name, one.role, self._joint_note(one), self._joint_turn(one, seat))
+
+    def _joint_note(self, one: Joint) -> str:
+        latest = [conversation.here.latest for conversation in map(self.conversation.view, one.lanes)]
+        digest = hashlib.blake2s("|".join((one.role, *one.lanes, *latest)).encode(), digest_size=6)
+        return f"{one.role}/{len(one.lanes)} lanes/{digest.hexdigest()}"
+
+    def _joint_turn(self, one: Joint, seat: Seat) -> Callable[[], Turn]:
+        conversation, spots = self.conversation, self.stage.spots
+        floor = one.lanes
+
+        def of(lane: str) -> Turn:
+            place = conversation.view(lane)
+            moves = spots[place.position].moves
+            return Turn(conversation, seat, self, lane, place=place, moves=moves, floor=floor.get(lane))
+
+        def turn() -> Turn:
+            lanes = tuple(floor)
+            first = conversation.view(lanes[0])
+            spot = spots[first.position]
+            is_one = spot.is_for_all and all(
+                spots[conversation.view(lane).position] is spot for lane in lanes[1:]
+            )
+            return Turn(
+                conversation,
+                seat,
+                self,
+                lanes[0],
+                place=first,
+                moves=spot.moves,
+                floor=floor.get(lanes[0]),
+                lanes=Turns(lanes, of),
+                for_all=is_one,
+            )
+
+        return turn
+
+    def _note(self, place: Conversation, role: str) -> str:
+        frame = place.frame
+        about = f"{frame.overlay}.{frame.position}.{frame.heard}.{frame.awaits}" if frame is not None else ""
+        key = f"{role}|{place.position}|{place.here.latest}|{about}"
+        digest = hashlib.blake2s(key.encode(), digest_size=6).hexdigest()
+        where = place.position if frame is None else f"{place.position}+{frame.overlay}"
+        return f"{role}/{where}/{digest}"
+
+    def _id(self, role: str, lane: str) -> str:
+        if not self.casting.members:
+            return super()._id(role, lane)
+        place = self.place(lane)
+        if not lane and self.conversation.begun:  # said for all
+            stands = f"{self.conversation.shared.n}"
+        else:
+            stands = f"{self._note(place, role)}|{place.here.misfires}"
+        digest = hashlib.blake2s(f"{lane}|{role}|{stands}".encode(), digest_size=8).hexdigest()
+        return f"{self.id}:{lane or ALL}:{digest}"
+
+    # --- turns ---
+
+    def next_due(self, groups: Mapping[str, None] | tuple[str, ...]) -> float:
+        """Return when the next deadline in some groups is, in seconds since the opening; infinity if there is none."""
+        conversation = self.conversation
+        if not conversation.begun or ALL in groups:
+            return due(conversation)
+        turn, lanes = conversation.turn, conversation.lanes
+        limits = [
+            limit_of(lanes[name])
+            for name in groups
+            if name in lanes and lanes[name].outcome is None and (turn is None or turn.move(name) is None)
+        ]
+        return min(limits, default=math.inf)
+
+    async def verdict(self, asked: Appraise) -> Evidence:
+        """Ask the judge."""
+        judge, wanted = self.casting.judge, asked.wanted
+        if judge is None:
+            return Evidence(wanted.message, "", (), (), 0.0, "nobody judges", asked.lane)
+        found = await judged(judge, wanted.meant, wanted.restated)
+        return Evidence(wanted.message, judge.name, found.missing, found.added, 0.0, found.error, asked.lane)
+
+    def journal_of(self, turn: Turn) -> Journal:
+        """Return where the steps of a turn are kept."""
+        found = self.working.get((turn.role, turn.lane)) or self.working.get((turn.role, ALL))
+        return found or super().journal_of(turn)
+
+    async def fill(self, turn: Turn, act: str, known: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
+        """Let the agent's model make the move, once one of its calls is free."""
+        async with self.slot(getattr(turn.seat.player, "model_name", "")):
+            return await choose(turn, act, known, facts)

@@ -1,0 +1,834 @@
+"""Many conversations in one process or a few, in a store that outlives them.
+
+A conversation that waits is a row, not a task. Whoever has something to do in it has a delivery in the store; a runtime claims what
+its agents have to do, lets them take their turns, and commits each turn as a whole.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from datetime import datetime
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self, cast
+
+import msgspec
+
+from agentcomm.acts.content import to_plain
+from agentcomm.acts.message import Message
+from agentcomm.agents.judges import Judge
+from agentcomm.conversation.events import Cancel, Event, Evidence, Say
+from agentcomm.conversation.state import Conversation
+from agentcomm.conversation.step import open_conversation, step
+from agentcomm.conversation.tape import Step, Tape
+from agentcomm.errors import AgentcommError, EffectInDoubt, RecordError, StoreError, UsageError
+from agentcomm.grounding.choice import Choice
+from agentcomm.protocol.graph import Protocol
+from agentcomm.runtime.casting import Casting, Player
+from agentcomm.runtime.enact import models_of, rules_for, seconds, stage_for
+from agentcomm.runtime.hosted import JUDGE, Go, HostedTalk
+from agentcomm.runtime.recording import Stored
+from agentcomm.runtime.replay import rules_from
+from agentcomm.runtime.result import Result
+from agentcomm.runtime.stage import Stage
+from agentcomm.runtime.work import Lost, Work
+from agentcomm.store.base import Claim, Delivery, Entry, Receipt, Store, Timer
+from agentcomm.store.memory import MemoryStore
+
+__all__ = ("Runtime",)
+
+_JUMP = 5.0
+"""Seconds between the wall clock and the steady one from which on the clock was set."""
+_IDLE = 0.25
+"""Seconds between looks for timers that are due."""
+_RESIDENT = 512
+"""Conversations kept in memory when nobody works on them."""
+
+
+class _Absent:
+    """Somebody whose turns are taken elsewhere: a person, or another process."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, turn: Any) -> Any:
+        raise UsageError(f"{self.name} is not here to take {turn}", fix="answer for it: Runtime.answer(…)")
+
+
+class Runtime:
+    """Hosts conversations.
+
+        async with Runtime(store=SQLiteStore("talks.db"), agents=[ann, bob]) as runtime:
+            name = await runtime.open(load("request"), cast={"initiator": ann, "participant": bob})
+            result = await runtime.outcome(name)
+
+    Args:
+        store: Where they are kept; in memory without one.
+        agents: Who takes turns here. Whoever else is cast is elsewhere: a person, or an agent of another process.
+        judge: Who says whether a demonstration shows understanding.
+        turns: Turns at once.
+        model_calls: Calls at once of one model; or by the model's name, with `*` for the others.
+        backlog: Turns that may wait for one agent; beyond that it refuses as busy, where the protocol lets it.
+        attempts: How often a turn is tried that fails or takes the process with it, until the agent says that it cannot.
+        retry: Seconds until a failed turn is tried again; twice as long each time.
+        lease: Seconds after which a turn of a process that is gone is taken up by another.
+        watch: Called with the conversation's id and every event, once it is kept.
+        note: Called with a line of text when something is out of the ordinary.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store | None = None,
+        agents: Iterable[Player] = (),
+        judge: Judge | None = None,
+        turns: int = 64,
+        model_calls: int | Mapping[str, int] = 4,
+        backlog: int = 1000,
+        attempts: int = 4,
+        retry: float = 1.0,
+        lease: float = 30.0,
+        watch: Callable[[str, Event], None] | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        self.store: Store = MemoryStore() if store is None else store
+        self.agents: dict[str, Player] = {}
+        for agent in agents:
+            self._host(agent)
+        self.judge = judge
+        self.lease, self.attempts = lease, attempts
+        self._most, self._backlog, self._retry = turns, backlog, retry
+        self._calls = {"*": model_calls} if isinstance(model_calls, int) else dict(model_calls)
+        self._watch, self._note = watch, note
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._talks: dict[str, HostedTalk] = {}
+        self._loading: dict[str, asyncio.Task[HostedTalk]] = {}
+        self._stages: dict[Any, Stage] = {}
+        self._castings: dict[Any, Casting] = {}
+        self._claims: dict[str, tuple[Claim, asyncio.Task[Any]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._waiters: dict[str, list[asyncio.Future[HostedTalk]]] = {}
+        self._full: dict[str, tuple[float, bool]] = {}
+        self._room = asyncio.Event()
+        self._is_draining = self._is_over = False
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._beat: threading.Thread | None = None
+        self._stop_beat = threading.Event()
+        self._began = self.store.now(), monotonic()
+        self._drift = 0.0
+        self.cut: Callable[[str], None] = _uncut
+        """Called at every step of a turn, for tests that end the process there."""
+
+    def _host(self, player: Player) -> str:
+        name = getattr(player, "name", "")
+        if not isinstance(name, str) or not name:
+            raise UsageError(
+                f"{player!r} has no name", why="turns wait for an agent by its name", fix='Agent("ann")'
+            )
+        if self.agents.setdefault(name, player) is not player:
+            raise UsageError(
+                f"two agents are called {name!r}", fix="give each a name of its own", code="U403"
+            )
+        return name
+
+    # --- time ---
+
+    def now(self) -> float:
+        """Return seconds since 1970 that never jump while this process runs; the store's clock may be set."""
+        wall, steady = self._began
+        return wall + monotonic() - steady
+
+    def wall(self, at: float) -> float:
+        """Return a time as the store's clock shows it."""
+        return at + self._drift
+
+    async def _look_at_the_clock(self) -> None:
+        jump = self.store.now() - self.now() - self._drift
+        if abs(jump) < _JUMP:
+            return
+        self._drift += jump
+        self.say(
+            f"the clock was set by {jump:+.0f} s; deadlines and records go on as if it had not been,"
+            " until this process ends"
+        )
+        for row in self.store.rows(closed=False):
+            if row.due is not None:
+                timer = Timer("deadline", row.due + jump)
+                await self.store.commit(row.conversation, None, None, (), (timer,))
+
+    def say(self, text: str) -> None:
+        """Tell whoever looks after it."""
+        if self._note is not None:
+            self._note(text)
+
+    # --- its life ---
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.drain(0.0 if error is not None else 30.0)
+
+    def start(self) -> None:
+        """Begin to take turns."""
+        if self._dispatcher is None:
+            self._dispatcher = asyncio.create_task(self._dispatch())
+            self._beat = threading.Thread(
+                target=self._renew, args=(asyncio.get_running_loop(),), name="agentcomm-lease", daemon=True
+            )
+            self._beat.start()
+
+    async def drain(self, grace: float = 30.0) -> None:
+        """Take no more turns, wait for those that go on, and give back what is not done in time.
+
+        Args:
+            grace: Seconds to wait.
+        """
+        self._is_draining = True
+        self._room.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        self._is_over = True
+        tasks = [*self._tasks, *([self._dispatcher] if self._dispatcher is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._dispatcher = None
+        self._stop_beat.set()
+        if self._beat is not None:
+            await asyncio.to_thread(self._beat.join)
+            self._beat = None
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.cancel()
+
+    def _mailboxes(self) -> list[str]:
+        return [*self.agents, *([JUDGE] if self.judge is not None else [])]
+
+    async def _dispatch(self) -> None:
+        store = self.store
+        while not self._is_draining:
+            try:
+                await self._look_at_the_clock()
+                free = self._most - len(self._tasks)
+                found = await store.claim(self._mailboxes(), free, self.lease) if free > 0 else []
+                due = await store.due(max(1, free - len(found)), self.lease)
+            except StoreError as error:
+                self.say(f"the store does not answer: {error.what}; trying again")
+                await asyncio.sleep(1.0)
+                continue
+            for claim in (*found, *due):
+                self._spawn(claim)
+            if len(self._tasks) >= self._most:
+                self._room.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._room.wait(), _IDLE)
+            elif not found and not due:
+                await store.wait(self._mailboxes(), _IDLE)
+
+    def _spawn(self, claim: Claim, *, is_fresh: bool = False) -> None:
+        task = asyncio.create_task(self._work(claim, is_fresh=is_fresh))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._room.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.say(f"a turn was lost to an error of ours: {type(error).__name__}: {error}")
+
+    def _renew(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hold the claims of turns that go on; a thread of its own, so that code which blocks the loop costs no lease."""
+
+        async def renew() -> list[Claim]:
+            claims = [claim for claim, _ in tuple(self._claims.values())]
+            return await self.store.renew(claims, self.lease) if claims else []
+
+        while not self._stop_beat.wait(self.lease / 3):
+            try:
+                lost = asyncio.run(renew())
+            except (AgentcommError, OSError):
+                continue
+            for claim in lost:
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self._lose, claim.token)
+
+    def _lose(self, token: str) -> None:
+        """Stop working on what somebody else has by now."""
+        held = self._claims.pop(token, None)
+        if held is not None:
+            held[1].cancel()
+
+    # --- work ---
+
+    async def _work(self, claim: Claim, *, is_fresh: bool) -> None:
+        waiting = [(claim, is_fresh)]
+        while waiting:
+            one, fresh = waiting.pop()
+            waiting += [(kept, True) for kept in await self._deal(one, is_fresh=fresh)]
+
+    async def _deal(self, claim: Claim, *, is_fresh: bool) -> tuple[Claim, ...]:
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._claims[claim.token] = claim, task
+        talk: HostedTalk | None = None
+        try:
+            self.cut("claimed")
+            if self._is_draining and is_fresh:
+                await self.store.give_back(claim, not_before=self.store.now(), reason="")
+                return ()
+            talk = await self._talk(claim.conversation)
+            talk.users += 1
+            if not is_fresh:
+                async with talk.lock:
+                    self.catch_up(talk)
+            return await self._take(talk, claim)
+        except Lost:
+            return ()
+        except asyncio.CancelledError:
+            if claim.token in self._claims:
+                with contextlib.suppress(StoreError):
+                    await self.store.give_back(claim, not_before=self.store.now(), reason="")
+            raise
+        except StoreError as error:
+            self.say(f"{claim.conversation}: {error.what}; it is tried again")
+            with contextlib.suppress(StoreError):
+                await self.store.give_back(claim, not_before=self.store.now() + 5.0, reason="")
+            return ()
+        except AgentcommError as error:  # it cannot even be looked at
+            self.say(f"{claim.conversation} is left as it is: {error.what}")
+            with contextlib.suppress(StoreError):
+                await self.store.give_back(claim, not_before=None, reason=f"{error.code} {error.what}")
+            return ()
+        finally:
+            self._claims.pop(claim.token, None)
+            if talk is not None:
+                talk.users -= 1
+                self._tidy(talk)
+
+    async def _take(self, talk: HostedTalk, claim: Claim) -> tuple[Claim, ...]:
+        self.cut("loaded")
+        work = Work(self, talk, claim)
+        if not claim.mailbox:
+            return await work.timer()
+        go = self._go(talk, claim)
+        if go is None:  # the talk has moved on since
+            return await work.commit(lambda: True)
+        if claim.attempt > self.attempts:
+            why = f"it was begun {claim.attempt - 1} times and never came to an end"
+            return await self._give_up(work, go, why)
+        try:
+            return await work.turn(go)
+        except EffectInDoubt as error:
+            work.step("effect.in_doubt", {"agent": go.mailbox, "key": error.key}, error.as_dict())
+            await work.commit(lambda: False)
+            await self.store.give_back(claim, not_before=None, reason=f"in doubt: {error.what} ({error.key})")
+            self.say(f"{talk.id}: {error.what}")
+            return ()
+        except (StoreError, RecordError, Lost):
+            raise
+        except Exception as error:  # noqa: BLE001  (a handler may raise anything, and the talk goes on)
+            return await self._failed(work, go, error)
+
+    def _go(self, talk: HostedTalk, claim: Claim) -> Go | None:
+        goes = talk.goes((claim.group,))
+        return next((go for go in goes if (go.mailbox, go.note) == (claim.mailbox, claim.note)), None)
+
+    async def _failed(self, work: Work, go: Go, error: Exception) -> tuple[Claim, ...]:
+        claim = cast("Claim", work.claim)
+        what = f"{error.what} ({error.code})" if isinstance(error, AgentcommError) else repr(error)
+        data = {"agent": go.mailbox, "role": go.role, "attempt": claim.attempt, "type": type(error).__name__}
+        work.step("turn.failed", data, {"error": what})
+        if claim.attempt >= self.attempts:
+            return await self._give_up(work, go, what)
+        await work.commit(lambda: False)
+        wait = min(60.0, self._retry * 2 ** (claim.attempt - 1))
+        await self.store.give_back(claim, not_before=self.store.now() + wait, reason=what)
+        self.say(f"{work.talk.id}: {go.mailbox} failed ({what}); it is tried again in {wait:g} s")
+        return ()
+
+    async def _give_up(self, work: Work, go: Go, why: str) -> tuple[Claim, ...]:
+        claim, talk = cast("Claim", work.claim), work.talk
+        work.step("dead-letter", {"agent": go.mailbox, "attempts": claim.attempt}, {"reason": why})
+        self.say(f"{talk.id}: {go.mailbox} cannot take its turn: {why}")
+
+        def do() -> bool:
+            if go.asked is not None:
+                wanted = go.asked.wanted
+                talk.take(Evidence(wanted.message, "", (), (), talk.now(), why, go.asked.lane))
+            elif go.turn is not None:
+                turn = go.turn()
+                for one in turn.lanes.values() or (turn,):
+                    talk.give_up(
+                        one,
+                        f"{go.mailbox}: {why}",
+                        ("failure", "not-understood", "refuse", "reject-proposal"),
+                    )
+            return True
+
+        return await work.commit(do)
+
+    def deliveries(self, talk: HostedTalk) -> list[Delivery]:
+        """Return who has something to do where something happened; who has too much to do refuses as busy."""
+        while True:
+            goes = talk.goes(tuple(talk.stirred))
+            before = talk.conversation
+            for go in goes:
+                if go.turn is not None and self.is_full(go.mailbox):
+                    talk.give_up(go.turn(), f"{go.mailbox} is busy", ("refuse",), leaves=False)
+            if talk.conversation is before:
+                break
+        keeps = len(goes) == 1 and goes[0].mailbox in self.agents and self._dispatcher is not None
+        return [Delivery(go.mailbox, go.group, go.note, keep=keeps and not self._is_draining) for go in goes]
+
+    def is_full(self, mailbox: str) -> bool:
+        """Say whether too much waits for somebody; what was found holds for a moment."""
+        if mailbox not in self.agents:
+            return False
+        until, is_full = self._full.get(mailbox, (0.0, False))
+        now = monotonic()
+        if now >= until:
+            is_full = len(self.store.waiting(mailbox=mailbox, limit=self._backlog)) >= self._backlog
+            self._full[mailbox] = now + 0.2, is_full
+        return is_full
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, model: str) -> AsyncGenerator[None]:
+        most = self._calls.get(model, self._calls.get("*", 4))
+        slot = self._slots.get(model)
+        if slot is None:
+            slot = self._slots[model] = asyncio.Semaphore(most)
+        async with slot:
+            yield
+
+    # --- conversations ---
+
+    async def _talk(self, conversation: str) -> HostedTalk:
+        """Return a conversation, from memory or from the store."""
+        talk = self._talks.get(conversation)
+        if talk is not None:
+            return talk
+        task = self._loading.get(conversation)
+        if task is None:
+            task = self._loading[conversation] = asyncio.create_task(self._load(conversation))
+            task.add_done_callback(lambda _: self._loading.pop(conversation, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, conversation: str) -> HostedTalk:
+        tape = Tape()
+        entries = self.store.read(conversation)
+        begun: Conversation | None = None
+        stage: Stage | None = None
+        steps: list[Step] = []
+        for count, entry in enumerate(entries):
+            for one in tape.feed(entry.lines):
+                if begun is None:
+                    stage, begun = self._opened(conversation, tape)
+                if isinstance(one, Step):
+                    steps.append(one)
+                else:
+                    begun, _ = step(begun, one)
+            if begun is None:
+                stage, begun = self._opened(conversation, tape)
+            if count % 64 == 63:  # noqa: PLR2004
+                await asyncio.sleep(0)  # others get their turn
+        if begun is None or stage is None or tape.opening is None:
+            raise RecordError("the record has no opening", fix="restore the store from a backup")
+        opening = tape.opening[0]
+        talk = HostedTalk(
+            stage,
+            self._casting(stage, opening.data),
+            conversation,
+            clock=self.now,
+            brief=tape.brief or {},
+            recording=Stored(lambda: self.lines(conversation), self.now, tape.seq, tape.head),
+            slot=self._slot,
+            resumed=(begun, datetime.fromisoformat(opening.time).timestamp()),
+            watch=self._watcher(conversation),
+            note=self.say if self._note is not None else None,
+        )
+        talk.steps = steps[-400:]
+        self._talks[conversation] = talk
+        return talk
+
+    def _opened(self, conversation: str, tape: Tape) -> tuple[Stage, Conversation]:
+        if tape.opening is None:
+            raise RecordError("the record has no opening", fix="restore the store from a backup")
+        opening, body = tape.opening
+        data = opening.data
+        key = opening.body, str(data.get("judge", "")), bool(data.get("human")), repr(data.get("choice"))
+        stage = self._stages.get(key)
+        if stage is None:
+            stage = self._stages[key] = Stage(rules_from(data, body))
+        members = tuple(map(str, data.get("members", ())))
+        begun, _ = open_conversation(stage.rules, conversation, whole=data.get("whole"), members=members)
+        return stage, begun
+
+    def _casting(self, stage: Stage, data: Mapping[str, Any]) -> Casting:
+        names = {key: str(player["agent"]) for key, player in data["cast"].items()}
+        key = id(stage), tuple(names.items())
+        found = self._castings.get(key)
+        if found is None:
+            many = stage.protocol.many
+            members = [str(name) for name in data.get("members", ())]
+            cast: dict[str, Any] = {role: self._player(names[role]) for role in names if role not in members}
+            if many:
+                cast[many] = {member: self._player(names[member]) for member in members}
+            judge = self.judge if stage.rules.judge else None
+            found = self._castings[key] = stage.casting(cast, {}, judge)
+        return found
+
+    def _player(self, name: str) -> Player:
+        return self.agents.get(name) or _Absent(name)
+
+    def lines(self, conversation: str) -> list[bytes]:
+        """Return the transcript of a conversation, line by line, as it would stand in a file."""
+        entries = b"".join(entry.lines for entry in self.store.read(conversation))
+        return entries.splitlines(keepends=True)
+
+    def catch_up(self, talk: HostedTalk) -> None:
+        """Take up what others wrote in a conversation."""
+        entries = list(self.store.read(talk.id, talk.stored.place[0] - 1))
+        if entries:
+            talk.armed = None
+            try:
+                talk.catch_up(entry.lines for entry in entries)
+            except RecordError:
+                self._talks.pop(talk.id, None)
+                raise
+
+    def _watcher(self, conversation: str) -> Callable[[Event], None] | None:
+        watch = self._watch
+        return None if watch is None else lambda event: watch(conversation, event)
+
+    def _tidy(self, talk: HostedTalk) -> None:
+        """Let go of conversations that nobody works on, the longest unused first."""
+        talks = self._talks
+        if talk.users:
+            return
+        if talk.conversation.outcome is not None:
+            talks.pop(talk.id, None)
+            return
+        if len(talks) > _RESIDENT and talks.pop(talk.id, None) is not None:
+            talks[talk.id] = talk
+            for name in [name for name, one in talks.items() if not one.users][: len(talks) - _RESIDENT]:
+                del talks[name]
+
+    def about(self, talk: HostedTalk) -> bytes:
+        """Return what a list says of a conversation."""
+        conversation, protocol = talk.conversation, talk.stage.protocol
+        outcome = conversation.outcome
+        told = {
+            "protocol": protocol.name,
+            "version": protocol.version,
+            "cast": talk.casting.names,
+            **(
+                {"outcome": outcome.name, "class": outcome.kind.value, "messages": conversation.n}
+                if outcome is not None
+                else {}
+            ),
+        }
+        return msgspec.json.encode(told)
+
+    def closed(self, talk: HostedTalk) -> None:
+        """Tell those who wait for the end."""
+        for waiter in self._waiters.pop(talk.id, ()):
+            if not waiter.done():
+                waiter.set_result(talk)
+
+    # --- what users do ---
+
+    async def open(
+        self,
+        protocol: Protocol,
+        *,
+        cast: Mapping[str, Any],
+        brief: Mapping[str, Any] | None = None,
+        deadline: str | float | None = None,
+        choice: Choice | None = None,
+        conversation_id: str = "",
+        key: str = "",
+        principal: str = "",
+    ) -> str:
+        """Open a conversation and return its id; it is carried on by whoever hosts its agents.
+
+        Args:
+            protocol: What `load` returned; the conversation keeps it, whatever becomes of the file.
+            cast: Role -> agent, or the name of one who is elsewhere; for a many-role a list of them, or member -> agent.
+            brief: Role -> what it is told for this conversation.
+            deadline: For the whole conversation: seconds, or text such as `3d`.
+            choice: How to choose whether something is read back.
+            conversation_id: Unique id; one is made if it is empty.
+            key: Of whoever asks: the same key again gives the conversation that is there.
+            principal: Whose key it is.
+
+        Raises:
+            UsageError: If the cast does not fit the protocol.
+            StoreError: If the store takes no more, or the key was used for something else; X413 if whoever begins is busy.
+        """
+        players = {role: self._cast(given) for role, given in cast.items()}
+        told = dict(brief) if brief else {}
+        human = "human" in cast and "human" not in protocol.roles
+        judge = self.judge.name if self.judge is not None else ""
+        if choice is None:
+            stage = stage_for(protocol, human=human, judge=judge)
+        else:
+            known = choice if choice.models else msgspec.structs.replace(choice, models=models_of(players))
+            stage = Stage(rules_for(protocol, human=human, judge=judge, choice=known))
+        casting = stage.casting(players, told, self.judge)
+        name = conversation_id or f"conv-{secrets.token_hex(8)}"
+        talk = HostedTalk(
+            stage,
+            casting,
+            name,
+            clock=self.now,
+            brief=told,
+            whole=seconds(deadline),
+            recording=Stored(lambda: self.lines(name), self.now),
+            slot=self._slot,
+            watch=self._watcher(name),
+            note=self.say if self._note is not None else None,
+        )
+        talk.stirred = dict.fromkeys(talk.groups())
+        out = self.deliveries(talk)
+        if out and any(self.is_full(one.mailbox) for one in out):
+            raise StoreError(
+                f"{out[0].mailbox} is busy: {self._backlog} turns wait for it already",
+                why="what waits must not grow without end",
+                fix="open it later, or raise Runtime(backlog=…)",
+                code="X413",
+            )
+        due = talk.next_due(talk.groups())
+        timers = (Timer("deadline", self.wall(talk.begun + due)),) if due < float("inf") else ()
+        seq, count, lines = talk.stored.entry()
+        law, _, rest = lines.partition(b"\n")
+        law_name = msgspec.json.decode(law)["blob"]
+        receipt = None
+        if key:
+            asked = json.dumps(
+                [protocol.hash, casting.names, to_plain(told), deadline], default=str, sort_keys=True
+            )
+            receipt = Receipt(principal, key, asked)
+        opened = await self.store.open(
+            name,
+            Entry(seq, count, rest),
+            out,
+            timers,
+            about=self.about(talk),
+            receipt=receipt,
+            shared={law_name: law + b"\n"},
+            lease=self.lease,
+        )
+        if not opened.is_new:
+            return opened.conversation
+        talk.armed = due if timers else None
+        talk.kept()
+        talk.show_opening()
+        if opened.kept or len(self._talks) < _RESIDENT:
+            self._talks[name] = talk
+        for claim in opened.kept:
+            self._spawn(claim, is_fresh=True)
+        return name
+
+    def _cast(self, given: Any) -> Any:
+        if isinstance(given, str):
+            return self._player(given)
+        if isinstance(given, Mapping):
+            return {member: self._cast(one) for member, one in cast("Mapping[str, Any]", given).items()}
+        if isinstance(given, list | tuple):
+            return [self._cast(one) for one in cast("list[Any]", given)]
+        self._host(given)
+        return given
+
+    async def outcome(self, conversation: str) -> Result:
+        """Wait until a conversation is over, and return what it came to.
+
+        Raises:
+            StoreError: If there is none of that id.
+            RecordError: If its record is damaged.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[HostedTalk] = loop.create_future()
+        self._waiters.setdefault(conversation, []).append(waiter)
+        try:
+            while True:
+                rows = self.store.rows(conversation=conversation)
+                if not rows or rows[0].closed is not None:
+                    talk = await self._talk(conversation)
+                    self.catch_up(talk)
+                    self._tidy(talk)
+                    return talk.result()
+                with contextlib.suppress(TimeoutError):  # another process may end it
+                    return (await asyncio.wait_for(asyncio.shield(waiter), 1.0)).result()
+        finally:
+            if waiter in (waiters := self._waiters.get(conversation, [])):
+                waiters.remove(waiter)
+
+    async def run(self, protocol: Protocol, **options: Any) -> Result:
+        """Do what `open` and `outcome` do."""
+        return await self.outcome(await self.open(protocol, **options))
+
+    async def cancel(self, conversation: str, *, by: str, reason: str) -> None:
+        """End a conversation from outside.
+
+        Raises:
+            StoreError: If there is none of that id.
+            UsageError: If it is over.
+        """
+        talk = await self._current(conversation)
+        work = Work(self, talk, None)
+
+        def do() -> bool:
+            talk.take(Cancel(by, reason, talk.now()))
+            return False
+
+        try:
+            await work.commit(do)
+        except Lost:
+            raise _over(talk) from None
+        finally:
+            self._tidy(talk)
+
+    async def answer(
+        self,
+        conversation: str,
+        role: str,
+        act: str,
+        content: Any = None,
+        *,
+        by: str,
+        lane: str = "",
+        in_reply_to: str = "",
+    ) -> tuple[Event, ...]:
+        """Say something for somebody who is elsewhere, such as a person; returns what happened once it is kept.
+
+        Args:
+            conversation: In which.
+            role: The role that speaks.
+            act: What is said.
+            content: Its fields.
+            by: Who says it, as whoever calls this knows it: never taken from what was sent.
+            lane: The member in whose lane it is said.
+            in_reply_to: Id of the message that is answered, if it is named.
+
+        Raises:
+            UsageError: U421 if `by` does not play the role; it is on record. U422 if the conversation is over.
+            StoreError: If there is no such conversation.
+        """
+        talk = await self._current(conversation)
+        try:
+            return await self._answer(
+                talk, role, Message(act=act, content=content or {}, in_reply_to=in_reply_to), by, lane
+            )
+        except Lost:
+            raise _over(talk) from None
+        finally:
+            self._tidy(talk)
+
+    async def _answer(
+        self, talk: HostedTalk, role: str, message: Message, by: str, lane: str
+    ) -> tuple[Event, ...]:
+        seats = {
+            **talk.casting.roles,
+            **({lane: talk.casting.members[lane]} if lane in talk.casting.members else {}),
+        }
+        seat = next((one for one in seats.values() if one.role == role and one.name == by), None)
+        if seat is None:
+            work = Work(self, talk, None)
+            reason = f"{by} does not play {role}"
+            work.step(
+                "turn.rejected", {"principal": by, "role": role, "act": message.act}, {"reason": reason}
+            )
+            await work.commit(lambda: False)
+            players = ", ".join(f"{one.role}: {one.name}" for one in seats.values())
+            raise UsageError(
+                reason, why=f"the cast is {players}", fix="speak for the role you play", code="U421"
+            )
+        go = next(
+            (one for one in talk.goes(talk.groups()) if one.role == role and one.group in ("*", lane)), None
+        )
+        claim: Claim | None = None
+        if go is not None:
+            claims = await self.store.claim([by], 1000, self.lease, conversation=talk.id)
+            claim = next((one for one in claims if one.note == go.note), None)
+            for one in claims:
+                if one is not claim:
+                    await self.store.give_back(one, not_before=self.store.now(), reason="")
+        work = Work(self, talk, claim)
+        events: list[Event] = []
+        is_used = False
+
+        def do() -> bool:
+            nonlocal is_used
+            before = len(talk.fresh)
+            if go is not None and go.turn is not None and claim is not None:
+                is_used = talk.hear(go.turn(), message) is None
+            else:
+                name = f"{talk.id}:{secrets.token_hex(4)}"
+                said = msgspec.structs.replace(message, id=name, sender=role, lane=lane)
+                talk.take(Say(said, talk.now()))
+                is_used = True
+            events[:] = [event for some, _ in talk.fresh[before:] for event in some]
+            return is_used
+
+        kept = await work.commit(do)
+        if claim is not None and not is_used:
+            await self.store.give_back(claim, not_before=self.store.now(), reason="")
+        for one in kept:
+            self._spawn(one, is_fresh=True)
+        return tuple(events)
+
+    async def decide(
+        self, conversation: str, key: str, *, was_done: bool, result: Any = None, by: str
+    ) -> None:
+        """Say what became of a tool call that is in doubt, and let the turn go on.
+
+        Args:
+            conversation: In which.
+            key: Of the call.
+            was_done: Whether the tool did its work; if not, it is called again.
+            result: What it gave, if it did.
+            by: Who says so.
+        """
+        talk = await self._current(conversation)
+        found = next((one for one in self.store.dead(conversation) if f"({key})" in one.reason), None)
+        if found is None:
+            raise UsageError(
+                f"no tool call {key!r} is in doubt in {conversation}",
+                fix="look: agentcomm conversations show ID",
+                code="U423",
+            )
+        work = Work(self, talk, None)
+        work.go = found.note
+        kind = "tool.result" if was_done else "tool.again"
+        work.step(kind, {"key": key, "by": by}, to_plain(result))
+        await work.commit(lambda: False)
+        self._talks.pop(conversation, None)
+        await self.store.revive(conversation)
+
+    async def resume(self, conversation: str) -> int:
+        """Try again what was given up; returns how much that is."""
+        self._talks.pop(conversation, None)
+        return await self.store.revive(conversation)
+
+    async def _current(self, conversation: str) -> HostedTalk:
+        """Return an open conversation as it stands in the store."""
+        talk = await self._talk(conversation)
+        async with talk.lock:
+            self.catch_up(talk)
+        if talk.conversation.outcome is not None:
+            raise _over(talk)
+        return talk
+
+
+def _over(talk: HostedTalk) -> UsageError:
+    return UsageError(f"{talk.id} is over", fix="open another conversation", code="U422")
+
+
+def _uncut(_name: str) -> None:
+    return

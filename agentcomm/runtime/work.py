@@ -1,0 +1,210 @@
+"""A turn under a claim: asked, heard, kept; and what becomes of it where something goes wrong."""
+
+import asyncio
+import hashlib
+import inspect
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from agentcomm.acts.message import Message
+from agentcomm.agents.turn import Recalled, Turn
+from agentcomm.conversation.events import Tick
+from agentcomm.errors import StoreError
+from agentcomm.runtime.hosted import DEADLINE, Go, HostedTalk
+from agentcomm.runtime.waiting import Late, answer_within
+from agentcomm.store.base import Claim, Committed, Entry, Stale, Timer
+
+if TYPE_CHECKING:
+    from agentcomm.runtime.runtime import Runtime
+
+__all__ = ("Lost", "Work")
+
+
+class Lost(Exception):
+    """The claim is somebody else's by now, or the talk is over: what was done under it does not count."""
+
+
+class Work:
+    """What is done under one claim; it is the journal of its turn.
+
+    Args:
+        runtime: Who does it.
+        talk: In which talk.
+        claim: Under which claim.
+    """
+
+    def __init__(self, runtime: "Runtime", talk: HostedTalk, claim: Claim | None) -> None:
+        self.runtime, self.talk, self.claim = runtime, talk, claim
+        self.go = claim.note if claim is not None else ""
+        self._steps: list[tuple[str, dict[str, Any], Any]] = []
+        self._calls = 0
+        self._cut: Callable[[str], None] = runtime.cut
+
+    # --- the journal ---
+
+    def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
+        """Keep one step, with the next commit."""
+        self._steps.append((kind, {**data, "go": self.go}, body))
+
+    def note(self, text: str) -> None:
+        """Tell whoever watches."""
+        self.talk.tell(text)
+
+    def recalled(self, kind: str, key: str) -> Recalled | None:
+        """Return what an earlier attempt of this turn recorded."""
+        return self.talk.recalled(kind, key, self.go)
+
+    async def kept(self) -> None:
+        """Commit the steps so far; the turn goes on."""
+        if not self._steps:
+            return
+        kind = self._steps[-1][0]
+        self._cut(f"before:{kind}")
+        await self.commit(lambda: False)
+        self._cut(f"after:{kind}")
+
+    def effect_key(self) -> str:
+        """Return the key of the next tool call."""
+        self._calls += 1
+        key = f"{self.talk.id}|{self.go}|{self._calls}"
+        return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    # --- committing ---
+
+    async def commit(self, do: Callable[[], bool]) -> tuple[Claim, ...]:
+        """Let something happen and keep it; where others were faster, it happens again, after what they did.
+
+        Args:
+            do: Changes the talk; returns whether the claim is used up.
+
+        Returns:
+            Claims on what this process goes on with.
+
+        Raises:
+            Lost: If the claim is lost, or the conversation is over.
+            StoreError: If the store takes no more.
+        """
+        talk, runtime = self.talk, self.runtime
+        async with talk.lock:
+            while True:
+                for kind, data, body in self._steps:
+                    talk.stored.put("step", kind, data, body)
+                is_used = do()
+                out = runtime.deliveries(talk)
+                closes = None
+                if talk.conversation.outcome is not None:
+                    talk.stored.seal(talk.conversation)
+                    closes = runtime.about(talk)
+                due = talk.next_due(talk.stirred if talk.armed is not None else talk.groups())
+                is_sooner = due < math.inf and (talk.armed is None or due < talk.armed - 0.001)
+                timers = (Timer(DEADLINE, runtime.wall(talk.begun + due)),) if is_sooner else ()
+                groups = tuple(talk.stirred)
+                entry = None if talk.stored.is_empty else Entry(*talk.stored.entry())
+                done = await self._commit(entry, out, timers, replace=groups, consume=is_used, closes=closes)
+                if isinstance(done, Committed):
+                    self._steps.clear()
+                    if is_sooner:
+                        talk.armed = due
+                    talk.kept()
+                    if closes is not None:
+                        runtime.closed(talk)
+                    return done.kept
+                talk.back()
+                if done.reason != "seq":
+                    raise Lost(done.reason)
+                runtime.catch_up(talk)
+                if talk.conversation.outcome is not None:
+                    raise Lost("closed")
+
+    async def _commit(self, entry: Entry | None, out: Any, timers: Any, **how: Any) -> Committed | Stale:
+        store, runtime = self.runtime.store, self.runtime
+        arguments = self.talk.id, self.claim, entry, out, timers
+        for wait in (0.05, 0.5, None):
+            try:
+                return await asyncio.shield(store.commit(*arguments, lease=runtime.lease, **how))
+            except StoreError as error:
+                if wait is None or error.code not in _AGAIN:
+                    self.talk.back()
+                    raise
+                await asyncio.sleep(wait)  # was it done? the same again tells
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    # --- what a claim is on ---
+
+    async def timer(self) -> tuple[Claim, ...]:
+        """Let the time be up, if it is."""
+        talk = self.talk
+        talk.armed = None
+
+        def do() -> bool:
+            now = talk.now()
+            if talk.next_due(talk.groups()) <= now + 0.001:
+                talk.take(Tick(now + 0.001))
+            return True
+
+        return await self.commit(do)
+
+    async def turn(self, go: Go) -> tuple[Claim, ...]:
+        """Let somebody take a turn, until it has spoken or has no more time.
+
+        Raises:
+            Lost: If the claim is lost.
+            Exception: Whatever the agent raises.
+        """
+        talk = self.talk
+        if go.asked is not None:
+            found = await talk.verdict(go.asked)
+            turn = Turn(talk.conversation, talk.judge_seat(), talk, go.asked.lane)
+
+            def judged() -> bool:
+                talk.hear(turn, found, math.inf)
+                return True
+
+            return await self.commit(judged)
+        assert go.turn is not None  # noqa: S101
+        turn = go.turn()
+        key = turn.role, go.group
+        talk.working[key] = self
+        try:
+            return await self._turn(go, turn)
+        finally:
+            if talk.working.get(key) is self:
+                del talk.working[key]
+
+    async def _turn(self, go: Go, turn: Turn) -> tuple[Claim, ...]:
+        talk = self.talk
+        while True:
+            until = talk.until(turn)
+            self._cut("before:ask")
+            answer: Any = turn.seat.ask(turn)
+            try:
+                if type(answer) is not Message and inspect.isawaitable(answer):
+                    left = max(0.0, until - talk.now()) if until < math.inf else None
+                    answer = await answer_within(answer, left)
+            except Late:
+
+                def late(until: float = until) -> bool:
+                    talk.take(Tick(max(talk.now(), until)))
+                    return True
+
+                return await self.commit(late)
+            self._cut("after:ask")
+            again: list[Turn] = []
+
+            def hear(turn: Turn = turn, answer: Any = answer, again: list[Turn] = again) -> bool:
+                more = talk.hear(turn, answer)
+                again[:] = [] if more is None else [more]
+                return more is None
+
+            self._cut("before:commit")
+            kept = await self.commit(hear)
+            self._cut("after:commit")
+            if not again:
+                return kept
+            turn = again[0]
+            talk.working[turn.role, go.group] = self
+
+
+_AGAIN = frozenset({"X410", "X412"})
+"""Codes of a store that may have done what was asked: busy, or its answer was lost."""
