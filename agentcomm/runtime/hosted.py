@@ -13,7 +13,7 @@ from typing import Any
 from agentcomm.agents.choose import choose
 from agentcomm.agents.judges import judged
 from agentcomm.agents.turn import Journal, Recalled, Seat, Turn
-from agentcomm.conversation.events import Event, Evidence, GatherOpened, LanesBegan
+from agentcomm.conversation.events import Event, Evidence, GatherOpened, Heard, LanesBegan
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, floors, limit_of, wants, wants_all
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import step
@@ -146,6 +146,8 @@ class HostedTalk(Talk):
                 self.stirred.update(dict.fromkeys(("", ALL, *event.lanes)))
             elif isinstance(event, GatherOpened):
                 self.stirred[ALL] = None
+            elif isinstance(event, Heard):
+                self.stirred[event.message.lane] = None
             else:
                 self.stirred[getattr(event, "lane", "")] = None
         if events and self.conversation.turn is not None:

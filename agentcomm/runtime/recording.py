@@ -191,6 +191,7 @@ class Stored(Recording):
         """Return place, count and lines of what waits; it waits no more."""
         chain = cast("Chain", self._chain)
         first = chain.seq
+        chain.at(first, chain.head)  # an entry leans on nothing but the hash before it
         waiting, self._waiting = self._waiting, []
         lines = b"".join(self._encode(chain, waiting))
         return first, chain.seq - first, lines

@@ -1,6 +1,7 @@
 """Many conversations in a store: opened, carried on, left, taken up again."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -143,21 +144,21 @@ async def test_deadlines_pass_also_while_nobody_is_there(tmp_path):
 
 
 async def test_a_clock_that_is_set_is_named_and_lets_nothing_expire(tmp_path):
-    clock = [1_000_000.0]
-    store = SQLiteStore(tmp_path / "talks.db", clock=lambda: clock[0])
+    ahead = [0.0]
+    store = SQLiteStore(tmp_path / "talks.db", clock=lambda: time.time() + ahead[0])
     ann, notes = asker(), []
     async with Runtime(store=store, agents=[ann], note=notes.append) as runtime:
         name = await runtime.open(REQUEST, cast={"initiator": ann, "participant": "lena"})
         while [w.mailbox for w in store.waiting(name)] != ["lena"]:
             await asyncio.sleep(0.01)
         for jump in (86400.0, -2 * 86400.0):
-            clock[0] += jump
+            ahead[0] += jump
             while not any(f"{jump:+.0f} s" in note for note in notes):
                 await asyncio.sleep(0.02)
             await asyncio.sleep(0.4)
             row = store.rows(conversation=name)[0]
             assert row.closed is None
-            assert 0 < row.due - clock[0] < 61
+            assert 0 < row.due - store.now() < 61
         await runtime.answer(name, "participant", "refuse", {"reason": "no"}, by="lena")
         assert (await runtime.outcome(name)).outcome == "refused"
     store.close()
