@@ -136,9 +136,14 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _brief(transcript: Transcript) -> Mapping[str, Any]:
-    opening = transcript.opening
-    body: Any = transcript.body(opening) if opening is not None else None
-    if not isinstance(body, dict):
-        return {}
-    brief: Any = cast("dict[str, Any]", body).get("brief")
-    return cast("dict[str, Any]", brief) if isinstance(brief, dict) else {}
+    """Return role -> what it was told; a record of its own, or in the opening where a former version wrote it."""
+    for record in transcript.records:
+        if record.kind != "open":
+            break
+        body: Any = transcript.body(record)
+        if isinstance(body, dict):
+            content = cast("dict[str, Any]", body)
+            brief: Any = content if record.type == "brief" else content.get("brief")
+            if isinstance(brief, dict):
+                return cast("dict[str, Any]", brief)
+    return {}
