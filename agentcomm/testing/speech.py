@@ -145,7 +145,8 @@ def content_of_turn(
     if now.frame is not None:
         return overlay_content(now, move, choices, honest=honest)
     if move in exits:
-        return content_of(move.act.fields, choices)
+        tries = (content_of(move.act.fields, choices) for _ in range(_TRIES))
+        return next((made for made in tries if meets(now, move, made)), None)
     content = content_for(now, move, choices, examples)
     return None if content is None else slipped(now, move, content, choices, often=1.0 - honest)
 
