@@ -89,6 +89,9 @@ def step(conversation: Conversation, given: Input, at: float, *, is_read: bool =
             return conversation, (Refused(clean(str(given.member)), "", "too-late", reason, (), 0),)
         case _:
             assert_never(given)
+    turn, lanes = after.shared.turn, after.lanes
+    if lanes.living and (lanes.away if turn is None else turn.left):  # nothing follows of itself
+        return after, events
     return advance(after, at, list(events))
 
 
@@ -159,20 +162,23 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
     """Take a lane back, with what it did to what is shared."""
     before, here, shared, lanes = conversation.lanes[name], lane.here, lane.shared, conversation.lanes
     living, away = lanes.living, lanes.away
+    rules = conversation.rules
     ended = before.outcome is None and here.outcome is not None
-    if conversation.rules.claims or ended:
+    claims = bool(rules.capped) or (rules.claims and not (before.frame is None and here.frame is None))
+    if claims or ended:
         tally = shared.tally
-        for place in _claims(conversation.rules, before):
-            tally = with_entry(tally, place, tally.get(place, 1) - 1)
-        for place in _claims(conversation.rules, here):
-            tally = with_entry(tally, place, tally.get(place, 0) + 1)
+        if claims:
+            for place in _claims(rules, before):
+                tally = with_entry(tally, place, tally.get(place, 1) - 1)
+            for place in _claims(rules, here):
+                tally = with_entry(tally, place, tally.get(place, 0) + 1)
         if ended and here.outcome is not None:
             living -= 1
             end = f"={here.outcome.name}"
             tally = with_entry(tally, end, tally.get(end, 0) + 1)
         shared = _replace(shared, tally=tally)
-    is_away = _is_away(conversation.rules, here)
-    away += is_away - _is_away(conversation.rules, before)
+    is_away = _is_away(rules, here)
+    away += is_away - _is_away(rules, before)
     turn = shared.turn
     if before.held and here.said is not before.said:
         lanes = _spread(conversation, name, before, here)

@@ -151,12 +151,12 @@ class Plural:
 
     def _happened(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            if isinstance(event, LanesBegan):
-                self._began(event.lanes)
-            elif isinstance(event, GatherOpened):
-                self._joint = event.lanes
-            elif isinstance(event, Heard):
+            if type(event) is Heard:
                 self._stirred[event.message.lane] = None
+            elif type(event) is LanesBegan:
+                self._began(event.lanes)
+            elif type(event) is GatherOpened:
+                self._joint = event.lanes
             else:
                 self._stirred[getattr(event, "lane", "")] = None
         if self._running.get("*"):

@@ -4,7 +4,8 @@
 
 In the measured path: `enact` as users call it, from opening a conversation to its result. Content is validated by pydantic, each
 message is checked against the protocol, takes effect on position, common ground and commitments, and is kept with all events in a
-transcript in memory; deadlines are set; tracing is off. The transcript's lines (JSON, hash chain) are made when somebody asks for
+transcript in memory; deadlines are set; tracing is off. In the contract net each of N bidders hears the call, bids and is answered, and
+one reports: 3 N + 1 messages, of which the call is one on record, said for all. The transcript's lines (JSON, hash chain) are made when somebody asks for
 them or a file is given; `written` includes making them. See `bare.py` for the unit.
 """
 
@@ -160,7 +161,8 @@ def main() -> None:
             n = 0
             for _ in range(max(1, 200 * times // count)):
                 result = await enact(contract_net, cast=cast)
-                n += result.conversation.n
+                assert result.conversation.n == 2 * count + 2
+                n += 3 * count + 1
             return n
 
         return work
