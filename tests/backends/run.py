@@ -139,7 +139,10 @@ def pictures(folder: Path | None, name: str, pages: dict[str, str]) -> None:
     with chromium(size=(1500, 950)) as browser:
         for label, url in pages.items():
             browser.get(url)
-            time.sleep(8)
+            end = time.monotonic() + 120
+            while "cfp" not in browser.page_source and time.monotonic() < end:
+                time.sleep(1)
+            time.sleep(5)
             browser.save_screenshot(str(folder / f"{name}-{label}.png"))
             print(f"picture: {folder / f'{name}-{label}.png'}")
 
