@@ -7,7 +7,8 @@ role runs alone, the same and more are errors: there a role knows only what it s
 
 from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.findings import Kind, Report, quoted
-from agentcomm.protocol.graph import Move, OutcomeClass, Protocol, State
+from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
+from agentcomm.protocol.merging import all_hear_all, is_unsure
 from agentcomm.protocol.project import project
 from agentcomm.protocol.view import Doubt, DoubtKind
 
@@ -27,7 +28,10 @@ _CODES: dict[DoubtKind, tuple[str, str, Kind]] = {
 def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distributed: bool) -> None:
     """Add W304, W305 and W306, or, where each role runs alone, E304, E305 and E306."""
     if distributed:
-        doubts = [doubt for role in protocol.roles for doubt in project(protocol, role).doubts]
+        if all_hear_all(protocol, arcs):
+            return
+        unsure = [role for role in protocol.roles if is_unsure(protocol, arcs, role, alone=True)]
+        doubts = [doubt for role in unsure for doubt in project(protocol, role).doubts]
         for doubt in {doubt.what: doubt for doubt in doubts}.values():  # each who races has the same doubt
             _tell_doubt(protocol, report, doubt, distributed=True)
         return
@@ -87,11 +91,7 @@ def _addressed(protocol: Protocol, move: Move, role: str) -> str:
 
 
 def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
-    """Return the roles that may take one state for another in which they have other things to say.
-
-    Places that a role may confuse are merged, and what the same message leads to from them; near linear, and on the safe side:
-    who is named here is looked at more closely.
-    """
+    """Return the roles that may take one state for another in which they have other things to say."""
     deaf = {
         role
         for by in arcs.moves
@@ -100,49 +100,7 @@ def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
         for role in protocol.roles
         if role != move.speaker and role not in move.to
     }
-    return [role for role in protocol.roles if role in deaf and _is_unsure(protocol, arcs, role)]
-
-
-def _is_unsure(protocol: Protocol, arcs: Arcs, role: str) -> bool:
-    parent = list(range(len(arcs.names)))
-    heard: list[dict[tuple[str, str, bool], int]] = []
-    same: list[tuple[int, int]] = []
-
-    def find(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = place = parent[parent[place]]
-        return place
-
-    for place, (leads, by) in enumerate(zip(arcs.targets, arcs.moves, strict=True)):
-        mine: dict[tuple[str, str, bool], int] = {}
-        before: Move | None = None
-        for target, move in zip(leads, by, strict=True):
-            if move is not None:
-                if role == move.speaker or role in move.to:
-                    mine[move.act.label, move.speaker, move is before] = target
-                else:
-                    same.append((place, target))
-            before = move
-        heard.append(mine)
-    while same:
-        one, other = map(find, same.pop())
-        if one == other:
-            continue
-        if len(heard[one]) < len(heard[other]):
-            one, other = other, one
-        parent[other] = one
-        for key, target in heard[other].items():
-            if key in heard[one]:
-                same.append((heard[one][key], target))
-            else:
-                heard[one][key] = target
-    offers: dict[int, State] = {}
-    for name, state in protocol.states.items():
-        if role in state.speakers:
-            first = offers.setdefault(find(arcs.number[name]), state)
-            if first is not state and first.moves.keys() != state.moves.keys():
-                return True
-    return False
+    return [role for role in protocol.roles if role in deaf and is_unsure(protocol, arcs, role, alone=False)]
 
 
 def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from agentcomm.errors import UsageError
 from agentcomm.protocol.arcs import Arc, Arcs, steps
 from agentcomm.protocol.findings import near, quoted
-from agentcomm.protocol.graph import Move, Protocol, State
+from agentcomm.protocol.graph import Move, Protocol
+from agentcomm.protocol.merging import offers
 from agentcomm.protocol.view import Doubt, DoubtKind, LocalMove, LocalProtocol, LocalState
 
 __all__ = ("project",)
@@ -248,7 +249,7 @@ class _Projection:
                 f"what leads from one to the other is neither said nor heard by {self.role}",
                 f"add {self.role} to the `to` of what leads to '{own[0].name}'", number,
             )  # fmt: skip
-        elif other := next((state for state in own if _offers(state) != _offers(own[0])), None):
+        elif other := next((state for state in own if offers(state) != offers(own[0])), None):
             self._doubt(
                 "obligations", [own[0].name, other.name],
                 f"{self.role} cannot tell '{own[0].name}' from '{other.name}', and has other things to say there",
@@ -379,11 +380,6 @@ class _Projection:
         if move:
             return not self._is_party(move)
         return self.role not in self.protocol.states[self.arcs.names[place]].speakers
-
-
-def _offers(state: State) -> set[tuple[str, tuple[str, ...]]]:
-    """Return what may be said in a state, and to whom."""
-    return {(move.label, move.to) for move in state.moves.values()}
 
 
 def _back(

@@ -316,7 +316,7 @@ class _Builder:
         self._place(Node(at, node.value, node.raw, node.entries, node.items, node.size, node.height))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        start, end = event.start_mark, event.end_mark
+        start, end = cast("Any", event.start_mark), cast("Any", event.end_mark)
         line, column = start.line, start.column
         at = Mark(line + 1, column + 1, end.column - column or 1 if end.line == line else 1)
         if event.tag:

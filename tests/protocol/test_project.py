@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcomm.errors import UsageError
+from agentcomm.protocol.arcs import Arcs
 from agentcomm.protocol.check import examine
 from agentcomm.protocol.deep import deep
 from agentcomm.protocol.library import load, names
+from agentcomm.protocol.merging import all_hear_all, is_unsure
 from agentcomm.protocol.project import project
+from agentcomm.testing.strategies import protocols
 
 FIFTEEN = [
     checked.protocol
@@ -33,6 +36,31 @@ def test_a_view_of_a_request():
     assert "says   refuse(reason) to initiator" in f"{view:table}"
     assert f"{view:mermaid}".startswith("stateDiagram-v2")
     assert f"{view}" == "request 1 of participant"
+
+
+def is_looked_at(protocol, role):
+    arcs = Arcs.of(protocol)
+    return not all_hear_all(protocol, arcs) and is_unsure(protocol, arcs, role, alone=True)
+
+
+@pytest.mark.parametrize("protocol", [*FIFTEEN, *SHIPPED], ids=str)
+def test_a_doubt_is_never_passed_over(protocol):
+    for role in protocol.roles:
+        if project(protocol, role).doubts:
+            assert is_looked_at(protocol, role)
+
+
+@given(protocols())
+def test_a_doubt_about_a_random_protocol_is_never_passed_over(protocol):
+    for role in protocol.roles:
+        if project(protocol, role).doubts:
+            assert is_looked_at(protocol, role)
+
+
+def test_most_views_without_a_doubt_need_no_projection():
+    views = [(protocol, role) for protocol in SHIPPED for role in protocol.roles]
+    sure = [view for view in views if not project(*view).doubts]
+    assert sum(is_looked_at(*view) for view in sure) < len(sure) / 10
 
 
 def test_a_view_of_nobody():

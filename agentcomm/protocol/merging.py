@@ -1,0 +1,162 @@
+"""Whether a role knows enough, looked at quickly: places that it may confuse are merged, and what follows from them.
+
+Near linear, and on the safe side: merged are at least the places that a projection has in one set, so that where nothing is
+amiss with what is merged, the projection has no doubt. Where something is, it is looked at more closely. Source: the contraction
+of what a role does not observe, by union and find (Tarjan 1975).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from agentcomm.protocol.arcs import Arcs
+from agentcomm.protocol.graph import Move, Protocol, State
+
+__all__ = ("all_hear_all", "is_unsure", "offers")
+
+_Key = tuple[str, str, bool]
+"""Label and speaker, what a role can tell messages apart by, and whether it leads on by `then`."""
+_DEADLINE: _Key = ("", "", False)
+_END = -1
+"""An outcome: nothing follows from it."""
+
+
+def offers(state: State) -> set[tuple[str, tuple[str, ...]]]:
+    """Return what may be said in a state, and to whom."""
+    return {(move.label, move.to) for move in state.moves.values()}
+
+
+def all_hear_all(protocol: Protocol, arcs: Arcs) -> bool:
+    """Say whether every role knows at any time where the conversation is, until it ends."""
+    others, states = len(protocol.roles) - 1, len(protocol.states)
+    return all(len(state.speakers) < 2 for state in protocol.states.values()) and all(  # noqa: PLR2004  (a race)
+        target >= states if move is None else len(move.to) >= others
+        for leads, by in zip(arcs.targets, arcs.moves, strict=True)
+        for target, move in zip(leads, by, strict=True)
+    )
+
+
+def is_unsure(protocol: Protocol, arcs: Arcs, role: str, *, alone: bool) -> bool:
+    """Say whether a role may take one place for another in a way that matters.
+
+    Args:
+        protocol: The protocol.
+        arcs: Its graph.
+        role: One of its roles.
+        alone: It is told of nothing but messages. Else a runtime tells it of deadlines, its turn and the end, and all that
+            matters is whether it has other things to say.
+    """
+    merged = _Merged(protocol, arcs, role, alone=alone)
+    merged.read()
+    if not merged.same and not merged.ended:  # it hears everything
+        return alone and any(len(state.speakers) > 1 for state in protocol.states.values())
+    merged.merge()
+    return merged.is_unsure()
+
+
+@dataclass(slots=True)
+class _Merged:
+    protocol: Protocol
+    arcs: Arcs
+    role: str
+    alone: bool
+    parent: list[int] = field(default_factory=list[int])
+    seen: list[dict[_Key, int]] = field(default_factory=list[dict[_Key, int]])
+    """By place: where the messages lead that the role says or hears there."""
+    same: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    """Places that cannot be told apart, still to be merged."""
+    ended: set[int] = field(default_factory=set[int])
+    """Places where others may end the conversation, and the role does not hear it."""
+
+    def read(self) -> None:
+        """Find what the role says and hears at each state, and what it passes by."""
+        role, alone, same, ended = self.role, self.alone, self.same, self.ended
+        states = self.protocol.states
+        many = len(states)
+        self.parent = list(range(many))
+        rows = zip(states.values(), self.arcs.targets, self.arcs.moves, strict=False)
+        for place, (state, leads, by) in enumerate(rows):
+            own = role in state.speakers
+            mine: dict[_Key, int] = {}
+            before: Move | None = None
+            takes = False
+            for target, move in zip(leads, by, strict=True):
+                if move is None:
+                    if not alone:
+                        continue
+                    takes, key = own, _DEADLINE
+                elif move is before:
+                    key = (move.act.label, move.speaker, True)
+                else:
+                    takes = role == move.speaker or role in move.to
+                    key = (move.act.label, move.speaker, False)
+                before = move
+                if takes:
+                    goal = target if target < many else _END
+                    known = mine.setdefault(key, goal)
+                    if known != goal:  # several deadlines: of the state, and of what runs there
+                        mine[key] = max(known, goal)
+                        same += [(known, goal)] if min(known, goal) != _END else []
+                elif target < many:
+                    same.append((place, target))
+                elif move is not None:
+                    ended.add(place)
+            self.seen.append(mine)
+
+    def find(self, place: int) -> int:
+        """Return the place that stands for all that a place is merged with."""
+        parent = self.parent
+        while parent[place] != place:
+            parent[place] = place = parent[parent[place]]
+        return place
+
+    def merge(self) -> None:
+        """Merge what cannot be told apart, and what the same message leads to from there."""
+        same, seen, parent = self.same, self.seen, self.parent
+        while same:
+            one, other = map(self.find, same.pop())
+            if one == other:
+                continue
+            if len(seen[one]) < len(seen[other]):
+                one, other = other, one
+            parent[other] = one
+            here = seen[one]
+            for key, target in seen[other].items():
+                known = here.get(key)
+                if known is None:
+                    here[key] = target
+                    continue
+                ends = [known, target]
+                if key != _DEADLINE:  # said in two places, how often is not known: a `then` is not told apart
+                    label, speaker, _ = key
+                    ends += [
+                        table[then]
+                        for table in (here, seen[other])
+                        for then in ((label, speaker, True), (label, speaker, False))
+                        if then in table
+                    ]
+                states = [end for end in dict.fromkeys(ends) if end != _END]
+                same += [(states[0], end) for end in states[1:]]
+                if states:
+                    here[key] = states[0]
+
+    def is_unsure(self) -> bool:
+        """Say whether something is amiss with places that were merged."""
+        groups: dict[int, list[State]] = {}
+        ended = {self.find(place) for place in self.ended}
+        for place, state in enumerate(self.protocol.states.values()):
+            groups.setdefault(self.find(place), []).append(state)
+        return any(self._is_amiss(group, root, ends=root in ended) for root, group in groups.items())
+
+    def _is_amiss(self, group: list[State], root: int, *, ends: bool) -> bool:
+        own = [state for state in group if self.role in state.speakers]
+        if not self.alone:
+            return len(own) > 1 and _differ(own)
+        if own:
+            return len(own) < len(group) or len(own[0].speakers) > 1 or (len(own) > 1 and _differ(own))
+        speakers = {speaker for _, speaker, _ in self.seen[root]}
+        return len(speakers) > 1 or (ends and bool(speakers))
+
+
+def _differ(states: Iterable[State]) -> bool:
+    first, *others = map(offers, states)
+    return any(other != first for other in others)
