@@ -28,6 +28,8 @@ _INSTEAD: Mapping[Performative, Performative] = {
 """By answer: the one for what is asked rather than proposed, or the other way round."""
 _Fact = tuple[frozenset[Performative], str, str]
 """What may be answered, who took part in it, who heard it."""
+_Key = tuple[str, str, tuple[str, ...]]
+"""Label, speaker and hearers of a move."""
 
 
 def check_answered(protocol: Protocol, arcs: Arcs, report: Report) -> None:
@@ -35,25 +37,29 @@ def check_answered(protocol: Protocol, arcs: Arcs, report: Report) -> None:
 
     A hearer is enough: who is asked may be told to answer somebody else. An overlay answers a message that is not its own.
     """
+    answering = {label for label, act in protocol.acts.items() if act.performative in _ANSWERED}
+    if not answering or protocol.overlay is not None:
+        return
     answers = [
-        move
+        (place, move)
         for place in arcs.order
         for move in arcs.moves[place]
-        if move and move.act.performative in _ANSWERED and not protocol.states[move.state].region
+        if move and move.act.label in answering and not protocol.states[move.state].region
     ]
-    if not answers or protocol.overlay is not None:
-        return
     wanted: dict[_Fact, int] = {}
-    for move in answers:
-        for fact in _facts(move):
-            wanted.setdefault(fact, 1 << len(wanted))
-    bits = after(arcs, _said(arcs, wanted))
-    told: set[tuple[str, str, tuple[str, ...]]] = set()
-    for move in answers:
-        key = move.label, move.speaker, move.to
-        place = arcs.number[move.state]
-        if key not in told and not any(bits[place] & wanted[fact] for fact in _facts(move)):
-            told.add(key)
+    masks: dict[_Key, int] = {}
+    """By answer: the bits of which one is enough."""
+    for _, move in answers:
+        key = move.act.label, move.speaker, move.to
+        if key not in masks:
+            masks[key] = 0
+            for fact in _facts(move):
+                masks[key] |= wanted.setdefault(fact, 1 << len(wanted))
+    bits = after(arcs, _said(arcs, wanted)) if wanted else [0] * len(arcs.names)
+    for place, move in answers:
+        key = move.act.label, move.speaker, move.to
+        if key in masks and not bits[place] & masks[key]:
+            del masks[key]
             _tell(protocol, arcs, report, move)
 
 
@@ -66,12 +72,12 @@ def _said(arcs: Arcs, wanted: Mapping[_Fact, int]) -> dict[int, list[int]]:
     """Return, by place and for each of its arcs, what is said there that may be answered."""
     kinds = {fact[0] for fact in wanted}
     found: dict[int, list[int]] = {}
-    known: dict[tuple[str, str, tuple[str, ...]], int] = {}
+    known: dict[_Key, int] = {}
     for place, by in enumerate(arcs.moves):
         for position, move in enumerate(by):
             if move is None:
                 continue
-            key = move.label, move.speaker, move.to
+            key = move.act.label, move.speaker, move.to
             come = known.get(key)
             if come is None:
                 come = 0

@@ -33,15 +33,16 @@ def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
         named = {label: 1 << number for number, label in enumerate(sorted(_not_plainly_said(arcs, named)))}
     said: dict[int, list[int]] = {}
     for place, by in enumerate(arcs.moves if named else ()):
-        come = [named.get(move.label, 0) if move else 0 for move in by]
+        come = [named.get(move.act.label, 0) if move else 0 for move in by]
         if any(come):
             said[place] = come
     bits = after(arcs, said) if named else []
     told: set[str] = set()
     for place in arcs.order if named else ():
         for move in arcs.moves[place]:
-            label = move.act.discharges if move else ""
-            if move is None or label not in named or bits[place] & named[label] or move.label in told:
+            if move is None or not (label := move.act.discharges) or label not in named:
+                continue
+            if bits[place] & named[label] or move.label in told:
                 continue
             told.add(move.label)
             report.add(

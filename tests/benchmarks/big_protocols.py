@@ -189,6 +189,36 @@ def dense(count: int) -> Protocol:
     return made.build()
 
 
+def text(count: int) -> str:
+    """Return a document with so many states and three moves in each: rounds of asking, doing and judging."""
+    lines = [
+        "agentcomm: 1", "protocol: big", "roles: [lead, worker]", "acts:", "  request: {what: text}", "  agree: {}",
+        "  refuse: {reason: text}", "  failure: {reason: text}", "  good: {act: confirm, content: {}}",
+        "  bad: {act: disconfirm, content: {}}", "  wait: {act: inform, content: {}}",
+        "  done: {act: inform, content: {text: text}, discharges: request}", "states:",
+    ]  # fmt: skip
+    for n in range(count // 4):
+        after = f"ask-{n + 1}" if n + 1 < count // 4 else "done"
+        lines += [
+            f"  ask-{n}:",
+            f"    lead: {{request: asked-{n}, wait: {{next: ask-{n}, max: 2, then: failed}}, failure: failed}}",
+            f"  asked-{n}:",
+            f"    worker: {{agree: work-{n}, refuse: refused, failure: failed}}",
+            "    within: 30s",
+            "    else: failed",
+            f"  work-{n}:",
+            f"    worker: {{done: judge-{n}, failure: failed, refuse: refused}}",
+            f"  judge-{n}:",
+            f"    lead: {{good: {after}, bad: {{next: work-{n}, max: 2, then: failed}}, failure: failed}}",
+        ]
+    lines += [
+        "outcomes: {done: success, refused: refused, failed: failed}",
+        "limits: {reply_within: 60s}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 SHAPES: dict[str, Callable[[int], Protocol]] = {
     "realistic": realistic,
     "every request of its own": promising,
