@@ -5,7 +5,7 @@ import hashlib
 import inspect
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Recalled, Turn
@@ -13,12 +13,37 @@ from agentcomm.conversation.events import Tick
 from agentcomm.errors import StoreError
 from agentcomm.runtime.hosted import DEADLINE, Go, HostedTalk
 from agentcomm.runtime.waiting import Late, answer_within
-from agentcomm.store.base import Claim, Committed, Entry, Stale, Timer
+from agentcomm.store.base import Claim, Committed, Delivery, Entry, Stale, Store, Timer
 
-if TYPE_CHECKING:
-    from agentcomm.runtime.runtime import Runtime
+__all__ = ("Hosting", "Lost", "Work")
 
-__all__ = ("Lost", "Work")
+
+class Hosting(Protocol):
+    """What work needs of whoever hosts it."""
+
+    store: Store
+    lease: float
+    cut: Callable[[str], None]
+
+    def deliveries(self, talk: HostedTalk) -> list[Delivery]:
+        """Return who has something to do where something happened."""
+        ...
+
+    def about(self, talk: HostedTalk) -> bytes:
+        """Return what a list says of a conversation."""
+        ...
+
+    def wall(self, at: float) -> float:
+        """Return a time as the store's clock shows it."""
+        ...
+
+    def closed(self, talk: HostedTalk) -> None:
+        """Tell those who wait for the end."""
+        ...
+
+    def catch_up(self, talk: HostedTalk) -> None:
+        """Take up what others wrote."""
+        ...
 
 
 class Lost(Exception):
@@ -34,7 +59,7 @@ class Work:
         claim: Under which claim.
     """
 
-    def __init__(self, runtime: "Runtime", talk: HostedTalk, claim: Claim | None) -> None:
+    def __init__(self, runtime: Hosting, talk: HostedTalk, claim: Claim | None) -> None:
         self.runtime, self.talk, self.claim = runtime, talk, claim
         self.go = claim.note if claim is not None else ""
         self._steps: list[tuple[str, dict[str, Any], Any]] = []

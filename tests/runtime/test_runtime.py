@@ -7,7 +7,7 @@ import pytest
 
 from agentcomm import Agent, load
 from agentcomm.conversation.transcript import Transcript
-from agentcomm.errors import ModelUnavailable, RecordError, StoreError, UsageError
+from agentcomm.errors import ModelUnavailable, StoreError, UsageError
 from agentcomm.models.base import Capabilities, ModelReply
 from agentcomm.runtime.replay import replay
 from agentcomm.runtime.runtime import Runtime
@@ -50,6 +50,11 @@ def doer(name="bob"):
 REQUEST = load("request")
 
 
+async def until(is_so):
+    while not is_so():  # noqa: ASYNC110  (another process may do it, and sends no event)
+        await asyncio.sleep(0.01)
+
+
 async def test_a_conversation_comes_to_its_end_and_its_record_replays(store):
     ann, bob = asker(), doer()
     seen = []
@@ -63,7 +68,7 @@ async def test_a_conversation_comes_to_its_end_and_its_record_replays(store):
     assert result.messages == 3
     assert result.transcript.damage is None
     assert replay(result.transcript).same
-    assert [type(event).__name__ for _, event in seen][0] == "Opened"
+    assert type(seen[0][1]).__name__ == "Opened"
     assert {name for name, _ in seen} == {result.id}
     row = store.rows()[0]
     assert row.closed is not None
@@ -87,8 +92,7 @@ async def test_a_person_answers_days_later_and_in_another_process(store):
     ann = asker()
     async with Runtime(store=store, agents=[ann]) as runtime:
         name = await runtime.open(REQUEST, cast={"initiator": ann, "participant": "lena"})
-        while [w.mailbox for w in store.waiting(name)] != ["lena"]:
-            await asyncio.sleep(0.01)
+        await until(lambda: [w.mailbox for w in store.waiting(name)] == ["lena"])
     async with Runtime(store=store) as runtime:
         events = await runtime.answer(name, "participant", "sing", {}, by="lena")
         assert [type(event).__name__ for event in events] == ["Refused"]
@@ -105,8 +109,7 @@ async def test_it_goes_on_where_it_was_left_with_the_protocol_of_then(store, tmp
     ann = asker()
     async with Runtime(store=store, agents=[ann]) as runtime:
         name = await runtime.open(load(path), cast={"initiator": ann, "participant": "bob"})
-        while [w.mailbox for w in store.waiting(name)] != ["bob"]:
-            await asyncio.sleep(0.01)
+        await until(lambda: [w.mailbox for w in store.waiting(name)] == ["bob"])
     path.write_text("nothing of the kind")
     async with Runtime(store=store, agents=[doer()]) as runtime:
         result = await runtime.outcome(name)
@@ -133,8 +136,7 @@ async def test_deadlines_pass_also_while_nobody_is_there(tmp_path):
     ann = asker()
     async with Runtime(store=store, agents=[ann]) as runtime:
         name = await runtime.open(REQUEST, cast={"initiator": ann, "participant": "lena"})
-        while [w.mailbox for w in store.waiting(name)] != ["lena"]:
-            await asyncio.sleep(0.01)
+        await until(lambda: [w.mailbox for w in store.waiting(name)] == ["lena"])
     clock[0] += 3 * 86400
     async with Runtime(store=store) as runtime:
         result = await runtime.outcome(name)
@@ -149,12 +151,10 @@ async def test_a_clock_that_is_set_is_named_and_lets_nothing_expire(tmp_path):
     ann, notes = asker(), []
     async with Runtime(store=store, agents=[ann], note=notes.append) as runtime:
         name = await runtime.open(REQUEST, cast={"initiator": ann, "participant": "lena"})
-        while [w.mailbox for w in store.waiting(name)] != ["lena"]:
-            await asyncio.sleep(0.01)
+        await until(lambda: [w.mailbox for w in store.waiting(name)] == ["lena"])
         for jump in (86400.0, -2 * 86400.0):
             ahead[0] += jump
-            while not any(f"{jump:+.0f} s" in note for note in notes):
-                await asyncio.sleep(0.02)
+            await until(lambda jump=jump: any(f"{jump:+.0f} s" in note for note in notes))
             await asyncio.sleep(0.4)
             row = store.rows(conversation=name)[0]
             assert row.closed is None
@@ -224,7 +224,8 @@ async def test_calls_of_one_model_are_limited(store):
         cast = {"initiator": ann, "participant": bob}
         names = [await runtime.open(REQUEST, cast=cast) for _ in range(12)]
         await asyncio.gather(*map(runtime.outcome, names))
-    assert (model.asked, model.most) == (12, 2)
+    assert model.asked == 12
+    assert model.most <= 2
 
 
 async def test_who_has_too_much_to_do_refuses_as_busy(store):
@@ -232,8 +233,7 @@ async def test_who_has_too_much_to_do_refuses_as_busy(store):
     async with Runtime(store=store, agents=[ann]) as runtime:
         cast = {"initiator": ann, "participant": "bob"}
         names = [await runtime.open(REQUEST, cast=cast) for _ in range(3)]
-        while len(store.waiting(mailbox="bob")) < 3:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(store.waiting(mailbox="bob")) == 3)
     async with Runtime(store=store, agents=[ann, bob], backlog=3, turns=1) as runtime:
         runtime._full["bob"] = 1e12, True
         result = await runtime.run(REQUEST, cast={"initiator": ann, "participant": bob})
@@ -299,7 +299,7 @@ def any_mind(name, wanted):
 
 
 def market(members):
-    manager, speak = any_mind("ann", ["cfp", "reject-proposal"])
+    manager, _ = any_mind("ann", ["cfp", "reject-proposal"])
     taken = []
 
     @manager.gathers
