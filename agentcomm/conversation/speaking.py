@@ -95,7 +95,7 @@ def speak(conversation: Conversation, message: Message, at: float, known: Conten
         if here.frame is not None:
             return say_in_overlay(conversation, here.frame, message, at)
         move = conversation.rules.plain.get((here.name, message.act))
-        if move is not None and move.speaker == message.sender:
+        if move is not None and move.speaker == message.sender and not here.voided:
             return commit(conversation, move, completed(conversation, move, message, known), at, [])
         state = conversation.rules.protocol.states[here.name]
         move = state.moves.get(message.act) or move_for(state, message.act)
