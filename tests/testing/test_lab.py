@@ -168,3 +168,18 @@ def test_reports_have_every_cell():
     drawing = as_svg(cells)
     assert drawing.startswith("<svg ")
     assert drawing.count('class="b"') == len(cells) + 1
+
+
+def test_two_who_always_ask_come_to_the_right_end_within_the_bound():
+    (cell,) = laboratory_run({"over-eager-clarifier": 1.0}, groundings=["adaptive"], runs=25, seed=3)
+    assert cell.injected["over-eager-clarifier"] >= 50
+    assert cell.measures["needless"].value >= 2
+    assert cell.outcomes == {"success": 25}
+    assert cell.beyond_bound == 0
+
+
+def test_two_who_only_acknowledge_and_take_nothing_in_do_nothing_wrong():
+    (cell,) = laboratory_run({"false-acknowledgement": 1.0}, groundings=["adaptive"], runs=25, seed=3)
+    assert cell.measures["undetected"].value == 0
+    assert cell.beyond_bound == 0
+    assert "endless" not in cell.outcomes
