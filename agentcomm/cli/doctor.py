@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from agentcomm.cli.words import note, print_json, style
+from agentcomm.errors import EdgeError
 from agentcomm.models.known import Measured, keep, recall
 
 __all__ = ("add_to",)
@@ -234,6 +235,9 @@ async def _measure(rows: list[_Row], wanted: list[str]) -> None:
         row.place = getattr(model, "place", "")
         try:
             row.measured = await measure(model, note)
+        except EdgeError as error:
+            row.ok, row.found, row.fix = False, f"{name}: {error.what}", error.fix
+            continue
         finally:
             await model.close()
         if not keep(row.measured, row.place):

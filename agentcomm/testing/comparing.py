@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from agentcomm.conversation.events import Event, Heard, Refused, TroubleFound
-from agentcomm.errors import EdgeError
+from agentcomm.errors import EdgeError, ModelBroken
 from agentcomm.models.base import Capabilities, Model, ModelReply, ModelRequest
 from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.casting import Cast
@@ -39,43 +39,11 @@ MEASURES = {
 SEEDS = 1000
 """Between the seeds of two runs, so that tries of one never meet those of another."""
 
-_T = tuple(
-    map(
-        float,
-        [
-            "12.706",
-            "4.303",
-            "3.182",
-            "2.776",
-            "2.571",
-            "2.447",
-            "2.365",
-            "2.306",
-            "2.262",
-            "2.228",
-            "2.201",
-            "2.179",
-            "2.160",
-            "2.145",
-            "2.131",
-            "2.120",
-            "2.110",
-            "2.101",
-            "2.093",
-            "2.086",
-            "2.080",
-            "2.074",
-            "2.069",
-            "2.064",
-            "2.060",
-            "2.056",
-            "2.052",
-            "2.048",
-            "2.045",
-            "2.042",
-        ],
-    )
+_POINTS = (
+    "12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262 2.228 2.201 2.179 2.160 2.145 2.131 "
+    "2.120 2.110 2.101 2.093 2.086 2.080 2.074 2.069 2.064 2.060 2.056 2.052 2.048 2.045 2.042"
 )
+_T = tuple(map(float, _POINTS.split()))
 """97.5 % points of Student's distribution, from one degree of freedom on."""
 _Z = 1.959964
 _TAIL = 1.21
@@ -233,7 +201,8 @@ async def play(
         outcome, kind, cause, repairs = result.outcome, result.outcome_class, result.cause, result.repairs
     except EdgeError as error:
         cause = f"{error.what} ({error.code})"
-    if not any(model.replies for model in models) and (errors := [e for m in models for e in m.errors]):
+    errors = [error for model in models for error in model.errors]
+    if errors and not any(model.replies for model in models) and not isinstance(errors[0], ModelBroken):
         raise errors[0]
     refused = [event for event in events if isinstance(event, Refused)]
     wrong = Counter(

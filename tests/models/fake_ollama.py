@@ -234,6 +234,7 @@ class FakeOllama:
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), _handler(self))
+        forget_windows(self.url)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="fake-ollama")
         self._thread.start()
         return self
@@ -337,6 +338,14 @@ class FakeOllama:
             reply = self.replies[min(self._given, len(self.replies) - 1)]
             self._given += 1
         return _as_answer(reply(body) if isinstance(reply, Callable) else reply)
+
+
+def forget_windows(address: str) -> None:
+    """Forget what was learnt of another test's server, which had this port before."""
+    from agentcomm.models import ollama
+
+    for key in [key for key in ollama._windows if key[0] == address]:
+        del ollama._windows[key]
 
 
 class _Server(ThreadingHTTPServer):

@@ -255,3 +255,17 @@ def test_doctor_measures_nothing_if_a_name_is_wrong(folder: Path, capsys) -> Non
 
     assert main(["doctor", "--measure", "qwen3"]) == 2
     assert "write ollama:qwen3" in capsys.readouterr().err
+
+
+def test_doctor_says_of_a_model_that_is_not_there_how_to_get_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    from agentcomm.cli.main import main
+
+    with FakeOllama(["{}"], repeat=True) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        assert main(["doctor", "--measure", "ollama:qwen3:4b", "ollama:demo"]) == 0
+        shown = capsys.readouterr().out
+    assert "Ollama has no model 'qwen3:4b'" in shown
+    assert "fix: ollama pull qwen3:4b" in shown
+    assert "values copied 0 of 15" in shown
