@@ -293,7 +293,8 @@ def verdict(row: Row, baseline: Row, margin: float) -> Verdict:
     worst, best = -100 * found.low, 100 * found.high
     if found.low >= -margin - _EXACT:
         says = "yes"
-        words = f"it completes at most {max(0.0, worst):.0f} points less often than {baseline.model} (95 %)"
+        how = f"at most {worst:.0f} points less often than" if worst > 0 else "no less often than"
+        words = f"it completes {how} {baseline.model} (95 %)"
     elif found.high < 0:
         says = "no"
         words = f"it completes at least {-best:.0f} points less often than {baseline.model} (95 %)"

@@ -189,6 +189,11 @@ def test_a_verdict_needs_runs_enough(good, bad, n, says):
     assert verdict(new, old, 0.1).says == says
 
 
+def test_a_better_model_is_called_so():
+    new, old = rows(20, 50, 50)
+    assert verdict(new, old, 0.1).words == "it completes no less often than old (95 %)"
+
+
 def test_a_verdict_that_is_not_known_says_how_many_runs_would_tell():
     new, old = rows(20, 20, 20)
     words = verdict(new, old, 0.1).words
