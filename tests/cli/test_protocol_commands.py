@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import jsonschema
 import pytest
+import yaml
 
 
 @pytest.fixture
@@ -184,8 +186,8 @@ def test_types_are_written_as_a_module(agentcomm, tmp_path):
 
 def test_diff_says_what_changed_and_who_is_not_understood(agentcomm, tmp_path):
     assert agentcomm("diff", "request", "request").returncode == 0
-    agentcomm("new", "one")
-    agentcomm("new", "two", "--from", "one.yaml")
+    agentcomm("new", "one.yaml")
+    agentcomm("new", "two.yaml", "--from", "one.yaml")
     text = (tmp_path / "two.yaml").read_text()
     (tmp_path / "two.yaml").write_text(text.replace("summary: text", "summary: text, cost: money"))
     done = agentcomm("diff", "one.yaml", "two.yaml")
@@ -198,14 +200,56 @@ def test_diff_says_what_changed_and_who_is_not_understood(agentcomm, tmp_path):
     assert data["breaks"][0]["path"] == ["asking --request--> asked"]
 
 
-def test_new_writes_a_file_that_passes(agentcomm, tmp_path):
-    done = agentcomm("new", "my-talk", "--roles", "boss,worker")
-    assert done.stdout == "my-talk.yaml\n", done.stderr
-    assert "nothing found" in agentcomm("check", "my-talk.yaml").stdout
-    again = agentcomm("new", "my-talk")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "options", [["--roles", "buyer,seller,night-watch"], ["--from", "contract-net"]], ids=["new", "copy"]
+)
+def test_new_writes_a_project_that_passes_its_own_tests_at_once(agentcomm, tmp_path, options):
+    made = agentcomm("new", "my-shop", *options)
+    assert made.returncode == 0, made.stderr
+    folder = tmp_path / "my-shop"
+    assert {str(folder.relative_to(tmp_path) / path) for path in ("agents.py", "README.md")} <= set(
+        made.stdout.split()
+    )
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tested.returncode == 0, tested.stdout
+    if "--roles" in options and "--from" not in options:
+        ran = subprocess.run(
+            [sys.executable, "agents.py"], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert "finished (success)" in ran.stdout, ran.stderr
+    for file in ("protocols/my-shop.yaml", ".pre-commit-config.yaml", ".github/workflows/check.yml"):
+        assert yaml.safe_load((folder / file).read_text())
+    schema = json.loads((folder / "agentcomm.schema.json").read_text())
+    text = (folder / "protocols/my-shop.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=../agentcomm.schema.json\n")
+    jsonschema.validate(yaml.safe_load(text), schema)
+    again = agentcomm("new", "my-shop")
     assert again.returncode == 2
     assert "is there already" in again.stderr
-    copy = agentcomm("new", "mine", "--from", "sbar-handoff", "--roles", "night,day")
+
+
+def test_the_hook_for_pre_commit_is_the_command(root):
+    [hook] = yaml.safe_load((root / ".pre-commit-hooks.yaml").read_text())
+    assert hook["entry"] == "agentcomm check"
+    assert re.search(hook["files"], "protocols/shop.yaml")
+    assert not re.search(hook["files"], ".github/workflows/check.yaml")
+
+
+def test_new_writes_a_file_that_passes(agentcomm, tmp_path):
+    done = agentcomm("new", "my-talk.yaml", "--roles", "boss,worker")
+    assert done.stdout == "my-talk.yaml\n", done.stderr
+    assert "nothing found" in agentcomm("check", "my-talk.yaml").stdout
+    again = agentcomm("new", "my-talk.yaml")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    copy = agentcomm("new", "mine.yaml", "--from", "sbar-handoff", "--roles", "night,day")
     assert copy.returncode == 0, copy.stderr
     assert "night:" in (tmp_path / "mine.yaml").read_text()
     assert agentcomm("new", "7up").returncode == 2
