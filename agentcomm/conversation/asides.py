@@ -21,7 +21,7 @@ from agentcomm.conversation.overlays import begins, push, say_in_overlay
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Move
 
-__all__ = ("aside", "asides", "begins_cancel", "why_not_cancel")
+__all__ = ("aside", "asides", "begins_cancel", "crosses_correction", "why_not_cancel")
 
 _replace = msgspec.structs.replace
 _MOST = 10
@@ -179,6 +179,15 @@ def _takes_back(conversation: Conversation, role: str) -> tuple[int, str]:
     return places, ""
 
 
+def crosses_correction(conversation: Conversation, message: Message) -> bool:
+    """Say whether somebody answers, or asks about, what its speaker has taken back meanwhile: self-repair goes first."""
+    here = conversation.here
+    if not any(entry.startswith("correct:") for entry in here.asides):
+        return False
+    hearers = conversation.seen[here.voided].receivers
+    return message.sender in hearers and message.in_reply_to in ("", here.voided)
+
+
 def _correct(conversation: Conversation, message: Message, at: float) -> Step:
     """Let a role take back what it said last, with the answer to it."""
     role, here, shared = message.sender, conversation.here, conversation.shared
@@ -196,6 +205,7 @@ def _correct(conversation: Conversation, message: Message, at: float) -> Step:
     opened = altered(
         conversation,
         frame=frame,
+        asides=(*here.asides, f"correct:{key}"),
         repairs=with_entry(here.repairs, key, here.repairs.get(key, 0) + 1),
         spent=shared.spent + places,
     )

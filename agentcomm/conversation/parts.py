@@ -193,7 +193,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     """The race that was decided last, by its state."""
     asides: tuple[str, ...] = ()
     """What is done once and has been: `cancel`, `standby:<message>`, `escalate:<state>/<act>`, `repair:<state>/<act>:<rung>:<path>`; and what was
-    taken back, `said:<state>/<act>:<digest>`."""
+    taken back, `said:<state>/<act>:<digest>`, and that it was by its speaker, `correct:<state>/<act>`."""
     voided: str = ""
     """Id of the message that was taken back last, until it is said anew."""
     outcome: Outcome | None = None

@@ -19,7 +19,7 @@ import math
 from agentcomm.acts.content import Content
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find
-from agentcomm.conversation.asides import aside
+from agentcomm.conversation.asides import aside, crosses_correction
 from agentcomm.conversation.checking import Refusal, check_move, completed, mismatch, move_for
 from agentcomm.conversation.commit import Step, abandoned, commit, cross, deadline_in, end, stop
 from agentcomm.conversation.events import (
@@ -140,6 +140,8 @@ def _say_otherwise(conversation: Conversation, message: Message, at: float) -> S
     move = move_for(state, message.act)
     if message.sender not in state.speakers:
         here = conversation.here
+        if here.voided and crosses_correction(conversation, message):
+            return conversation, (Superseded(message.id, message.act, message.sender, here.lane),)
         raced = conversation.protocol.states.get(here.raced)
         if raced is not None and (lost := move_for(raced, message.act)) and lost.speaker == message.sender:
             return conversation, (Superseded(message.id, message.act, message.sender, here.lane),)

@@ -307,3 +307,18 @@ settles: {success: any won, expired: otherwise}
     assert talk.now.lanes["b2"].name == "asking"
     talk.say("bidder", "bid", lane_="b1", price=9)
     assert talk.now.view("b1").ground["bid.price"] == 9
+
+
+def test_a_question_that_crosses_a_correction_is_superseded_and_costs_nobody_anything():
+    talk = Talk(rules())
+    talk.say("a", "ask", item="tea")
+    talk.say("b", "offer", price=40)
+    talk.say("b", "correct", reason="a digit too many")
+    before = talk.now
+    for act, content in (("not-understood", {"reason": "40 of what?"}), ("accept", {})):
+        events = talk.say("a", act, content)
+        assert kinds(events) == ["Superseded"]
+        assert talk.now is before
+    talk.say("b", "offer", price=4)
+    talk.say("a", "accept")
+    assert talk.now.position == "paying"
