@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
         check,
         compare,
         conforms,
+        conversations,
         differ,
         doctor,
         import_,
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         replay,
         run,
         schema,
+        serve,
         show,
         trace,
         types,
@@ -52,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", metavar="COMMAND")
     for module in (
         run,
+        serve,
+        conversations,
         check,
         show,
         protocols,

@@ -208,6 +208,11 @@ class Runtime:
             for waiter in waiters:
                 waiter.cancel()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether turns are going on."""
+        return bool(self._tasks)
+
     def _mailboxes(self) -> list[str]:
         return [*self.agents, *([JUDGE] if self.judge is not None else [])]
 
