@@ -1,6 +1,7 @@
 """`agentcomm check`: what is wrong with a protocol."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,10 @@ def add_to(commands: Any) -> None:
         "check", help="check protocols: findings with place, witness and fix; exit 1 on errors"
     )
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="a file, or a name from the library; with --codes, a code"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="a file, - for the standard input, or a name from the library; with --codes, a code",
     )
     parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="--format json")
@@ -31,6 +35,14 @@ def add_to(commands: Any) -> None:
         "--deep",
         action="store_true",
         help="look through the runs of roles that play alone, with a few lanes; takes seconds (finding I901)",
+    )
+    parser.add_argument("--lanes", type=int, default=2, metavar="N", help="with --deep: so many lanes (2)")
+    parser.add_argument(
+        "--queue",
+        type=int,
+        default=2,
+        metavar="N",
+        help="with --deep: messages under way between two roles (2)",
     )
     parser.add_argument(
         "--models",
@@ -56,6 +68,12 @@ def check_files(options: argparse.Namespace) -> int:
         raise UsageError(
             "--tokens-per-turn is a number above 0, and goes with --models",
             fix="write --models ollama:NAME --tokens-per-turn 2000",
+        )
+    if min(options.lanes, options.queue) < 1 or (
+        not options.deep and (options.lanes, options.queue) != (2, 2)
+    ):
+        raise UsageError(
+            "--lanes and --queue are numbers from 1, and go with --deep", fix="write --deep --lanes 3"
         )
     from agentcomm.protocol.codes import unchecked
 
@@ -112,14 +130,17 @@ def _findings(name: str, options: argparse.Namespace) -> list[Any]:
     from agentcomm.protocol.check import examine
     from agentcomm.protocol.library import read_document
     from agentcomm.protocol.lookup import resolver
+    from agentcomm.protocol.source import BYTES
 
-    path = find_protocol(name)
+    path = None if name == "-" else find_protocol(name)
     checked = examine(
-        read_document(path),
-        path=str(path),
+        read_document(path) if path else sys.stdin.buffer.read(BYTES + 1),
+        path=str(path or name),
         resolve=resolver(path),
         distributed=options.distributed,
         deep=options.deep,
+        lanes=options.lanes,
+        queue=options.queue,
     )
     return list(checked.findings)
 

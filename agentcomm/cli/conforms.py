@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "trace",
         metavar="TRACE",
-        help="a transcript, or JSON lines: {sender, act, content, receivers, at, lane, id, …}",
+        help="a transcript, or JSON lines, - from the standard input: {sender, act, content, receivers, at, lane, id, …}",
     )
     parser.add_argument(
         "--no-grounding",
@@ -70,7 +70,7 @@ def judge(options: argparse.Namespace) -> int:
     protocol = load(find_protocol(options.protocol))
     verdict = conforms_file(
         protocol,
-        options.trace,
+        "/dev/stdin" if options.trace == "-" else options.trace,
         grounding=options.grounding,
         members=options.members,
         cast=dict(options.cast),

@@ -59,6 +59,8 @@ def examine(
     resolve: Resolve | None = None,
     distributed: bool = False,
     deep: bool = False,
+    lanes: int = 2,
+    queue: int = 2,
 ) -> Checked:
     """Return the protocol of a document together with what is wrong with it.
 
@@ -69,6 +71,8 @@ def examine(
         resolve: Finds the documents that it runs or names as overlays; by default in the library.
         distributed: Each role is to run alone, without a runtime that holds the conversation.
         deep: Look through the runs of a few lanes as well, where nothing else is wrong (see `deep.py`).
+        lanes: For `deep`: members of a many-role.
+        queue: For `deep`: messages under way between two parties.
     """
     document = source if isinstance(source, Source) else read(source, path)
     made = draft(document, types=types, resolve=resolve or resolver())
@@ -79,7 +83,7 @@ def examine(
             if deep and not report.has_errors:
                 from agentcomm.protocol.deep import check_deep
 
-                check_deep(made.protocol, report)
+                check_deep(made.protocol, report, lanes=lanes, queue=queue)
     return Checked(
         made.protocol if made and not report.has_errors else None, tuple(map(_whole, report.sorted()))
     )

@@ -13,7 +13,7 @@ from typing import Literal
 
 from agentcomm.protocol.arcs import state_mark
 from agentcomm.protocol.findings import NOWHERE, Finding, Kind, Report
-from agentcomm.protocol.graph import Protocol
+from agentcomm.protocol.graph import Mark, Protocol
 from agentcomm.protocol.project import project
 from agentcomm.protocol.view import LocalMove, LocalProtocol
 
@@ -65,7 +65,7 @@ def check_deep(
         report.add(
             "I901",
             trouble.kind,
-            state_mark(protocol, trouble.place) if trouble.place in protocol.states else NOWHERE,
+            _mark(protocol, trouble.place),
             trouble.what,
             why=trouble.why,
             fix=trouble.fix,
@@ -85,6 +85,16 @@ def check_deep(
         else "what is not found in so many places may still be there",
     )
     return search.explored, search.complete
+
+
+def _mark(protocol: Protocol, place: str) -> Mark:
+    """Return where a local state stands in the document: the first of its places that does."""
+    for name in place.partition("~")[0].split("|"):
+        if name in protocol.states:
+            return state_mark(protocol, name)
+        if found := protocol.marks.get(f"outcomes.{name}"):
+            return found
+    return NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

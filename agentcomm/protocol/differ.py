@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from agentcomm.protocol.accepts import misfits
 from agentcomm.protocol.changes import Change, changes
-from agentcomm.protocol.graph import Move, Protocol, State
+from agentcomm.protocol.graph import Criterion, Move, Protocol, State
 
 __all__ = ("NOT_COMPARED", "Break", "Difference", "compare")
 
@@ -23,6 +23,8 @@ NOT_COMPARED = (
 """What `compare` says nothing of."""
 MOST = 20
 """Messages that are told."""
+
+_DEMONSTRATED = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 
 Side = Literal["old", "new"]
 
@@ -150,6 +152,8 @@ def _refused(sent: Move, taken: Move) -> str:
         return "it is said for all lanes at once by one of them only"
     if problem := misfits(sent.act.fields, taken.act.fields):
         return problem
+    if _shown(sent) != _shown(taken):
+        return f"{_understood(taken)} there, and {_understood(sent)} here"
     more = [str(item) for item in taken.when if str(item) not in {str(own) for own in sent.when}]
     more += [
         f"{name} = {ref}" for name, ref in taken.act.repeats.items() if sent.act.repeats.get(name) != ref
@@ -157,6 +161,19 @@ def _refused(sent: Move, taken: Move) -> str:
     if more:
         return f"it has the condition {more[0]} there"
     return _scarcer(sent, taken)
+
+
+def _shown(move: Move) -> tuple[frozenset[str], bool]:
+    """Return what the hearer has to show before the talk goes on: fields read back, and whether it demonstrates."""
+    act = move.act
+    return frozenset(act.readback), act.criterion in _DEMONSTRATED
+
+
+def _understood(move: Move) -> str:
+    fields, demonstrated = _shown(move)
+    shown = [f"{', '.join(sorted(fields))} read back"] if fields else []
+    shown += ["its understanding demonstrated"] if demonstrated else []
+    return f"it must have {' and '.join(shown)}" if shown else "nothing is read back"
 
 
 def _scarcer(sent: Move, taken: Move) -> str:

@@ -253,3 +253,55 @@ def test_new_writes_a_file_that_passes(agentcomm, tmp_path):
     assert copy.returncode == 0, copy.stderr
     assert "night:" in (tmp_path / "mine.yaml").read_text()
     assert agentcomm("new", "7up").returncode == 2
+
+
+def test_a_document_is_checked_from_the_standard_input(agentcomm, tmp_path):
+    file = tmp_path / "in.yaml"
+    file.write_text(BROKEN)
+    checked = [sys.executable, "-m", "agentcomm.cli.main", "check", "-"]
+    with file.open() as opened:
+        told = subprocess.run(checked, stdin=opened, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 1
+    assert told.stdout == agentcomm("check", "in.yaml").stdout.replace("in.yaml:", "-:")
+
+
+def test_a_long_way_is_told_by_its_beginning_and_its_end(agentcomm, tmp_path):
+    states = "".join(f"  s{n}: {{a: {{go: s{n + 1}}}}}\n" for n in range(200))
+    text = f"agentcomm: 1\nprotocol: long\nroles: [a, b]\nacts: {{go: {{act: inform}}}}\nstates:\n{states}"
+    (tmp_path / "long.yaml").write_text(f"{text}  s200: {{}}\noutcomes: {{done: success}}\n")
+    told = json.loads(agentcomm("check", "long.yaml", "--json").stdout)
+    (witness,) = [found["witness"] for found in told["findings"] if found["code"] == "E202"]
+    assert witness[0] == "s0 --go--> s1"
+    assert witness[8] == "… 176 steps …"
+    assert witness[-1] == "s199 --go--> s200"
+    lines = agentcomm("check", "long.yaml").stdout.splitlines()
+    assert max(map(len, lines)) < 500
+
+
+def test_how_deep_to_look_is_said(agentcomm):
+    assert "with 3 lanes" in agentcomm("check", "--deep", "--lanes", "3", "contract-net").stdout
+    for wrong in (("--lanes", "3"), ("--deep", "--queue", "0")):
+        told = agentcomm("check", "contract-net", *wrong)
+        assert told.returncode == 2
+        assert "go with --deep" in told.stderr
+
+
+def test_text_json_and_sarif_say_the_same(agentcomm, tmp_path):
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    text = agentcomm("check", "broken.yaml").stdout
+    listed = json.loads(agentcomm("check", "broken.yaml", "--json").stdout)["findings"]
+    (run,) = json.loads(agentcomm("check", "broken.yaml", "--format", "sarif").stdout)["runs"]
+    assert listed
+    assert len(listed) == len(run["results"])
+    for found, result in zip(listed, run["results"], strict=True):
+        where = f"broken.yaml:{found['line']}:{found['column']}"
+        assert f"{found['code']} {found['what']} [{found['kind']}]" in text
+        assert where in text
+        assert f"why  {found['why']}" in text
+        assert f"fix  {found['fix']}" in text
+        region = result["locations"][0]["physicalLocation"]["region"]
+        assert (region["startLine"], region["startColumn"]) == (found["line"], found["column"])
+        assert result["ruleId"] == found["code"]
+        assert result["properties"]["kind"] == found["kind"]
+        for part in (found["what"], found["why"], found["fix"]):
+            assert part in result["message"]["text"]

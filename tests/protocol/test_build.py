@@ -165,3 +165,24 @@ def test_a_protocol_is_a_value(text):
     assert one != one.hash
     assert f"{one}" == f"{one.name} {one.version}"
     assert f"{one:mermaid}".strip()
+
+
+CHANGES = {
+    "a state more": lambda made: made.states.update(other=None),
+    "an act less": lambda made: made.acts.pop("cfp"),
+    "another class": lambda made: made.outcomes.__setitem__("done", OutcomeClass.FAILED),
+    "a move less": lambda made: made.states["bidding"].moves.clear(),
+    "a field less": lambda made: made.acts["cfp"].fields.__delitem__("goal"),
+    "a place of its own": lambda made: made.marks.setdefault("x", None),
+    "another text": lambda made: made.embedded.__ior__({"x": "y"}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_protocol_cannot_be_changed(change):
+    made = load("contract-net")
+    for kept in (made, pickle.loads(pickle.dumps(made)), copy.copy(made)):  # noqa: S301  (just made)
+        with pytest.raises(TypeError, match="cannot be changed"):
+            CHANGES[change](kept)
+        assert kept.states.keys() == {"calling", "bidding", "weighing", "working"}
+        assert dict(kept.states) == kept.states

@@ -107,6 +107,11 @@ def test_what_changed_is_told(before, after, line):
             {"old", "new"},
             "it means request there",
         ),
+        (
+            [("grounding:\n", "grounding:\n  cfp: {readback: [item]}\n")],
+            {"old", "new"},
+            "it must have item read back there",
+        ),
         ([("closed: refused", "closed: rejected")], {"both"}, "has ended as refused"),
         (
             [("[buyer, seller]", "[buyer, vendor]"), ("    seller:", "    vendor:")],
