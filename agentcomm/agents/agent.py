@@ -8,7 +8,9 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from agentcomm.acts.message import Message
-from agentcomm.agents.turn import Handler, Said, Turn, Unspoken
+from agentcomm.agents.provenance import Classifier, Editor
+from agentcomm.agents.tools import Tool, tools_by_name
+from agentcomm.agents.turn import Handler, PromptBudget, Said, Turn, Unspoken
 from agentcomm.errors import UsageError
 from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import WINDOW, Model, Progress
@@ -29,9 +31,16 @@ class Agent:
         name: How transcripts call it.
         model: A backend's string such as `ollama:qwen3:4b`, or a `Model`. Without one, handlers must answer everything.
         goal: What it always wants; the work of one conversation comes as a brief.
-        tools: Functions it may call.
+        tools: Functions with typed signatures, and `Tool`s, that it may call: its handlers by `turn.use`, its model before it
+            chooses an act.
         examples: Act -> worked examples for the model. Small models need them.
         num_ctx: The largest window, in tokens; a smaller one is taken where it suffices, and what does not fit is refused, never cut.
+        budget: How much of a conversation a prompt shows.
+        prompt_edits: Functions from a prompt's segments to those that are sent instead; each is on record.
+        answer_edits: Functions `(act, content) -> content` on what the model said; each is on record.
+        classifiers: Functions that look at each prompt and answer; what they say is on record.
+        thinks: Let the model think in a call of its own before it answers.
+        logprobs: Ask for the log-probabilities of an answer, and keep them.
     """
 
     def __init__(
@@ -40,17 +49,27 @@ class Agent:
         *,
         model: str | Model | None = None,
         goal: str = "",
-        tools: Sequence[Callable[..., Any]] = (),
+        tools: Sequence[Callable[..., Any] | Tool] = (),
         examples: Mapping[str, Sequence[Example]] | None = None,
         num_ctx: int = WINDOW,
+        budget: PromptBudget | None = None,
+        prompt_edits: Sequence[Editor] = (),
+        answer_edits: Sequence[Callable[[str, Any], Any]] = (),
+        classifiers: Sequence[Classifier] = (),
+        thinks: bool = False,
+        logprobs: bool = False,
     ) -> None:
         if not name or any(c.isspace() for c in name):
             raise UsageError(f"an agent needs a name without spaces, not {name!r}", fix='Agent("ann")')
         self.name = name
         self.goal = goal
-        self.tools = tuple(tools)
+        self.tools = tools_by_name(tools)
         self.examples = dict(examples or {})
         self.num_ctx = num_ctx
+        self.budget = budget or PromptBudget()
+        self.prompt_edits, self.answer_edits = tuple(prompt_edits), tuple(answer_edits)
+        self.classifiers = tuple(classifiers)
+        self.thinks, self.logprobs = thinks, logprobs
         self._model = model
         self._named = model if isinstance(model, str) else ""
         self._handlers: dict[tuple[str, str, str], Handler] = {}

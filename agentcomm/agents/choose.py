@@ -1,30 +1,32 @@
 """A model's turn: one JSON schema over the legal acts in, one message out.
 
-The schema has the shape that Ollama really enforces: the root is an object or a `oneOf`, the act is a `const`, texts and lists
-are bounded, no `$ref`. What comes back is data: parsed and validated, never executed.
+What comes back is data: parsed and validated, never executed; sender, role and receivers are never taken from it. Tools may be
+called first, one at a time, until the model chooses an act or has no call left; each call goes through the gate of every call.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import msgspec
 
-from agentcomm.acts.content import FieldType, to_plain
-from agentcomm.acts.message import Message
-from agentcomm.agents.prompt import build
+from agentcomm.acts.content import to_plain
+from agentcomm.acts.message import Message, format_content
+from agentcomm.agents.ask import Answer, ask, delivered, think
+from agentcomm.agents.calls import Call
+from agentcomm.agents.prompt import Offer, build
+from agentcomm.agents.provenance import Trail, name_of
+from agentcomm.agents.schema import fields_schema, moves_schema
+from agentcomm.agents.tools import ToolInDoubt, ToolRefused
 from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm.agents.using import is_open
 from agentcomm.conversation.moves import given, on_record
-from agentcomm.errors import EdgeError, ModelBroken, UsageError
+from agentcomm.errors import AgentcommError, EdgeError, ModelBroken, UsageError
 from agentcomm.grounding.sourced import unsourced
-from agentcomm.models.base import ModelRequest
-from agentcomm.protocol.graph import Act, Move
+from agentcomm.protocol.graph import Move
 
-__all__ = ("choose", "field_schema", "move_schema", "moves_schema")
+__all__ = ("choose",)
 
-TEXT = 280
-"""Characters of a text that a model writes; the grammar of some servers refuses long bounds."""
-ITEMS = 5
+PLACE = "agentcomm.choose"
 OFFERED_EXITS = ("specify", "not-understood")
 """Exits a model is shown: the most specific question, and the plain word. People may use all."""
 
@@ -33,125 +35,131 @@ async def choose(
     turn: Turn, act: str, known: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Message | Unspoken:
     """Return what the turn's model says; see `Turn.fill`."""
-    model = turn.model
-    if model is None:
+    if turn.model is None:
         raise UsageError(
             f"{turn.agent} has no model", fix=f'Agent("{turn.agent}", model="ollama:…")', code="U330"
         )
-    offered = (
+    moves = (
         tuple(m for m in (*turn.moves, *turn.exits) if act in (m.label, m.act.name))
         if act
         else _offered(turn)
     )
+    asks: tuple[str, ...] | None = None
     if act:
-        act = offered[0].label
-        known = {**known, **given(turn.conversation, offered[0])}
-    asks = tuple(name for name in offered[0].act.fields if name not in known) if act else None
-    if asks == ():
-        return turn.say(act, **known)
-    prompt = build(turn, offered, {**known, **facts}, asks=asks)
-    messages = prompt.messages()
-    schema = (
-        fields_schema(offered[0].act, asks)
-        if asks is not None
-        else moves_schema(offered, {} if turn.judges else _on_record(turn, offered))
-    )
-    attempt = turn.conversation.here.misfires + 1
-    request = ModelRequest(
-        messages=messages,
-        schema=schema,
-        num_ctx=turn.num_ctx,
-        seed=attempt,
-        temperature=0.0 if attempt == 1 else 0.4,
-    )
-    journal = turn.journal
-    key = _digest(request)
-    if (before := journal.recalled("model.result", key)) is not None:
-        return _read(turn, str(before.body["text"]), act, known, facts, asks)
-    journal.step(
-        "model.request",
-        {
-            "agent": turn.agent,
-            "model": model.name,
-            "attempt": attempt,
-            "temperature": request.temperature,
-            "seed": request.seed,
-            "num_ctx": request.num_ctx,
-            "segments": prompt.provenance(),
-            "prompt": _digest(messages),
-            "schema": _digest(schema),
-            "offered": [move.label for move in offered],
-            "classifiers": [],
-        },
-        {"messages": messages, "schema": schema},
-    )
+        act = moves[0].label
+        known = {**known, **given(turn.conversation, moves[0])}
+        asks = tuple(name for name in moves[0].act.fields if name not in known)
+        if not asks:
+            return turn.say(act, **known)
+    offer = Offer(moves=moves, asks=asks, known={**known, **facts})
     try:
-        reply = await model.reply(request)
-    except EdgeError as error:
-        failed = {"agent": turn.agent, "model": model.name, "code": error.code}
-        journal.step("model.error", failed, error.as_dict())
-        if isinstance(error, ModelBroken):
-            return Unspoken(error.what)
-        raise
-    journal.step(
-        "model.result",
-        {
-            "key": key,
-            "agent": turn.agent,
-            "model": reply.model,
-            "done_reason": reply.done_reason,
-            "prompt_tokens": reply.prompt_tokens,
-            "output_tokens": reply.output_tokens,
-            "seconds": round(reply.seconds, 3),
-            "transport_retries": reply.transport_retries,
-            "address": reply.address,
-            "sent": "sha256:" + hashlib.sha256(reply.sent).hexdigest() if reply.sent else "",
-        },
-        {"text": reply.text, "thinking": reply.thinking},
-    )
-    await journal.kept()
-    return _read(turn, reply.text, act, known, facts, asks)
+        offer = msgspec.structs.replace(offer, notes=await think(turn, offer))
+        answer = await _asked(turn, offer)
+    except ModelBroken as error:
+        return Unspoken(error.what)
+    trail = Trail(answer.text)
+    said = _read(turn, answer, trail, act, known, facts, asks)
+    delivered(turn, trail, said)
+    return said
+
+
+async def _asked(turn: Turn, offer: Offer) -> Answer:
+    """Return the model's answer to what is on offer, once it calls no tool any more."""
+    if offer.asks is not None:
+        schema = fields_schema(offer.moves[0].act, offer.asks)
+        return await ask(turn, build(turn, offer), schema, [offer.moves[0].label])
+    fixed = {} if turn.judges else _on_record(turn, offer.moves)
+    refused: list[tuple[str, str]] = []
+    tries = 0
+    while True:
+        made = turn.calls.of_model() if turn.tools else []
+        has_left = turn.judges and max(len(made), tries) < turn.budget.calls
+        tools = {name: one for name, one in turn.tools.items() if has_left and is_open(turn, one)}
+        results, cut = _results(made, turn.budget.results)
+        given = msgspec.structs.replace(
+            offer,
+            tools=[(one.signature, one.about) for one in tools.values()],
+            results=[*results, *refused],
+            left_out=cut,
+        )
+        schema = moves_schema(offer.moves, fixed, {name: one.parameters for name, one in tools.items()})
+        labels = [move.label for move in offer.moves]
+        answer = await ask(turn, build(turn, given), schema, [*labels, *tools])
+        data = answer.data
+        if data is None or "use" not in data or not tools:
+            return answer
+        tries += 1
+        name, arguments = data["use"], data.get("with", {})
+        if not isinstance(name, str) or name not in tools or not isinstance(arguments, dict):
+            return Answer(answer.text, None, f"there is no such tool; there is {', '.join(tools)}")
+        try:
+            await turn.use_as("model", name, cast("dict[str, Any]", arguments))
+        except ToolRefused as error:
+            refused.append((name, f"{_call(name, arguments)} was stopped: {error.what}"))
+        except ToolInDoubt:
+            raise
+        except EdgeError:  # what it says is among the results
+            continue
+
+
+def _results(made: list[Call], limit: int) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """Return what a prompt shows of calls, a line each, and what of it is left out."""
+    lines: list[tuple[str, str]] = []
+    cut: list[str] = []
+    for call in made:
+        if call.error is not None:
+            told = call.error.what if isinstance(call.error, AgentcommError) else str(call.error)
+            lines.append((call.tool, f"{_call(call.tool, call.arguments)} failed: {told}"))
+            continue
+        gave = msgspec.json.encode(to_plain(call.result)).decode()
+        if len(gave) > limit:
+            cut.append(f"{len(gave) - limit:,} of {len(gave):,} characters of what {call.tool} gave")
+            gave = f"{gave[:limit]} [{len(gave) - limit} more characters are not shown]"
+        lines.append((call.tool, f"{_call(call.tool, call.arguments)} = {gave}"))
+    return lines, tuple(cut)
+
+
+def _call(name: str, arguments: Any) -> str:
+    return f"{name}({format_content(arguments)})"
 
 
 def _offered(turn: Turn) -> tuple[Move, ...]:
     return (*turn.moves, *(move for move in turn.exits if move.label in OFFERED_EXITS))
 
 
-def _digest(value: Any) -> str:
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
-
-
 def _read(
     turn: Turn,
-    text: str,
+    answer: Answer,
+    trail: Trail,
     act: str,
     known: Mapping[str, Any],
     facts: Mapping[str, Any],
     asks: tuple[str, ...] | None,
 ) -> Message | Unspoken:
-    """Return the message in a model's text; sender, role and receivers are never taken from it."""
-    try:
-        answer = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:  # a model that babbles brackets nests without end
-        return Unspoken(f"the answer is not JSON ({error})")
-    if not isinstance(answer, dict):
-        return Unspoken("the answer is not a JSON object")
-    data = cast("dict[str, Any]", answer)
+    """Return the message in an answer; sender, role and receivers are never taken from it."""
+    data = answer.data
+    if data is None:
+        return Unspoken(answer.fault)
+    trail.then("parse", PLACE, data, "read as JSON")
     if asks is not None:
         written = {name: value for name, value in data.items() if name in asks}
+        trail.then("delete", PLACE, written, "only what was asked for is taken")
         if invented := unsourced(
             _texts(written.values()), _sources(turn, known, facts), _borrowed(turn, act)
         ):
             shown = ", ".join(repr(word[:40]) for word in invented[:3])
             return Unspoken(f"{shown} stands in none of the facts; use only what was given")
-        return _message(turn, act, {**to_plain(dict(known)), **written})
-    label, content = data.get("act"), data.get("content", {})
-    if not isinstance(label, str) or not isinstance(content, dict):
-        return Unspoken('the answer must be {"act": …, "content": {…}}')
-    return _message(turn, label, content)
-
-
-def _message(turn: Turn, label: str, content: Any) -> Message:
+        label, content = act, {**to_plain(dict(known)), **written}
+        trail.then("insert", PLACE, {"act": label, "content": content}, "the act and what code has set")
+    else:
+        label, content = data.get("act"), data.get("content", {})
+        if not isinstance(label, str) or not isinstance(content, dict):
+            return Unspoken('the answer must be {"act": …, "content": {…}}')
+        trail.then("delete", PLACE, {"act": label, "content": content}, "act and content alone are taken")
+    for editor in turn.answer_edits:
+        content = editor(label, content)
+        what = {"act": label, "content": to_plain(content)}
+        trail.then("replace", name_of(editor), what, "asked for by the agent's author")
     move = next((move for move in turn.moves if label in (move.label, move.act.name)), None)
     lane = "" if move is not None and move.for_all else turn.lane
     return Message(act=label, content=content, sender=turn.role, made_by="model", lane=lane)
@@ -179,106 +187,3 @@ def _on_record(turn: Turn, moves: tuple[Move, ...]) -> dict[str, dict[str, Any]]
         values = {name: on_record(turn.conversation, ref) for name, ref in move.act.repeats.items()}
         found[move.label] = {name: to_plain(value) for name, value in values.items() if value is not None}
     return found
-
-
-def moves_schema(
-    moves: tuple[Move, ...], fixed: Mapping[str, Mapping[str, Any]] | None = None
-) -> dict[str, Any]:
-    """Return the schema over the acts on offer; `fixed` gives values by act and field that the model cannot change."""
-    shapes = [move_schema(move, (fixed or {}).get(move.label)) for move in moves]
-    return shapes[0] if len(shapes) == 1 else {"oneOf": shapes}
-
-
-def move_schema(move: Move, fixed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the schema of one message."""
-    content = fields_schema(move.act, None)
-    for name, value in (fixed or {}).items():
-        content["properties"][name] = {"const": value}
-    for name in move.given:
-        content["properties"].pop(name, None)
-        content["required"] = [other for other in content.get("required", []) if other != name]
-    return {
-        "type": "object",
-        "properties": {"act": {"const": move.act.name}, "content": content},
-        "required": ["act", "content"],
-        "additionalProperties": False,
-    }
-
-
-def fields_schema(act: Act, only: tuple[str, ...] | None) -> dict[str, Any]:
-    """Return the schema of an act's content, or of some of its fields."""
-    if act.registered is not None:
-        schema = _plain(act.registered.model_json_schema())
-        if only is not None:
-            schema["properties"] = {name: schema["properties"][name] for name in only}
-            schema["required"] = [name for name in schema.get("required", []) if name in only]
-        return schema
-    fields = act.fields if only is None else {name: act.fields[name] for name in only}
-    return _object(fields)
-
-
-def _object(fields: Mapping[str, FieldType]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {name: field_schema(kind) for name, kind in fields.items()},
-        "required": [name for name, kind in fields.items() if not kind.optional],
-        "additionalProperties": False,
-    }
-
-
-def field_schema(kind: FieldType) -> dict[str, Any]:
-    """Return the schema of one field, as far as it can be enforced; the rest is validated afterwards."""
-    limits = kind.constraints
-    match kind.kind:
-        case "text" | "id":
-            return {"type": "string", "minLength": 1, "maxLength": min(TEXT, limits.get("maxLength", TEXT))}
-        case "int":
-            words = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-            return {"type": "integer", **{word: limits[word] for word in words if word in limits}}
-        case "number":
-            return {"type": "number"}
-        case "bool":
-            return {"type": "boolean"}
-        case "date":
-            return {"type": "string", "format": "date"}
-        case "datetime" | "duration" | "money" | "quantity":
-            return {"type": "string", "minLength": 1, "maxLength": 40}
-        case "any":
-            return {"type": "string", "minLength": 1, "maxLength": TEXT}
-        case "list":
-            return {
-                "type": "array",
-                "items": field_schema(kind.item or FieldType("any")),
-                "minItems": limits.get("minItems", 0),
-                "maxItems": min(ITEMS, limits.get("maxItems", ITEMS)),
-            }
-        case "choice":
-            return {"enum": list(kind.choices)}
-        case "map":
-            return _object(kind.fields or {})
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a pydantic schema without references and with bounded texts and lists."""
-    definitions: dict[str, Any] = schema.get("$defs", {})
-
-    def walk(node: Any, depth: int) -> Any:
-        if isinstance(node, list):
-            return [walk(item, depth) for item in cast("list[Any]", node)]
-        if not isinstance(node, dict):
-            return node
-        entry = cast("dict[str, Any]", node)
-        if "$ref" in entry:
-            if depth > 8:  # noqa: PLR2004  (a self-referencing class ends here)
-                return {"type": "string", "maxLength": TEXT}
-            return walk(definitions[str(entry["$ref"]).rpartition("/")[2]], depth + 1)
-        made = {
-            k: walk(v, depth) for k, v in entry.items() if k not in {"$defs", "title", "default", "pattern"}
-        }
-        if made.get("type") == "string" and "format" not in made and "enum" not in made:
-            made["maxLength"] = min(TEXT, made.get("maxLength", TEXT))
-        if made.get("type") == "array":
-            made["maxItems"] = min(ITEMS, made.get("maxItems", ITEMS))
-        return made
-
-    return cast("dict[str, Any]", walk(schema, 0))

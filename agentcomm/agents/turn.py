@@ -1,7 +1,5 @@
 """What an agent is handed when it has the floor, and what it can do with it."""
 
-import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, overload
 
@@ -10,18 +8,32 @@ import msgspec
 from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find
+from agentcomm.agents.calls import By, Calls
+from agentcomm.agents.tools import Tool
 from agentcomm.conversation.asides import asides
 from agentcomm.conversation.events import Refused
 from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.moves import Speak, exits, given, legal, signature
 from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import Conversation
-from agentcomm.errors import EffectInDoubt, IllegalMove, UsageError
+from agentcomm.errors import IllegalMove, UsageError
 from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import WINDOW, Model
 from agentcomm.protocol.graph import Move
 
-__all__ = ("Asking", "Handler", "Journal", "Overlaid", "Port", "Recalled", "Said", "Seat", "Turn", "Unspoken")
+__all__ = (
+    "Asking",
+    "Handler",
+    "Journal",
+    "Overlaid",
+    "Port",
+    "PromptBudget",
+    "Recalled",
+    "Said",
+    "Seat",
+    "Turn",
+    "Unspoken",
+)
 
 
 class Recalled(msgspec.Struct, frozen=True):
@@ -37,6 +49,11 @@ class Journal(Protocol):
     A turn that a crash cut short is taken again, from its beginning. What it asked and was told then is on record, so it is not
     asked twice: a step has a `key` in its data, by which it is recalled.
     """
+
+    @property
+    def sinks(self) -> Sequence[str]:
+        """Everything that keeps the text of prompts and answers, such as a transcript's path and a trace's address."""
+        ...
 
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
         """Keep one step; `body` holds what was said."""
@@ -54,9 +71,22 @@ class Journal(Protocol):
         """Return once every step so far is safe from a crash."""
         ...
 
-    def effect_key(self) -> str:
-        """Return the key of the turn's next tool call: the same in every attempt."""
-        ...
+
+class PromptBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a conversation a prompt shows. What a legal move refers to, and the message to answer, is always shown whole."""
+
+    record: int = 1600
+    """Characters of the record: values on common ground, what was said last first."""
+    last: int = 2
+    """How many of the last messages are looked at for free text, which is shown word for word."""
+    said: int = 1600
+    """Characters of these messages."""
+    results: int = 2000
+    """Characters of one tool's result."""
+    notes: int = 1200
+    """Characters of what the model thought before it answers."""
+    calls: int = 4
+    """Tool calls in one turn."""
 
 
 class Unspoken(msgspec.Struct, frozen=True):
@@ -107,6 +137,14 @@ class Port(Protocol):
         """Return where the steps of a turn are kept."""
         ...
 
+    def calls_of(self, turn: "Turn") -> Calls:
+        """Return the tool calls of a turn; the same for every try of it."""
+        ...
+
+    async def use(self, turn: "Turn", tool: Tool, arguments: Mapping[str, Any], by: By) -> Any:
+        """Call a tool, if it may be called."""
+        ...
+
     async def fill(
         self, turn: "Turn", act: str, known: Mapping[str, Any], facts: Mapping[str, Any]
     ) -> "Message | Unspoken":
@@ -129,6 +167,7 @@ class Turn:
     """
 
     __slots__ = (
+        "_calls",
         "_floor",
         "_heard",
         "_open",
@@ -181,6 +220,7 @@ class Turn:
         self._port, self._floor, self._open, self._heard = port, floor, moves, heard
         self.seat, self.role, self.lane = seat, seat.role, lane
         self.refusal, self.lanes, self.for_all, self.spans = refusal, lanes, for_all, spans
+        self._calls: Calls | None = None
         self.made: Message | None = None
         """The message that `say` made last: its content was read, and cannot be changed."""
 
@@ -253,9 +293,39 @@ class Turn:
         return self.seat.agent.num_ctx if self.seat.agent else WINDOW
 
     @property
-    def tools(self) -> Sequence[Callable[..., Any]]:
-        """Functions that the agent may call."""
-        return self.seat.agent.tools if self.seat.agent else ()
+    def budget(self) -> PromptBudget:
+        """How much of the conversation a prompt shows."""
+        return self.seat.agent.budget if self.seat.agent else PromptBudget()
+
+    @property
+    def prompt_edits(self) -> Sequence[Callable[..., Any]]:
+        """Functions of the author's that change a prompt."""
+        return self.seat.agent.prompt_edits if self.seat.agent else ()
+
+    @property
+    def answer_edits(self) -> Sequence[Callable[..., Any]]:
+        """Functions of the author's that change what a model said."""
+        return self.seat.agent.answer_edits if self.seat.agent else ()
+
+    @property
+    def classifiers(self) -> Sequence[Callable[[str], str]]:
+        """Functions that look at prompts and answers."""
+        return self.seat.agent.classifiers if self.seat.agent else ()
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model thinks in a call of its own before it answers."""
+        return bool(self.seat.agent and self.seat.agent.thinks)
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether log-probabilities are asked for."""
+        return bool(self.seat.agent and self.seat.agent.logprobs)
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """Tools that the agent has, by name."""
+        return self.seat.agent.tools if self.seat.agent else {}
 
     @property
     def examples(self) -> Mapping[str, Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]]:
@@ -383,57 +453,57 @@ class Turn:
         self.journal.step("note", {"agent": self.agent}, {"text": text})
         self.journal.note(text)
 
-    async def use(self, tool: Callable[..., Any], /, **arguments: Any) -> Any:
+    @property
+    def calls(self) -> Calls:
+        """The tool calls of this turn, those of earlier tries of it among them."""
+        if self._calls is None:
+            self._calls = self._port.calls_of(self)
+            self._calls.begin()
+        return self._calls
+
+    @property
+    def gave(self) -> list[Any]:
+        """What the tools gave that were called in this turn."""
+        return [call.result for call in self.calls.made if call.is_done and call.error is None]
+
+    async def use(self, tool: Callable[..., Any] | Tool | str, /, **arguments: Any) -> Any:
         """Call one of the agent's tools; the call and its result are on record before the result is used.
 
-        A tool that is no coroutine runs in a thread, so that a slow one does not hold up deadlines and other conversations.
-        What becomes of a call that a crash cut short, its attribute `effect` says: `pure`, it is called again; `keyed`, it is
-        called again with the same `effect_key`, which it takes as an argument; `once`, and without the attribute, the turn
-        stops in doubt.
+        The same call in another try of this turn gives the same result and is not made again. A tool that is no coroutine runs in
+        a thread, so that a slow one does not hold up deadlines and other conversations.
+
+        Args:
+            tool: The tool, its function or its name.
+            arguments: By name.
 
         Raises:
             UsageError: If the agent was not given this tool.
-            EffectInDoubt: If nobody knows whether an earlier attempt of this turn did it.
+            ToolRefused: If it may not be called now, or not like this: by role, arguments, evidence or common ground.
+            ToolFailed: If it raises, takes too long or gives too much.
+            ToolInDoubt: If it was begun before a crash, and nobody can tell whether it was done.
         """
-        name = getattr(tool, "__name__", str(tool))
-        if tool not in self.tools:
+        return await self.use_as("handler", tool, arguments)
+
+    async def use_as(
+        self,
+        by: By,
+        tool: Callable[..., Any] | Tool | str,
+        arguments: Mapping[str, Any],
+    ) -> Any:
+        """Do what `use` does, for a handler or for the model."""
+        own = next((one for one in self.tools.values() if tool in (one, one.function, one.name)), None)
+        if own is None:
+            name = (
+                tool
+                if isinstance(tool, str)
+                else getattr(tool, "__name__", "") or getattr(tool, "name", "it")
+            )
             raise UsageError(
                 f"{self.agent} has no tool {name!r}",
                 fix=f"Agent({self.agent!r}, tools=[{name}])",
                 code="U310",
             )
-        journal, effect = self.journal, getattr(tool, "effect", "once")
-        key = journal.effect_key()
-        if (known := journal.recalled("tool.result", key)) is not None:
-            return known.body
-        if journal.recalled("tool.call", key) is None:
-            told = {"tool": name, "key": key, "effect": effect}
-            journal.step("tool.call", told, to_plain(arguments))
-            await journal.kept()
-        elif effect not in {"pure", "keyed"} and journal.recalled("tool.again", key) is None:
-            raise EffectInDoubt(
-                f"{self.agent} called {name!r} when the process ended; whether it did its work is not known",
-                key=key,
-                why="it is not said to be safe to call twice",
-                fix="look what happened, then: agentcomm conversations resume ID --effect done or --effect again",
-            )
-        if effect == "keyed" and "effect_key" in inspect.signature(tool).parameters:
-            arguments = {**arguments, "effect_key": key}
-        try:
-            if inspect.iscoroutinefunction(tool):
-                result = await tool(**arguments)
-            else:
-                result = await asyncio.to_thread(tool, **arguments)
-                if inspect.isawaitable(result):
-                    result = await result
-        except Exception as error:
-            failed = {"tool": name, "key": key, "type": type(error).__name__}
-            journal.step("tool.error", failed, {"error": str(error)})
-            await journal.kept()
-            raise
-        journal.step("tool.result", {"tool": name, "key": key}, to_plain(result))
-        await journal.kept()
-        return result
+        return await self._port.use(self, own, arguments, by)
 
     async def fill(
         self, act: str = "", *, known: Mapping[str, Any] | None = None, facts: Mapping[str, Any] | None = None

@@ -4,15 +4,16 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from typing import cast as typed
 
 from agentcomm.acts.content import printable
-from agentcomm.cli.codes import EXIT_ENDED, EXIT_STOPPED
+from agentcomm.cli.codes import EXIT_ENDED, EXIT_OUTSIDE, EXIT_STOPPED
 from agentcomm.cli.models import Models
-from agentcomm.cli.words import Pulse, note, print_json, style, width
+from agentcomm.cli.words import Pulse, fault, note, print_json, style, width
 from agentcomm.errors import InputError, UsageError
 
 __all__ = ("add_to", "brief_of", "cast_of")
@@ -49,6 +50,13 @@ def add_to(commands: Any) -> None:
         metavar="ROLE=TEXT",
         help="what a role is told; JSON or text (repeat)",
     )
+    parser.add_argument(
+        "--human",
+        action="append",
+        default=[],
+        metavar="ROLE",
+        help="a role that you play, at this terminal (repeat)",
+    )
     parser.add_argument("--input", type=Path, metavar="FILE", help="your own input for an example")
     parser.add_argument("--deadline", metavar="DURATION", help="for the whole conversation, such as 10m")
     parser.add_argument(
@@ -81,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     models = Models(options.model, _pairs(options.cast, "--cast", protocol.roles, parse=False), example)
     if example is not None:
         _check_input(options.input)
-    cast = cast_of(protocol, example, models)
+    cast = cast_of(protocol, example, models, _humans(options.human, protocol))
     if example is not None and options.input is not None and models.is_scripted:
         raise UsageError(
             "--input needs a model that reads it",
@@ -94,16 +102,20 @@ def run(options: argparse.Namespace) -> int:
     return asyncio.run(_enact(options, protocol, cast, brief, path, head))
 
 
-def cast_of(protocol: Any, example: Any, models: Callable[[str], Any]) -> dict[str, Any]:
+def cast_of(
+    protocol: Any, example: Any, models: Callable[[str], Any], humans: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return who plays which role: an example's own cast, else the model of each role alone.
 
     Args:
         protocol: The protocol.
         example: The example, or None.
         models: Role -> its model.
+        humans: Role -> who plays it instead.
     """
+    humans = humans or {}
     if example is not None:
-        return example.module().cast(models)
+        return {**example.module().cast(models), **humans}
     from agentcomm.agents.agent import Agent
 
     return {
@@ -111,7 +123,8 @@ def cast_of(protocol: Any, example: Any, models: Callable[[str], Any]) -> dict[s
         if role == protocol.many
         else Agent(role, model=models(role))
         for role in protocol.roles
-    }
+        if role not in humans
+    } | dict(humans)
 
 
 def brief_of(protocol: Any, example: Any, given: list[str], source: Path | None) -> dict[str, Any]:
@@ -128,6 +141,25 @@ def brief_of(protocol: Any, example: Any, given: list[str], source: Path | None)
         return told
     _check_input(source)
     return _merged(example.module().brief(source), told)
+
+
+def _humans(roles: Sequence[str], protocol: Any) -> dict[str, Any]:
+    """Return the roles that people at this terminal play."""
+    from agentcomm.agents.human import Human, Terminal
+
+    if wrong := [role for role in roles if role not in protocol.roles]:
+        raise UsageError(
+            f"--human: {protocol.name!r} has no role {wrong[0]!r}",
+            why=f"its roles are {', '.join(protocol.roles)}",
+            fix=f"--human {protocol.roles[0]}",
+        )
+    terminal = Terminal()
+    return {
+        role: [Human(f"{role}-1", console=terminal)]
+        if role == protocol.many
+        else Human(role, console=terminal)
+        for role in roles
+    }
 
 
 def _several(protocol: Any) -> int:
@@ -184,7 +216,7 @@ async def _enact(
 
     was_stopped = False
     try:
-        async with pulse:
+        async with pulse if not options.human else nullcontext():
             result = await enact(
                 protocol,
                 cast=cast,
@@ -215,6 +247,10 @@ async def _enact(
         print_json(result.as_dict())
     else:
         print(style()("dim", f"transcript {path}"))
+    for error in result.errors:
+        fault(str(error))
+    if result.errors:
+        return EXIT_OUTSIDE
     return 0 if result.outcome_class in {"success", "partial"} else EXIT_ENDED
 
 

@@ -180,6 +180,14 @@ class CommonGround(Mapping[str, Any]):
                 if value is not None:
                     yield f"{said.message.act}.{name}"
 
+    def newest(self) -> Iterator[tuple[str, Item]]:
+        """Yield `act.field` and its value with its source, what was said last first; of one message, in its order."""
+        grounded = [said.ground for said in self._said.values()]
+        for said in sorted((s for s in grounded if s is not None), key=lambda s: -s.n):
+            for name, value in (entries_of(said.message.content) or {}).items():
+                if value is not None:
+                    yield f"{said.message.act}.{name}", _item(said, value)
+
     def as_dict(self) -> dict[str, Any]:
         """Return `act.field` -> plain value."""
         return {name: to_plain(self[name]) for name in self}

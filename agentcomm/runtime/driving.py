@@ -60,6 +60,8 @@ async def _settle(talk: Talk, pending: Pending | None) -> None:
             talk.expired(turn, until)
             return
         except Exception as error:
+            if talk.could_not(turn, error):
+                return
             talk.failed(turn, error)
             raise
         pending = talk.answered(turn, said, until)

@@ -7,9 +7,10 @@ else was faster, what he wrote is read first, and what was said is heard again, 
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from agentcomm.agents.calls import Calls
 from agentcomm.agents.choose import choose
 from agentcomm.agents.judges import judged
 from agentcomm.agents.turn import Journal, Recalled, Seat, Turn
@@ -130,6 +131,22 @@ class HostedTalk(Talk):
                 return Recalled(one.data, one.body)
         return None
 
+    def take_up(self, steps: Sequence[Step]) -> None:
+        """Remember what an attempt of a turn put on record, for the next one."""
+        if steps:
+            self.steps += steps
+            del self.steps[:-_STEPS]
+            self.calls = None
+
+    def calls_of(self, turn: Turn) -> Calls:
+        """Return the tool calls of a turn, those of earlier attempts among them."""
+        is_new = self.calls is None or (turn.role, turn.lane) not in self.calls
+        before = None if is_new else (self.calls or {})[turn.role, turn.lane]
+        found = super().calls_of(turn)
+        if found is not before:
+            found.restore((one.type, one.data, one.body) for one in self.steps)
+        return found
+
     @property
     def stored(self) -> Stored:
         """The record."""
@@ -181,13 +198,11 @@ class HostedTalk(Talk):
         conversation = self.conversation
         every: list[Event] = []
         for one in found:
-            if isinstance(one, Step):
-                self.steps.append(one)
-            else:
+            if not isinstance(one, Step):
                 conversation, events = step(conversation, one)
                 every += events
         self.conversation = conversation
-        del self.steps[:-_STEPS]
+        self.take_up([one for one in found if isinstance(one, Step)])
         self.stored.back(tape.seq, tape.head)
         self.mark = conversation, self.stored.place, self.latest, self.sent
         if self.watch is not None or self.spans is not None:

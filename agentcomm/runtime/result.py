@@ -13,7 +13,7 @@ from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.render import View
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.transcript import Transcript
-from agentcomm.errors import InternalError
+from agentcomm.errors import AgentcommError, InternalError
 from agentcomm.grounding.choice import Choice
 from agentcomm.runtime.recording import Recording
 
@@ -26,11 +26,20 @@ class Result:
     Printed, it shows the talk turn by turn.
     """
 
-    def __init__(self, conversation: Conversation, record: Recording, cast: dict[str, str]) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        record: Recording,
+        cast: dict[str, str],
+        errors: tuple[AgentcommError, ...] = (),
+    ) -> None:
         if conversation.outcome is None:
             raise InternalError("a conversation was handed over before it ended", fix="please report this")
         self.conversation = conversation
         self.cast = cast
+        self.errors = errors
+        """What agents could not do, as it was raised: a model that is not there, a tool that failed. The outcome tells what
+        became of the conversation by it."""
         self._record = record
         self._outcome = conversation.outcome
 
@@ -126,6 +135,7 @@ class Result:
                 for c in self.commitments
             ],
             "lanes": {name: lane.outcome.name for name, lane in self.lanes.items() if lane.outcome},
+            "errors": [error.as_dict() for error in self.errors],
             "transcript": str(self.path) if self.path else None,
             "state": to_plain(self.transcript.seal.data["state"]) if self.transcript.seal else None,
         }

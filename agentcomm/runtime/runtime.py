@@ -330,6 +330,7 @@ class Runtime:
         try:
             return await work.turn(go)
         except EffectInDoubt as error:
+            work.leave()
             work.step("effect.in_doubt", {"agent": go.mailbox, "key": error.key}, error.as_dict())
             await work.commit(lambda: False)
             await self.store.give_back(claim, not_before=None, reason=f"in doubt: {error.what} ({error.key})")
@@ -338,6 +339,7 @@ class Runtime:
         except (StoreError, RecordError, Lost):
             raise
         except Exception as error:  # noqa: BLE001  (a handler may raise anything, and the talk goes on)
+            work.leave()
             return await self._failed(work, go, error)
 
     def _go(self, talk: HostedTalk, claim: Claim) -> Go | None:

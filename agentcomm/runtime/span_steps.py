@@ -142,19 +142,28 @@ class Steps:
         """Return what became of the prompt: its pieces, its hashes, who looked at it and who keeps it."""
         data, content = begun.data, self._content
         segments: list[dict[str, Any]] = list(data.get("segments", ()))
+        edits: list[dict[str, Any]] = [*data.get("edits", ()), *result.get("edits", ())]
         found: dict[str, Any] = {
-            names.PROMPT_CLASSIFIERS: list(data.get("classifiers", ())),
+            names.PROMPT_CLASSIFIERS: [f"{c['by']}={c['label']}" for c in data.get("classifiers", ())],
+            names.PROMPT_EDIT_COUNT: len(edits),
+            names.PROMPT_MODIFIED: any(edit["op"] not in ("render", "join", "send") for edit in edits),
+            names.PROMPT_LEFT_OUT: list(data.get("left_out", ())),
             names.PROMPT_STORED: [TRANSCRIPT, self._sink] if content.is_full else [TRANSCRIPT],
             names.PROMPT_OFFERED: list(data.get("offered", ())),
         }
         if content.is_hashed:
             found[names.PROMPT_HASH] = data.get("prompt", "")
+            found[names.PROMPT_SOURCE_HASH] = data.get("source", "")
             found[names.PROMPT_SCHEMA_HASH] = data.get("schema", "")
             if sent := result.get("sent"):
                 found[names.PROMPT_SENT_HASH] = sent
         else:
             segments = [{name: value for name, value in s.items() if name != "hash"} for s in segments]
+            edits = [{name: value for name, value in e.items() if name not in ("in", "out")} for e in edits]
         found[names.PROMPT_SEGMENTS] = fit(segments)
+        found[names.PROMPT_EDITS] = fit(edits)
+        if result.get("unaccounted"):
+            found[names.PROMPT_UNACCOUNTED] = True
         if (attempt := data.get("attempt", 1)) > 1:
             found[names.RETRY_ATTEMPT] = attempt
         if retries := result.get("transport_retries"):

@@ -287,6 +287,11 @@ class TurnSpans:
                 self._receive(parcel)
         self._root.enter()
 
+    @property
+    def sinks(self) -> list[str]:
+        """Where the texts of prompts and answers go with the spans."""
+        return [self._talk.tracer.sink] if self._facts.content.is_full else []
+
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
         """Take a step from the journal, as it happens."""
         self._steps.step(kind, data, body)

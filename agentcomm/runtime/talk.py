@@ -5,7 +5,6 @@ anybody hears of it. Nothing here waits: what takes time is returned, for whoeve
 """
 
 import inspect
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -13,9 +12,12 @@ import msgspec
 
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
+from agentcomm.agents.calls import By, Calls
 from agentcomm.agents.choose import choose
 from agentcomm.agents.judges import judged
+from agentcomm.agents.tools import Tool, ToolRefused
 from agentcomm.agents.turn import Journal, Said, Seat, Turn, Unspoken
+from agentcomm.agents.using import turn_id, use
 from agentcomm.conversation.events import (
     Event,
     Evidence,
@@ -33,7 +35,7 @@ from agentcomm.conversation.moves import Appraise, Make, Speak, limit_of, wants
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, plain_bytes
-from agentcomm.errors import AgentcommError, EdgeError, UsageError
+from agentcomm.errors import AgentcommError, EdgeError, RecordError, StoreError, UsageError
 from agentcomm.protocol.graph import Move
 from agentcomm.runtime.casting import Casting
 from agentcomm.runtime.recording import Recording
@@ -69,9 +71,11 @@ class Talk:
     __slots__ = (
         "begun",
         "brief",
+        "calls",
         "casting",
         "clock",
         "conversation",
+        "errors",
         "happened",
         "id",
         "is_ending",
@@ -108,6 +112,10 @@ class Talk:
         """By lane: why the last try of a shared role did not count."""
         self.happened: Callable[[tuple[Event, ...]], None] | None = None
         """Told of every event, for whoever carries several lanes on."""
+        self.calls: dict[tuple[str, str], Calls] | None = None
+        """By role and lane: tool calls of the turn that is going on."""
+        self.errors: list[AgentcommError] = []
+        """What an agent could not do, and why."""
         self.sent = 0
         self.is_ending = False
         self.latest: Message | None = None
@@ -214,7 +222,7 @@ class Talk:
 
     def result(self) -> Result:
         """Return what it came to."""
-        return Result(self.conversation, self.recording, self.casting.names)
+        return Result(self.conversation, self.recording, self.casting.names, tuple(self.errors))
 
     # --- turns ---
 
@@ -311,6 +319,8 @@ class Talk:
             try:
                 answer = turn.seat.ask(turn)
             except Exception as error:
+                if self.could_not(turn, error):
+                    return None
                 self.failed(turn, error)
                 raise
             if type(answer) is not Message and inspect.isawaitable(answer):
@@ -331,6 +341,19 @@ class Talk:
     def expired(self, turn: Turn, until: float) -> None:
         """Let the time be up that a turn had."""
         self.take(Tick(max(self.now(), until)), spans=turn.spans)
+
+    def could_not(self, turn: Turn, error: Exception) -> bool:
+        """Take the protocol's own way where an agent's model or tool failed; False if it was something else that did."""
+        if not isinstance(error, EdgeError | ToolRefused) or isinstance(error, StoreError | RecordError):
+            return False
+        self.errors.append(error)
+        told = {"agent": turn.agent, "role": turn.role, "code": error.code}
+        self.journal_of(turn).step("agent.failed", told, error.as_dict())
+        reason = f"{turn.agent}: {error.what} ({error.code})"
+        for one in turn.lanes.values() or (turn,):
+            if _outcome(self.conversation, one.lane) is None and self.conversation.outcome is None:
+                self.give_up(one, reason, ("failure", "refuse", "reject-proposal"))
+        return True
 
     def failed(self, turn: Turn, error: Exception) -> None:
         """Record that an agent could not take its turn, and tell the error where it happened."""
@@ -497,12 +520,16 @@ class Talk:
         for wanted in exits:
             for move in open_now:
                 if move.act.performative == wanted and (content := _only_reason(move, reason)) is not None:
-                    self.tell(f"{move.label!r} was said for {turn.agent}: {reason}")
+                    self.tell(f"{reason}; {move.label!r} was said for it")
                     said = Message(act=move.label, content=content)
+                    told = {"agent": turn.agent, "role": turn.role, "act": move.label}
+                    self.journal_of(turn).step("exit.taken", told, {"reason": reason})
                     events = self._as_rule(turn, said, "" if move.for_all else turn.lane)
                     if not any(isinstance(event, Refused) for event in events):
                         return True
         if leaves:
+            told = {"agent": turn.agent, "role": turn.role, "act": ""}
+            self.journal_of(turn).step("exit.taken", told, {"reason": reason})
             self.take(Leave(turn.role, reason, self.now(), turn.lane), spans=turn.spans)
         return False
 
@@ -515,6 +542,19 @@ class Talk:
     def journal_of(self, turn: Turn) -> Journal:
         """Return where the steps of a turn are kept."""
         return _Steps(self, turn.spans)
+
+    def calls_of(self, turn: Turn) -> Calls:
+        """Return the tool calls of a turn; the same for every try of it."""
+        name = turn_id(self.conversation, turn.conversation, turn.role, turn.lane)
+        known = self.calls = self.calls or {}
+        found = known.get((turn.role, turn.lane))
+        if found is None or found.turn != name:
+            found = known[turn.role, turn.lane] = Calls(name)
+        return found
+
+    async def use(self, turn: Turn, tool: Tool, arguments: Mapping[str, Any], by: By) -> Any:
+        """Call a tool, if it may be called."""
+        return await use(turn, tool, arguments, by)
 
     async def fill(
         self, turn: Turn, act: str, known: Mapping[str, Any], facts: Mapping[str, Any]
@@ -531,6 +571,12 @@ class _Steps:
     def __init__(self, talk: Talk, spans: Any) -> None:
         self._talk, self._spans = talk, spans
 
+    @property
+    def sinks(self) -> list[str]:
+        path = self._talk.recording.path
+        found = [f"transcript:{path}" if path is not None else "transcript:memory"]
+        return found if self._spans is None else [*found, *self._spans.sinks]
+
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
         self._talk.recording.put("step", kind, data, body)
         if self._spans is not None:
@@ -544,10 +590,6 @@ class _Steps:
 
     async def kept(self) -> None:
         """Return at once: what is written is as safe here as it gets."""
-
-    def effect_key(self) -> str:
-        """Return the key of the next tool call: it was never used before."""
-        return secrets.token_hex(16)
 
 
 def opening(

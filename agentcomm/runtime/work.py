@@ -1,7 +1,6 @@
 """A turn under a claim: asked, heard, kept; and what becomes of it where something goes wrong."""
 
 import asyncio
-import hashlib
 import inspect
 import math
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Recalled, Turn
 from agentcomm.conversation.events import Tick
+from agentcomm.conversation.tape import Step
 from agentcomm.errors import StoreError
 from agentcomm.runtime.hosted import DEADLINE, Go, HostedTalk
 from agentcomm.runtime.waiting import Late, answer_within
@@ -63,10 +63,16 @@ class Work:
         self.runtime, self.talk, self.claim = runtime, talk, claim
         self.go = claim.note if claim is not None else ""
         self._steps: list[tuple[str, dict[str, Any], Any]] = []
-        self._calls = 0
+        self._kept: list[Step] = []
         self._cut: Callable[[str], None] = runtime.cut
 
     # --- the journal ---
+
+    @property
+    def sinks(self) -> list[str]:
+        """Return everything that keeps the text of prompts."""
+        spans = self.talk.spans
+        return [f"store:{self.runtime.store.name}", *(spans.sinks if spans is not None else ())]
 
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
         """Keep one step, with the next commit."""
@@ -89,11 +95,10 @@ class Work:
         await self.commit(lambda: False)
         self._cut(f"after:{kind}")
 
-    def effect_key(self) -> str:
-        """Return the key of the next tool call."""
-        self._calls += 1
-        key = f"{self.talk.id}|{self.go}|{self._calls}"
-        return hashlib.sha256(key.encode()).hexdigest()[:32]
+    def leave(self) -> None:
+        """Leave what was done and kept to the next attempt of this turn."""
+        self.talk.take_up(self._kept)
+        self._kept = []
 
     # --- committing ---
 
@@ -128,6 +133,7 @@ class Work:
                 entry = None if talk.stored.is_empty else Entry(*talk.stored.entry())
                 done = await self._commit(entry, out, timers, replace=groups, consume=is_used, closes=closes)
                 if isinstance(done, Committed):
+                    self._kept += [Step(*one) for one in self._steps]
                     self._steps.clear()
                     if is_sooner:
                         talk.armed = due

@@ -148,6 +148,12 @@ GROUNDING_ACTION: Final = "agentcomm.grounding.action"
 
 # Prompt and answer
 PROMPT_HASH: Final = "agentcomm.prompt.hash"
+PROMPT_SOURCE_HASH: Final = "agentcomm.prompt.source_hash"
+PROMPT_MODIFIED: Final = "agentcomm.prompt.modified"
+PROMPT_EDIT_COUNT: Final = "agentcomm.prompt.edit_count"
+PROMPT_EDITS: Final = "agentcomm.prompt.edits"
+PROMPT_LEFT_OUT: Final = "agentcomm.prompt.left_out"
+PROMPT_UNACCOUNTED: Final = "agentcomm.prompt.unaccounted"
 PROMPT_SENT_HASH: Final = "agentcomm.prompt.sent_hash"
 PROMPT_SEGMENTS: Final = "agentcomm.prompt.segments"
 PROMPT_SCHEMA_HASH: Final = "agentcomm.prompt.schema_hash"

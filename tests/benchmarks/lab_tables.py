@@ -28,7 +28,10 @@ def shown(name: str, found: dict[str, Any]) -> str:
 
 def noise_table(names: tuple[str, ...]) -> str:
     cells = [cell for name in names for cell in part(name)]
-    rows = ["| noise | values used | grounding | " + " | ".join(NOISE) + " |", "|---" * (len(NOISE) + 3) + "|"]
+    rows = [
+        "| noise | values used | grounding | " + " | ".join(NOISE) + " |",
+        "|---" * (len(NOISE) + 3) + "|",
+    ]
     for cell in cells:
         noise = ", ".join(f"`{kind}`" for kind in cell["noise"]) or f"none, stakes {cell['stakes']}"
         figures = " | ".join(shown(name, cell["measures"][name]) for name in NOISE)

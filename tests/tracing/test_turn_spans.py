@@ -9,6 +9,7 @@ import pytest
 from traced_scenes import SALE, Spans, cast, sale
 
 from agentcomm import Agent, enact, enact_sync
+from agentcomm.agents.tools import tool
 from agentcomm.errors import UsageError
 from agentcomm.models.scripted import ScriptedModel
 
@@ -245,7 +246,9 @@ def test_a_model_call_tells_everything_that_touched_its_prompt(tmp_path, traced)
     assert told["agentcomm.prompt.stored"] == ("transcript",)
     assert told["agentcomm.prompt.hash"].startswith("sha256:")
     assert told["agentcomm.prompt.sent_hash"].startswith("sha256:")
-    assert {"label", "role", "hash", "chars"} == set(json.loads(told["agentcomm.prompt.segments"])[0])
+    assert {"label", "role", "by", "hash", "chars", "data"} == set(
+        json.loads(told["agentcomm.prompt.segments"])[0]
+    )
     assert "agentcomm.retry.attempt" not in told
     assert second.attributes["agentcomm.retry.attempt"] == 2
     assert not any("where.json" in str(value) for span in spans.all for value in span.attributes.values())
@@ -271,9 +274,11 @@ def test_a_model_that_breaks_is_an_error_of_its_call(tmp_path, traced):
 
 
 def test_tools_are_spans_and_one_that_raises_is_an_error(tmp_path, traced):
+    @tool(effect="pure")
     def price_of(item):
         return {"price": "20 EUR"}
 
+    @tool(effect="pure")
     def broken(item):
         raise UsageError("no")
 

@@ -1,0 +1,106 @@
+"""The tool calls of a turn, under keys that are the same whoever takes the turn, and however often.
+
+A key follows from the conversation, the place in it and the number of the call: so a turn that is taken again, after a refusal or
+a crash, finds what was done and does not do it again.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, cast
+
+import msgspec
+
+from agentcomm.agents.tools import ToolFailed
+
+__all__ = ("By", "Call", "Calls", "key_of")
+
+By = Literal["handler", "model"]
+
+
+class Call(msgspec.Struct):
+    """One call of a turn."""
+
+    key: str
+    tool: str
+    arguments: Any
+    """JSON data."""
+    by: By = "handler"
+    is_done: bool = False
+    result: Any = None
+    """What it gave, in this process; from a record, JSON data."""
+    is_restored: bool = False
+    is_cleared: bool = False
+    """Somebody has looked, and said that it is to be made again."""
+    error: Exception | None = None
+    """Why it failed; a failed call is not made again in this turn."""
+
+
+class Calls:
+    """The calls of one turn, by everybody who takes it: each try of it and each resumption begins them anew.
+
+    Args:
+        turn: Name of the turn.
+    """
+
+    def __init__(self, turn: str) -> None:
+        self.turn = turn
+        self.made: list[Call] = []
+        self._next = 0
+
+    def begin(self) -> None:
+        """Begin a try of the turn: calls that were made are found again, in their order."""
+        self._next = 0
+
+    def find(self, tool: str, arguments: Any, by: By = "handler") -> Call:
+        """Return the call that was made before, or a new one.
+
+        A handler that makes the same call twice in one try means two; a model that says the same again is given what it has.
+        """
+        for place in range(self._next if by == "handler" else 0, len(self.made)):
+            call = self.made[place]
+            if (call.tool, call.arguments, call.by) == (tool, arguments, by):
+                self._next = max(self._next, place + 1)
+                return call
+        number = len(self.made)
+        call = Call(key_of(self.turn, number), tool, arguments, by)
+        self.made.append(call)
+        self._next = number + 1
+        return call
+
+    def of_model(self) -> list[Call]:
+        """Return the calls that the model made in this turn and that came to an end, in their order."""
+        return [call for call in self.made if call.by == "model" and call.is_done]
+
+    def restore(self, steps: Iterable[tuple[str, Mapping[str, Any], Any]]) -> None:
+        """Take up what is on record of this turn.
+
+        Args:
+            steps: Type, data and content of step records, in order; those of other turns are skipped.
+        """
+        for kind, data, body in steps:
+            if kind == "tool.call":
+                if data.get("turn") != self.turn:
+                    continue
+                known = next((call for call in self.made if call.key == data["key"]), None)
+                if known is not None:  # begun once more
+                    known.is_cleared = False
+                    continue
+                by: By = "model" if data.get("by") == "model" else "handler"
+                self.made.append(Call(str(data["key"]), str(data["tool"]), body, by, is_restored=True))
+                continue
+            for call in self.made:
+                if call.key != data.get("key"):
+                    continue
+                if kind == "tool.again":
+                    call.is_cleared = True
+                elif kind in ("tool.result", "tool.error"):
+                    call.is_done = True
+                    call.result = body
+                    if kind == "tool.error":
+                        told = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+                        call.error = ToolFailed(str(told.get("error", "it failed")))
+
+
+def key_of(turn: str, number: int) -> str:
+    """Return the key of a call: the same whoever computes it, and another for every other call."""
+    return hashlib.sha256(f"{turn}#{number}".encode()).hexdigest()[:32]

@@ -1,0 +1,278 @@
+"""One gate for every call of a tool: permission, arguments, evidence, record, limits.
+
+A call is on record before it is made, and its result before it is used.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from agentcomm.acts.content import entries_of, to_plain
+from agentcomm.agents.calls import By, Call, Calls
+from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolRefused
+from agentcomm.agents.turn import Turn
+from agentcomm.conversation.ground import Standing
+from agentcomm.conversation.state import Conversation
+from agentcomm.conversation.transcript import plain_bytes
+from agentcomm.errors import AgentcommError, UsageError
+from agentcomm.grounding.compare import is_same
+from agentcomm.grounding.same import shown
+from agentcomm.grounding.sourced import unsourced_values
+
+__all__ = ("is_open", "turn_id", "use")
+
+
+def turn_id(whole: Conversation, place: Conversation, role: str, lane: str) -> str:
+    """Return the name of a turn: the same for every try of it, and another once anything was said here."""
+    frame = place.here.frame
+    within = f"{frame.overlay}/{frame.position}/{frame.heard}" if frame is not None else ""
+    at = place.here.latest
+    if not lane and whole.lanes:  # one turn for several lanes
+        at = "|".join(sorted(one.latest for one in whole.lanes.values()))
+    return f"{whole.id}:{role}:{lane}:{at}:{place.here.name}:{within}"
+
+
+async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By) -> Any:
+    """Call a tool for an agent, if it may be called, and return what it gives.
+
+    Raises:
+        ToolRefused: If it may not be called now, or not like this; nothing was done.
+        ToolInDoubt: If it was begun before, its result is lost, and nothing tells whether it was done.
+        ToolFailed: If it raises, takes too long or gives too much.
+    """
+    calls = turn.calls
+    try:
+        typed = _permitted(turn, one, arguments, by)
+    except ToolRefused as error:
+        told = {"tool": one.name, "by": by, "role": turn.role, "turn": calls.turn}
+        turn.journal.step("tool.refused", told, {"arguments": _plain(arguments), "reason": error.what})
+        raise
+    plain = _plain(typed)
+    call = calls.find(one.name, plain, by)
+    if call.is_done:
+        if call.error is not None:
+            raise call.error
+        return one.returns(call.result) if call.is_restored else call.result
+    begins = not call.is_restored or call.is_cleared
+    if call.is_restored:
+        call.is_restored = False
+        found = await _resumed(turn, calls, one, call)
+        if found is not _AGAIN:
+            return found
+    if begins:
+        data = {
+            "tool": one.name,
+            "by": by,
+            "role": turn.role,
+            "effect": one.effect.value,
+            "key": call.key,
+            "turn": calls.turn,
+        }
+        turn.journal.step("tool.call", data, plain)
+        await turn.journal.kept()
+    try:
+        result = await _within(one, typed, call.key)
+    except Exception as error:
+        call.is_done, call.error = True, error
+        _failed(turn, calls, one, call, error)
+        await turn.journal.kept()
+        raise
+    return await _done(turn, calls, one, call, result)
+
+
+_AGAIN = object()
+
+
+async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call) -> Any:
+    """Return the result of a call that was begun before, or `_AGAIN` if it is to be made again under its key."""
+    if one.effect in (Effect.PURE, Effect.KEYED) or call.is_cleared:
+        return _AGAIN
+    if one.effect is Effect.RECONCILABLE and one.reconcile is not None:
+        try:
+            found = one.reconcile(call.key)
+            found = await found if inspect.isawaitable(found) else found
+        except LookupError:
+            return _AGAIN
+        return await _done(turn, calls, one, call, found)
+    call.is_restored = True
+    raise ToolInDoubt(
+        f"{turn.agent} had begun {one.name!r} when the process ended, and nobody can tell whether it was done",
+        key=call.key,
+        why="its result is not on record, and it takes no key and cannot be asked",
+        fix="look what happened, then: agentcomm conversations resume ID --effect done or --effect again",
+    )
+
+
+async def _within(one: Tool, arguments: Mapping[str, Any], key: str) -> Any:
+    """Return what a tool gives, within its time and its size."""
+    limit = asyncio.timeout(one.timeout)
+    try:
+        async with limit:
+            result = await one.run(arguments, key)
+    except TimeoutError as error:
+        if limit.expired():
+            raise ToolFailed(
+                f"{one.name} gave nothing within {one.timeout:g} s",
+                fix="give it more time with timeout=, or make it quicker",
+                code="X503",
+            ) from None
+        raise _raised(one, error) from error
+    except AgentcommError:
+        raise
+    except Exception as error:
+        raise _raised(one, error) from error
+    try:
+        size = len(plain_bytes(to_plain(result), "tool.result"))
+    except UsageError as error:
+        raise ToolFailed(
+            f"what {one.name} gave cannot be written down: {error.why}",
+            fix="return JSON data or a pydantic class",
+            code="X505",
+        ) from None
+    if size > one.limit:
+        raise ToolFailed(
+            f"{one.name} gave {size:,} bytes; at most {one.limit:,} are taken",
+            fix="ask for less, or raise its limit=",
+            code="X504",
+        )
+    return result
+
+
+def _raised(one: Tool, error: Exception) -> ToolFailed:
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ToolFailed(f"{one.name} raised {told[:500]}", fix="mend the tool, or the arguments it is given")
+
+
+async def _done(turn: Turn, calls: Calls, one: Tool, call: Call, result: Any) -> Any:
+    data = {"tool": one.name, "key": call.key, "turn": calls.turn}
+    turn.journal.step("tool.result", data, to_plain(result))
+    await turn.journal.kept()
+    call.is_done, call.result = True, result
+    return result
+
+
+def _failed(turn: Turn, calls: Calls, one: Tool, call: Call, error: Exception) -> None:
+    told = error.what if isinstance(error, AgentcommError) else str(error)
+    data = {
+        "tool": one.name,
+        "key": call.key,
+        "turn": calls.turn,
+        "type": type(error.__cause__ or error).__name__,
+        "code": getattr(error, "code", ""),
+    }
+    turn.journal.step("tool.error", data, {"error": told})
+
+
+# --- the gate ---
+
+
+def is_open(turn: Turn, one: Tool) -> bool:
+    """Say whether a tool may be called now, by its role and the evidence there is."""
+    if not one.allows(turn.role):
+        return False
+    try:
+        if one.effect is not Effect.PURE:
+            _gate(turn, one)
+    except ToolRefused:
+        return False
+    return True
+
+
+def _permitted(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By) -> dict[str, Any]:
+    """Return the arguments, typed, if the tool may be called with them.
+
+    Raises:
+        ToolRefused: If not.
+    """
+    if not one.allows(turn.role):
+        raise ToolRefused(
+            f"{turn.role} may not call {one.name}",
+            why=f"it is for {', '.join(sorted(one.roles or ()))}",
+            fix=f'@tool(roles=["{turn.role}"]), if it should',
+            code="U313",
+        )
+    try:
+        typed = one.read(arguments)
+    except ValueError as error:
+        raise ToolRefused(
+            f"{one.name} takes {one.signature}: {error}", fix="give it what it takes", code="U314"
+        ) from None
+    if one.effect is not Effect.PURE:
+        _gate(turn, one)
+        _compare(turn, one, typed)
+        if by == "model":
+            _source(turn, one, typed)
+    return typed
+
+
+def _gate(turn: Turn, one: Tool) -> None:
+    """Stop an effect that would build on what is not yet shown to be understood."""
+    place, heard = turn.conversation, turn.heard
+    if place.here.frame is not None:
+        raise ToolRefused(
+            f"{one.name} has an effect, and {place.here.frame.it.act!r} is not grounded yet",
+            why=f"{place.here.frame.overlay} is going on",
+            fix="call it once that is over",
+            code="U315",
+        )
+    if heard is None:
+        return
+    said = place.here.said.get(heard.act)
+    if said is not None and said.message.id == heard.id and not said.grounded:
+        raise ToolRefused(
+            f"{one.name} has an effect, and {heard.act!r} is not grounded yet",
+            why="its criterion is not met until it is answered",
+            fix='declare it @tool(effect="pure") if it only looks; else answer first, or lower the criterion in the protocol',
+            code="U315",
+        )
+
+
+def _compare(turn: Turn, one: Tool, arguments: Mapping[str, Any]) -> None:
+    """Stop a value that differs from common ground, whatever was read back."""
+    ground = turn.ground
+    acts = turn.conversation.protocol.acts
+    for name, value in arguments.items():
+        if name in one.uses:
+            ref = one.uses[name]
+            if ref is None:
+                continue
+        else:
+            ref = name if name in ground else ""
+        if not ref:
+            continue
+        item = ground.item(ref)
+        if item is None:
+            raise ToolRefused(
+                f"{one.name}: {name} must be {ref}, which is not common ground",
+                fix="ground it first",
+                code="U316",
+            )
+        if ground.status(ref) is Standing.DISPUTED:
+            raise ToolRefused(f"{one.name}: {ref} is disputed", fix="mend it first", code="U316")
+        act = acts.get(item.act)
+        kind = act.fields.get(ref.rpartition(".")[2]) if act is not None else None
+        if not (is_same(kind, item.value, value) or _plain(item.value) == _plain(value)):
+            raise ToolRefused(
+                f"{one.name}: {name} is {shown(value)}, and {item.act}.{ref.rpartition('.')[2]} on common ground is {shown(item.value)}",
+                fix=f"use what was agreed, or free the parameter with uses={{{name!r}: None}}",
+                code="U316",
+            )
+
+
+def _source(turn: Turn, one: Tool, arguments: Mapping[str, Any]) -> None:
+    """Stop a figure that nobody ever said, where a model made the arguments."""
+    given = [turn.brief, turn.goal, turn.content, turn.ground.as_dict(), *turn.gave]
+    free = [name for name, ref in one.uses.items() if ref is None]
+    if found := unsourced_values(_plain(arguments), [to_plain(item) for item in given if item], free=free):
+        told = " ".join(one_of.sentence for one_of in found)
+        raise ToolRefused(f"{one.name}: {told}", fix="use only values that were given", code="U317")
+
+
+def _plain(value: Any) -> Any:
+    """Return arguments as JSON data, so that the same call is the same in every process."""
+    entries = entries_of(value)
+    plain = to_plain(entries if entries is not None else value)
+    return msgspec.json.decode(plain_bytes(plain, "tool.call"))
