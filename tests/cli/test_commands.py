@@ -233,7 +233,7 @@ def start(folder, server):
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 20
+    until = time.monotonic() + 40
     while not server.chats and time.monotonic() < until:
         time.sleep(0.02)
     return process

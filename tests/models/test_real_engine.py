@@ -135,11 +135,12 @@ async def test_an_answer_that_is_cut_off_is_none(model: Any) -> None:
 
 
 async def test_a_cancelled_answer_stops_the_engine(model: Any) -> None:
-    endless = request(schema=None, num_predict=1500)
-    task = asyncio.create_task(model.reply(endless))
-    await asyncio.sleep(0.2)
+    words = {"type": "string", "minLength": 38, "maxLength": 40}
+    long = {"type": "array", "items": words, "minItems": 36, "maxItems": 36}
+    task = asyncio.create_task(model.reply(request(schema=long, num_predict=1900)))
+    await asyncio.sleep(0.1)
     task.cancel()
-    with pytest.raises((asyncio.CancelledError, ModelBroken)):
+    with pytest.raises(asyncio.CancelledError):
         await task
     reply = await model.reply(request(schema=REFUSE))
     assert json.loads(reply.text)["act"] == "refuse"
