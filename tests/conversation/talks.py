@@ -44,6 +44,8 @@ from agentcomm.grounding.compare import Incomparable
 from agentcomm.protocol.graph import Move, Protocol, Ref
 from agentcomm.protocol.library import load, loads
 from agentcomm.runtime.enact import OVERLAYS
+from agentcomm.testing.choices import Dice
+from agentcomm.testing.patterns import text_matching
 
 ROOT = Path(__file__).resolve().parents[2]
 _FILES = (*sorted(ROOT.glob("protocols/*.yaml")), *sorted(ROOT.glob("examples/*/protocol.yaml")))
@@ -282,6 +284,8 @@ def value_of(kind: FieldType, dice: random.Random) -> Any:
     limits = kind.constraints
     low, high = limits.get("minimum"), limits.get("maximum")
     match kind.kind:
+        case "text" | "id" if "pattern" in limits:
+            return text_matching(limits["pattern"], Dice(dice.random()))
         case "text" | "id":
             length = max(dice.randint(0, 8), limits.get("minLength", 1))
             return "".join(dice.choice(_LETTERS) for _ in range(min(length, limits.get("maxLength", 20))))
