@@ -406,6 +406,15 @@ class Replay(msgspec.Struct, frozen=True):
     first_difference: str = ""
 
 
+def _is_as_recorded(event: Event, record: Record, wanted: Any) -> bool:
+    """Say whether an event of now is the one of a record with this content."""
+    plain, said = _split_up(msgspec.json.decode(_dump(event)))
+    kind, held, body = plain.pop("type"), record.data, said or None
+    if record.v < SCHEMA:
+        plain, body, held, wanted = _as_older(plain, body, held, wanted)
+    return kind == record.type and plain == held and wanted in (ERASED, body)
+
+
 def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:
     """Fold the recorded inputs through the core and compare every event with the recorded one.
 
@@ -423,25 +432,27 @@ def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:
         whole=opening.data.get("whole"),
         members=tuple(map(str, opening.data.get("members", ()))),
     )
-    made = list(events)
+    recorded = (record for record in transcript.records if record.kind == "event")
+    difference, count = "", 0
+
+    def compare(events: tuple[Event, ...]) -> str:
+        for n, event in enumerate(events, start=count + 1):
+            record = next(recorded, None)
+            if record is None:
+                return f"{n - 1} events were recorded, and more come out now"
+            if not _is_as_recorded(event, record, transcript.body(record)):
+                now = type(event).__struct_config__.tag
+                return f"event {n} (record {record.seq}): recorded {record.type}, now {now}"
+        return ""
+
+    difference, count = compare(events), len(events)
     for given in transcript.inputs():
         conversation, events = step(conversation, given)
-        made += events
-    recorded = [r for r in transcript.records if r.kind == "event"]
-    difference = ""
-    for n, (event, record) in enumerate(zip(made, recorded, strict=False)):
-        plain, said = _split_up(msgspec.json.decode(_dump(event)))
-        wanted, kind = transcript.body(record), plain.pop("type")
-        said = said or None
-        if record.v < SCHEMA:
-            plain, said, held, wanted = _as_older(plain, said, record.data, wanted)
-        else:
-            held = record.data
-        if kind != record.type or plain != held or wanted not in (ERASED, said):
-            difference = f"event {n + 1} (record {record.seq}): recorded {record.type}, now {kind}"
-            break
-    if not difference and len(made) != len(recorded):
-        difference = f"{len(recorded)} events were recorded, {len(made)} come out now"
+        if not difference:
+            difference = compare(events)
+            count += len(events)
+    if not difference and next(recorded, None) is not None:
+        difference = f"more events were recorded than the {count} that come out now"
     found = state_hash(conversation)
     seal = transcript.seal
     if not difference and seal is not None and seal.v == SCHEMA and seal.data.get("state") != found:
