@@ -185,6 +185,7 @@ def push_transcripts(options: argparse.Namespace) -> int:
         detail=options.detail,
         scope=options.scope,
         service_name=options.service,
+        request_seconds=_PATIENCE / 2,  # MLflow takes many for its first spans
     )
     try:
         for path in paths:

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from agentcomm.errors import UsageError
 
-__all__ = ("CountedBatches", "Counts", "otlp_exporter", "traces_url")
+__all__ = ("REQUEST_SECONDS", "CountedBatches", "Counts", "otlp_exporter", "traces_url")
 
 QUEUE = 65536
 """Turns that may wait to be drawn: they are tuples of values that the record holds anyway."""
@@ -249,8 +249,8 @@ def traces_url(endpoint: str) -> str:
     return parts._replace(path="/v1/traces").geturl() if parts.path in {"", "/"} else endpoint
 
 
-def otlp_exporter(url: str) -> SpanExporter:
-    """Return the exporter for OTLP over HTTP.
+def otlp_exporter(url: str, seconds: float = REQUEST_SECONDS) -> SpanExporter:
+    """Return the exporter for OTLP over HTTP, with so many seconds for a request and its retries.
 
     Raises:
         UsageError: If it is not installed.
@@ -264,5 +264,5 @@ def otlp_exporter(url: str) -> SpanExporter:
             fix="pip install opentelemetry-exporter-otlp-proto-http",
             code="U502",
         ) from error
-    made: Any = OTLPSpanExporter(endpoint=url, timeout=REQUEST_SECONDS)  # 1.39 wants an int in its types only
+    made: Any = OTLPSpanExporter(endpoint=url, timeout=seconds)  # 1.39 wants an int in its types only
     return made

@@ -157,8 +157,11 @@ def pushing(
     detail: "Detail" = "steps",
     ratio: float = 1.0,
     redactors: Sequence[Redactor] = (),
+    request_seconds: float | None = None,
 ) -> "tuple[Tracing, LateTracer]":
-    """Return tracing that no conversation of this process goes to, and what draws for it; arguments as of `setup`.
+    """Return tracing that no conversation of this process goes to, and what draws for it.
+
+    Arguments are those of `setup`, and `request_seconds`: seconds for one request and its retries, where somebody can wait.
 
     Raises:
         UsageError: If the arguments do not fit, or the OTLP exporter is not installed.
@@ -167,14 +170,18 @@ def pushing(
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-    from agentcomm.tracing.export import CountedBatches, otlp_exporter, traces_url
+    from agentcomm.tracing.export import REQUEST_SECONDS, CountedBatches, otlp_exporter, traces_url
     from agentcomm.tracing.late import LateTracer
 
     if exporter is None:
         url = traces_url(endpoint) if endpoint else _url_from_environment()
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
-        exporter, where, sink = otlp_exporter(url), parts._replace(netloc=host).geturl(), f"otlp:{host}"
+        exporter, where, sink = (
+            otlp_exporter(url, request_seconds or REQUEST_SECONDS),
+            parts._replace(netloc=host).geturl(),
+            f"otlp:{host}",
+        )
     else:
         where = sink = type(exporter).__name__
     batches = CountedBatches(exporter)
