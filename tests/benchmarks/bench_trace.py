@@ -31,7 +31,7 @@ from agentcomm.runtime.span_late import begin_spans
 from agentcomm.tracing.setup import setup
 
 QUICK = "quick" in sys.argv[1:]
-ROUNDS = 3 if QUICK else 11
+ROUNDS = 3 if QUICK else 7
 ASKS = 250 if QUICK else 1000
 TALLY = f"""
 agentcomm: 1

@@ -93,4 +93,4 @@ def test_the_command_sends_and_says_what(tmp_path, monkeypatch, capsys):
     assert not any("tea" in str(attributes_of(span)) for span in received.spans)
     monkeypatch.setattr("agentcomm.cli.trace_audit._PATIENCE", 0.5)
     assert main(["trace", "push", "--to", "http://127.0.0.1:9"]) == 4
-    assert "30 lost: Connection refused" in capsys.readouterr().out
+    assert "30 lost: " in capsys.readouterr().out
