@@ -104,7 +104,8 @@ def list_transcripts(options: argparse.Namespace) -> int:
             continue
         kind = "good" if story.has_ended_well else "bad" if story.outcome else "dim"
         end = f"{story.outcome} ({story.outcome_class})" if story.outcome else "open"
-        counts = [f"{len(story.messages)} messages", clock(story.duration)]
+        seconds = clock(story.duration)
+        counts = [f"{len(story.messages)} messages", seconds if ":" in seconds else f"{seconds} s"]
         counts += [
             f"{count} {word}{'' if count == 1 else 's'}"
             for count, word in ((story.repairs, "repair"), (story.refusals, "refusal"))

@@ -138,6 +138,10 @@ class ConversationSpans:
                 names.PROTOCOL_HASH: protocol.hash,
                 names.PARTICIPANTS: list(dict.fromkeys(cast.values())),
                 names.STATE_INITIAL: protocol.start,
+                names.OI_INPUT: f"({', '.join(f'{role}: {agent}' for role, agent in cast.items())})",
+                names.OI_INPUT_TYPE: "text/plain",
+                names.OI_OUTPUT: f"({protocol.name} opens in {protocol.start})",
+                names.OI_OUTPUT_TYPE: "text/plain",
                 names.SCHEMA: names.SCHEMA_VERSION,
                 names.GENAI_VERSION: names.GENAI_SEMCONV,
             },
@@ -199,6 +203,11 @@ class ConversationSpans:
             attributes[names.AUDIT_COUNT] = count
         if kind is not None:
             attributes |= {names.OUTCOME: kind.value, names.OUTCOME_NAME: closing.outcome}
+            attributes |= {names.OI_INPUT: "(closes)", names.OI_INPUT_TYPE: "text/plain"}
+            attributes |= {
+                names.OI_OUTPUT: f"({closing.outcome}: {kind.value})",
+                names.OI_OUTPUT_TYPE: "text/plain",
+            }
             if bad:
                 attributes[names.ERROR_TYPE] = kind.value
         links = [(self.opening, {names.LINK_RELATION: "opened"})]

@@ -16,7 +16,8 @@ __all__ = ("activate", "activated", "active", "user_provider")
 
 _CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
-_PROVIDER = "OTEL_PYTHON_TRACER_PROVIDER"
+_IS_NAMED = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
+"""Whether the environment names a provider, which OpenTelemetry then loads when it is asked."""
 
 _set_up: "Tracer | LateTracer | None" = None
 _found: "tuple[Any, Tracer] | None" = None
@@ -57,7 +58,7 @@ def user_provider() -> Any:
     find = getattr(trace, "get_tracer_provider", None)
     if trace is None or find is None:
         return None
-    if getattr(trace, "_TRACER_PROVIDER", find) is None and _PROVIDER not in os.environ:
+    if getattr(trace, "_TRACER_PROVIDER", find) is None and not _IS_NAMED:
         return None  # nothing is set: asking would cost microseconds in each conversation
     provider = find()
     silent = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
