@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -65,8 +66,12 @@ def served(command: list[str], url: str, environment: dict[str, str], log: Path)
                 time.sleep(1)
             yield url
         finally:
-            os.killpg(server.pid, 15)
-            server.wait(30)
+            os.killpg(server.pid, signal.SIGTERM)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait(20)
 
 
 def conversations(folder: Path) -> list[Path]:
