@@ -128,6 +128,16 @@ def ask(venv: Path, script: str, *arguments: str) -> Any:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def settled(venv: Path, script: str, url: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Ask until a backend has what was sent, or two minutes have passed: what it took it may show later."""
+    end = time.monotonic() + 120
+    while True:
+        found = ask(venv, script, url, wanted["conversation"])
+        if all(found.get(key) == value for key, value in wanted.items()) or time.monotonic() > end:
+            return found
+        time.sleep(2)
+
+
 def compare(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> bool:
     wrong = {key: (value, found.get(key)) for key, value in wanted.items() if found.get(key) != value}
     print(f"{name}: {wanted['conversation']}: {'as sent' if not wrong else f'sent, found: {wrong}'}  {found}")
@@ -166,11 +176,10 @@ def phoenix(venv: Path, folder: Path, paths: list[Path], pics: Path | None) -> b
     }
     with served([str(venv / "bin" / "phoenix"), "serve"], url, environment, folder / "phoenix.log"):
         push(paths, url)
-        time.sleep(3)
         good = True
         for path in paths:
             wanted = expected(path)
-            good &= compare("phoenix", ask(venv, "ask_phoenix.py", url, wanted["conversation"]), wanted)
+            good &= compare("phoenix", settled(venv, "ask_phoenix.py", url, wanted), wanted)
         found = ask(venv, "ask_phoenix.py", url, "--links", expected(paths[0])["conversation"])
         pictures(pics, "phoenix", {label: url + rest for label, rest in found.items()})
     return good
@@ -190,11 +199,10 @@ def mlflow(venv: Path, folder: Path, paths: list[Path], pics: Path | None) -> bo
         os.environ["OTEL_EXPORTER_OTLP_HEADERS"] = "x-mlflow-experiment-id=0"
         push(paths, url)
         del os.environ["OTEL_EXPORTER_OTLP_HEADERS"]
-        time.sleep(3)
         good = True
         for path in paths:
             wanted = expected(path)
-            good &= compare("mlflow", ask(venv, "ask_mlflow.py", url, wanted["conversation"]), wanted)
+            good &= compare("mlflow", settled(venv, "ask_mlflow.py", url, wanted), wanted)
         session = expected(paths[0])["conversation"]
         pages = {
             "traces": f"{url}/#/experiments/0/traces",
