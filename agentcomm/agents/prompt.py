@@ -136,12 +136,17 @@ def _moves(offer: Offer) -> Segment:
     if offer.asks is not None:
         text = f"Write {', '.join(offer.asks)} as JSON. Use only the facts."
         return Segment(label="moves", role="user", before=text)
-    listed = "\n".join(f"- {signature(move)}: {move.act.info.about}" for move in offer.moves)
+    listed = "\n".join(f"- {signature(move)}{_about(move)}" for move in offer.moves)
     text = f"Choose one act and answer with its JSON:\n{listed}"
     if offer.tools:
         tools = "\n".join(f"- {sign}: {about}" if about else f"- {sign}" for sign, about in offer.tools)
         text += f"\nOr call a tool first, and see what it gives:\n{tools}"
     return Segment(label="moves", role="user", before=text)
+
+
+def _about(move: Move) -> str:
+    """Return what an act is for, where its name does not say it."""
+    return "" if move.act.name == move.act.performative else f": {move.act.info.about}"
 
 
 def _readback(turn: Turn, move: Move) -> list[Segment]:
