@@ -86,7 +86,7 @@ def read(act: Act, content: Any) -> Content:
         try:
             made = validator.validate_python(given)
             if _are_exact(made.__dict__.values()):
-                if len(given) == len(act.names) and act.registered is None:
+                if len(made.__dict__) == len(cast("dict[str, Any]", given)) and act.registered is None:
                     object.__setattr__(
                         made, "__pydantic_fields_set__", act.names
                     )  # one set for all that say it whole
