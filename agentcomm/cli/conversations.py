@@ -12,6 +12,7 @@ from agentcomm.cli.codes import EXIT_FINDINGS
 from agentcomm.cli.serve import STORE
 from agentcomm.cli.words import note, print_json, put, style, width
 from agentcomm.errors import AgentcommError, StoreError, UsageError
+from agentcomm.store.base import Row, Store, Waiting
 
 __all__ = ("add_to",)
 
@@ -100,9 +101,9 @@ def _time(at: float | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _about(row: Any, store: Any) -> dict[str, Any]:
+def _about(row: Row, store: Store) -> dict[str, Any]:
     told = cast("dict[str, Any]", json.loads(row.about or b"{}"))
-    waiting = store.waiting(row.conversation, limit=20) if row.closed is None else []
+    waiting: list[Waiting] = store.waiting(row.conversation, limit=20) if row.closed is None else []
     if row.closed is not None:
         state = told.get("outcome", "closed")
     elif row.dead:

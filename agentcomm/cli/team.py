@@ -11,7 +11,7 @@ model_calls: 4
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -52,8 +52,8 @@ def read_team(path: Path) -> Team:
 
     try:
         source = read(path.read_bytes(), str(path))
-        if source.root is None or source.report.findings:
-            text = "; ".join(str(one).partition("\n")[0] for one in source.report.findings)
+        if source.root is None or source.report.found:
+            text = "; ".join(str(one).partition("\n")[0] for one in source.report.found)
             raise InputError(f"the team is no YAML that is read here: {text}", where=str(path), fix="mend it")
         team = msgspec.convert(_plain(source.root), Team)
     except OSError as error:
@@ -105,7 +105,7 @@ def _from_code(path: Path, name: str) -> Any:
             raise InputError(
                 f"the code fails: {type(error).__name__}: {error}", where=str(path), fix="run it with python"
             ) from error
-    for value in cast("dict[str, Any]", vars(module)).values():
+    for value in vars(module).values():
         if getattr(value, "name", None) == name and callable(value):
             return value
     raise InputError(

@@ -1,0 +1,311 @@
+"""Durability: what a turn costs on disk, how many conversations a second, how long it takes to take one up again.
+
+    python tests/benchmarks/bench_store.py [--conversations 10000]
+
+CPU times are of the whole process; every figure that has a goal is a ratio to something measured in the same run.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import platform
+import random
+import resource
+import sqlite3
+import subprocess
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from agentcomm import Agent, load
+from agentcomm.protocol.library import loads
+from agentcomm.runtime.runtime import Runtime
+from agentcomm.store.sqlite import SQLiteStore
+from agentcomm.store.writer import Writer
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WORDS = (ROOT / "README.md").read_text(encoding="utf-8").split()
+LOOP = """
+agentcomm: 1
+protocol: loop
+version: 1
+roles: [a, b]
+acts:
+  ask:  {act: query-ref, content: {text: text}}
+  tell: {act: inform, content: {text: text}}
+  stop: {act: inform, content: {}}
+states:
+  x: {a: {ask: {next: y, max: 100000, then: done}, stop: done}}
+  y: {b: {tell: x}}
+outcomes: {done: success, expired: expired}
+limits: {reply_within: 1d, else: expired}
+"""
+
+
+def text(dice: random.Random, size: int = 600) -> str:
+    made: list[str] = []
+    while sum(map(len, made)) + len(made) < size:
+        made.append(dice.choice(WORDS))
+    return " ".join(made)[:size]
+
+
+def loop_team(texts: list[str], turns: int) -> list[Agent]:
+    a, b = Agent("a"), Agent("b")
+    said = {"a": 0}
+
+    def ask(turn: Any) -> Any:
+        said["a"] += 1
+        if turn.conversation.n + 2 > turns:
+            return turn.say("stop")
+        return turn.say("ask", text=texts[said["a"] % len(texts)])
+
+    a.opens(ask)
+    a.on("tell")(ask)
+    b.on("ask")(lambda turn: turn.say("tell", text=texts[-said["a"] % len(texts)]))
+    return [a, b]
+
+
+async def long_talk(folder: Path, turns: int, texts: list[str], slice_: int = 500) -> dict[str, float]:
+    """Hold one long conversation; return CPU microseconds a turn early and late, and bytes."""
+    store = SQLiteStore(folder / "long.db")
+    team = loop_team(texts, turns)
+    marks: dict[int, float] = {}
+    json_bytes = 0
+
+    def watch(_name: str, event: Any) -> None:
+        nonlocal json_bytes
+        if type(event).__name__ == "Heard":
+            json_bytes += len(event.message.content.model_dump_json()) + _ENVELOPE
+            if event.n % slice_ == 0:
+                marks[event.n] = time.process_time()
+
+    async with Runtime(store=store, agents=team, watch=watch) as runtime:
+        name = await runtime.open(loads(LOOP), cast={"a": team[0], "b": team[1]}, conversation_id="long")
+        await runtime.outcome(name)
+    pages = store._writer.call(
+        lambda file: file.execute("SELECT sum(length(lines)) FROM entry").fetchone()[0]
+    )
+    store.close()
+    with sqlite3.connect(folder / "long.db") as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = (folder / "long.db").stat().st_size
+    per = {n: (marks[n] - marks[n - slice_]) / slice_ * 1e6 for n in marks if n - slice_ in marks}
+    first, last = min(n for n in per if n >= min(1000, turns // 2)), max(per)
+    return {
+        "turn early (us CPU)": per[first],
+        "turn late (us CPU)": per[last],
+        "late / early": median([v for n, v in per.items() if n > turns * 0.8])
+        / median([v for n, v in per.items() if n <= turns * 0.2 + slice_]),
+        "file bytes / message JSON": size / json_bytes,
+        "records bytes / message JSON": pages / json_bytes,
+        "median turn (us CPU)": median(per.values()),
+    }
+
+
+_ENVELOPE = len(
+    '{"act":"tell","id":"long:10000","sender":"b","receivers":["a"],"in_reply_to":"long:9999","about":"","made_by":"handler","lane":"","content":}'
+)
+
+
+def raw_inserts(folder: Path, rows: list[bytes], grouped: int = 1) -> float:
+    """Return CPU microseconds a row of plain inserts into a WAL file, synchronous FULL."""
+    file = sqlite3.connect(folder / f"raw{grouped}.db", isolation_level=None)
+    file.execute("PRAGMA journal_mode = WAL")
+    file.execute("PRAGMA synchronous = FULL")
+    file.execute("CREATE TABLE entry(k INTEGER PRIMARY KEY, conv INTEGER, seq INTEGER, lines BLOB)")
+    file.execute("CREATE UNIQUE INDEX place ON entry(conv, seq)")
+    began = time.process_time()
+    for first in range(0, len(rows), grouped):
+        file.execute("BEGIN IMMEDIATE")
+        for place, row in enumerate(rows[first : first + grouped], first):
+            file.execute("INSERT INTO entry(conv, seq, lines) VALUES (?, ?, ?)", (place % 64, place, row))
+        file.execute("COMMIT")
+    spent = time.process_time() - began
+    file.close()
+    return spent / len(rows) * 1e6
+
+
+async def bare_writer(folder: Path, rows: list[bytes], flight: int = 64) -> float:
+    """Return rows a second of a bare writer that groups what waits: nothing is checked, hashed or delivered."""
+
+    def connect() -> sqlite3.Connection:
+        file = sqlite3.connect(folder / "bare.db", isolation_level=None, check_same_thread=False)
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute("PRAGMA synchronous = FULL")
+        file.execute(
+            "CREATE TABLE IF NOT EXISTS entry(k INTEGER PRIMARY KEY, conv INTEGER, seq INTEGER, lines BLOB)"
+        )
+        file.execute("CREATE UNIQUE INDEX IF NOT EXISTS place ON entry(conv, seq)")
+        return file
+
+    writer = Writer(connect, "bare")
+
+    async def worker(mine: range) -> None:
+        for place in mine:
+            row = rows[place % len(rows)]
+            await writer.submit(
+                lambda file, place=place, row=row: (
+                    file.execute(
+                        "INSERT INTO entry(conv, seq, lines) VALUES (?, ?, ?)", (place % flight, place, row)
+                    ).rowcount
+                )
+            )
+
+    began = time.perf_counter()
+    await asyncio.gather(*(worker(range(n, len(rows), flight)) for n in range(flight)))
+    spent = time.perf_counter() - began
+    writer.close()
+    (folder / "bare.db").unlink()
+    return len(rows) / spent
+
+
+async def many(folder: Path, count: int, texts: list[str], flight: int = 64) -> dict[str, float]:
+    """Hold many conversations of three messages, some at once."""
+    store = SQLiteStore(folder / "many.db")
+    ann, bob = Agent("ann"), Agent("bob")
+    ann.opens(lambda turn: turn.say("request", action=texts[0]))
+    bob.on("request")(lambda turn: turn.say("agree"))
+    bob.on("request", state="agreed")(lambda turn: turn.say("inform-result", result=texts[1]))
+    request = load("request")
+    cast = {"initiator": ann, "participant": bob}
+    some = asyncio.Semaphore(flight)
+    async with Runtime(store=store, agents=[ann, bob], turns=flight, backlog=10**9) as runtime:
+
+        async def one() -> None:
+            async with some:
+                await runtime.outcome(await runtime.open(request, cast=cast))
+
+        began, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(one() for _ in range(count)))
+        spent, cpu = time.perf_counter() - began, time.process_time() - cpu
+    entries, records = store._writer.call(
+        lambda file: file.execute("SELECT count(*), sum(count) FROM entry").fetchone()
+    )
+    packed = [row[0] for row in store._rows("SELECT lines FROM entry LIMIT 2000", ())]
+    store.close()
+    # one row of a bare writer for each record, and one for each entry, of the bytes that we store
+    per_record = [row[: max(1, len(row) * entries // records)] for row in packed]
+    wanted = min(20_000, max(4000, records))
+    by_record = await bare_writer(folder, (per_record * (wanted // len(per_record) + 1))[:wanted])
+    by_entry = await bare_writer(folder, (packed * (wanted // len(packed) + 1))[:wanted])
+    return {
+        "conversations/s": count / spent,
+        "CPU us/conversation": cpu / count * 1e6,
+        "records/s": records / spent,
+        "entries/s": entries / spent,
+        "bare rows/s, one a record": by_record,
+        "bare rows/s, one an entry": by_entry,
+        "records/s / bare": records / spent / by_record,
+        "entries/s / bare": entries / spent / by_entry,
+    }
+
+
+async def reopened(folder: Path, count: int, texts: list[str]) -> dict[str, float]:
+    """Open conversations that wait for a person; then take the store up in a new runtime."""
+    store = SQLiteStore(folder / "open.db")
+    request = load("request")
+    some = asyncio.Semaphore(256)
+    runtime = Runtime(store=store, backlog=10**9)
+
+    async def one(number: int) -> None:
+        async with some:
+            who = "ann" if number == count // 2 else "lena"
+            await runtime.open(request, cast={"initiator": who, "participant": "bob"}, deadline="3d")
+
+    await asyncio.gather(*map(one, range(count)))
+    store.close()
+    del runtime
+    gc.collect()
+    before = _memory()
+    began = time.perf_counter()
+    served = asyncio.Event()
+    ann = Agent("ann")
+
+    @ann.opens
+    def ask(turn: Any) -> Any:
+        served.set()
+        return turn.say("request", action=texts[0])
+
+    store = SQLiteStore(folder / "open.db")
+    async with Runtime(store=store, agents=[ann]):
+        await served.wait()
+        first = time.perf_counter() - began
+        await asyncio.sleep(0.5)
+        used = _memory() - before
+    store.close()
+    return {"first one served (s)": first, "bytes a waiting conversation": max(0.0, used) / count}
+
+
+def _memory() -> float:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+
+
+async def resumed(folder: Path) -> float:
+    """Return seconds to take up the long conversation: read, checked and folded."""
+    times: list[float] = []
+    for _ in range(3):
+        store = SQLiteStore(folder / "long.db")
+        runtime = Runtime(store=store)
+        await runtime._talk("long")  # the stage is made once for a protocol
+        runtime._talks.clear()
+        began = time.process_time()
+        await runtime._talk("long")
+        times.append(time.process_time() - began)
+        store.close()
+    return median(times)
+
+
+def main() -> None:
+    """Print the figures and write them down."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--conversations", type=int, default=10_000)
+    parser.add_argument("--turns", type=int, default=10_000)
+    options = parser.parse_args()
+    texts = [text(random.Random(n)) for n in range(500)]  # noqa: S311
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(dir=ROOT) as place:
+        folder = Path(place)
+        found |= asyncio.run(long_talk(folder, options.turns, texts))
+        with sqlite3.connect(folder / "long.db") as file:
+            rows = [row[0] for row in file.execute("SELECT lines FROM entry LIMIT 1000")]
+        raw = median(raw_inserts_fresh(folder, rows) for _ in range(3))
+        found["raw WAL insert of the same bytes (us CPU)"] = raw
+        found["a durable turn / raw insert"] = found["median turn (us CPU)"] / raw
+        found["resume of the long one (s CPU)"] = asyncio.run(resumed(folder))
+        found |= asyncio.run(many(folder, options.conversations, texts))
+        found |= asyncio.run(reopened(folder, options.conversations, texts))
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    for name, value in found.items():
+        print(f"{name:<45} {value:>12,.3f}")
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "load": os.getloadavg()[0],
+        "commit": commit,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "turns": options.turns,
+        "conversations": options.conversations,
+        "figures": {name: round(value, 4) for name, value in found.items()},
+    }
+    path = ROOT / "tests/benchmarks/results/store.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def raw_inserts_fresh(folder: Path, rows: list[bytes]) -> float:
+    for path in folder.glob("raw1.db*"):
+        path.unlink()
+    return raw_inserts(folder, rows)
+
+
+if __name__ == "__main__":
+    main()
