@@ -1,5 +1,6 @@
 """The record of one conversation while it goes on: native objects until somebody needs the lines."""
 
+import os
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -209,5 +210,17 @@ class Stored(Recording):
         """Nothing to give back."""
 
 
+_salts: list[str] = []
+_SALTS = 256
+"""Made at once: asking the system for random bytes costs more than all else that a short record needs."""
+
+
 def _salt() -> str:
-    return secrets.token_hex(8)
+    if not _salts:
+        drawn = secrets.token_hex(8 * _SALTS)
+        _salts.extend(drawn[place : place + 16] for place in range(0, len(drawn), 16))
+    return _salts.pop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_salts.clear)  # a child draws its own
