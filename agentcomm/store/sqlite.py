@@ -88,7 +88,10 @@ class SQLiteStore:
             raise told(error, str(self.path)) from error
         self._seen = self._rows("PRAGMA data_version", ())[0][0]
         self._writer = Writer(self._connect, str(self.path))
-        self._writer.call(lambda file: _free_from_before(file, self.now()))
+        if any(
+            self._rows(query, (self.now() + _AHEAD,)) for query in _FROM_BEFORE
+        ):  # else opening takes no lock
+            self._writer.call(lambda file: _free_from_before(file, self.now()))
 
     def _make(self, *, create: bool) -> None:
         try:
@@ -629,6 +632,12 @@ def _keep_receipt(file: _File, receipt: Receipt | None, conv: int) -> None:
         file.execute(
             "INSERT INTO receipt VALUES (?, ?, ?, ?)", (receipt.scope, receipt.key, receipt.digest, conv)
         )
+
+
+_FROM_BEFORE = tuple(
+    f"SELECT 1 FROM {table} WHERE token != '' AND free > ? LIMIT 1"  # noqa: S608
+    for table in ("delivery", "timer")
+)
 
 
 def _free_from_before(file: _File, now: float) -> None:

@@ -92,7 +92,7 @@ def harass(
                 break
         while len(running) < processes:
             number += 1
-            running.append(start(folder, f"p{number}", **env))
+            running.append(start(folder, f"p{number}", **{"ATTEMPTS": "40", **env}))
         time.sleep(dice.uniform(0.2, 0.2 + pause))
         for moment, one in list(asleep):
             if time.monotonic() > moment:

@@ -55,14 +55,16 @@ def test_cut_off_before_and_after_every_step(tmp_path):
     names = []
     for place, cut in enumerate(CUTS):
         names += asyncio.run(opened(tmp_path, 3, first=place * 3))
-        process = start(tmp_path, cut.replace(":", "-"), f"{cut}#2", LEASE="0.3", THINK="0.001")
+        process = start(
+            tmp_path, cut.replace(":", "-"), f"{cut}#2", LEASE="0.3", THINK="0.001", ATTEMPTS="40"
+        )
         assert process.wait(30) == -signal.SIGKILL, cut
     end = time.monotonic() + 60
     while left(tmp_path) and time.monotonic() < end:
-        start(tmp_path, "last", LEASE="0.3", THINK="0.001").wait(60)
+        start(tmp_path, "last", LEASE="0.3", THINK="0.001", ATTEMPTS="40").wait(60)
     found = counted(tmp_path, names)
     assert whole(found) == NOTHING, found
-    assert found["effects"] == len(names)
+    assert found["effects"] == len(names)  # one key each, however often the tool was called with it
     assert (
         found["keyed_effects_called_again"] <= 1
     )  # after:tool.call has not called it yet; before:tool.result has
