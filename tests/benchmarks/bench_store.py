@@ -70,8 +70,9 @@ def loop_team(texts: list[str], turns: int) -> list[Agent]:
     return [a, b]
 
 
-async def long_talk(folder: Path, turns: int, texts: list[str], slice_: int = 500) -> dict[str, float]:
+async def long_talk(folder: Path, turns: int, texts: list[str]) -> dict[str, float]:
     """Hold one long conversation; return CPU microseconds a turn early and late, and bytes."""
+    slice_ = max(50, turns // 20)
     store = SQLiteStore(folder / "long.db")
     team = loop_team(texts, turns)
     marks: dict[int, float] = {}
@@ -219,7 +220,7 @@ async def reopened(folder: Path, count: int, texts: list[str]) -> dict[str, floa
 
     await asyncio.gather(*map(one, range(count)))
     store.close()
-    del runtime
+
     gc.collect()
     before = _memory()
     began = time.perf_counter()
