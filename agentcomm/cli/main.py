@@ -7,8 +7,10 @@ well; 4 something outside failed; 70 we failed; 130 stopped by Ctrl-C.
 import argparse
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from agentcomm.cli.codes import EXIT_FINDINGS, EXIT_OUTSIDE, EXIT_STOPPED, EXIT_US, EXIT_USAGE
 from agentcomm.errors import AgentcommError, EdgeError, InternalError, ProtocolError, RecordError, UsageError
@@ -21,11 +23,59 @@ exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation 
 """
 
 
+FIRST = """\
+agentcomm: conversations between agents that work in production.
+
+  agentcomm run incident-handoff --model scripted   watch one now; no model is needed
+  agentcomm run incident-handoff                    the same with a model: Ollama's, else a small one in process
+  agentcomm new shop && cd shop && pytest           a project of your own: protocol, agents, tests
+  agentcomm show                                    the protocols and examples that are there
+  agentcomm check FILE                              what is wrong with a protocol, where, why, and how to mend it
+  agentcomm doctor                                  what is there on this machine, and what it can do
+  agentcomm --help                                  every command; each has --help
+
+Nothing was done: name a command."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose faults say what was meant, in the form of all our errors."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with the code for wrong use."""
+        from difflib import get_close_matches
+
+        from agentcomm.cli.words import fault
+
+        fix = f"{self.prog} --help"
+        if found := re.match(r"argument COMMAND: invalid choice: '([^']*)'", message):
+            known = [name for action in self._actions for name in action.choices or ()]
+            message = f"there is no command {found[1]!r}"
+            if close := get_close_matches(found[1], known, 1, cutoff=0.5):
+                fix = f"did you mean `{self.prog} {close[0]}`?"
+        elif found := re.match(r"unrecognized arguments: (\S+)", message):
+            message = f"{self.prog} has no option {found[1]!r}" if found[1].startswith("-") else message
+            if close := get_close_matches(found[1], self._options(), 1, cutoff=0.6):
+                fix = f"did you mean `{close[0]}`?"
+        fault(f"U100 {message}\n  fix  {fix}")
+        raise SystemExit(EXIT_USAGE)
+
+    def _options(self) -> list[str]:
+        """Return the options of the command that was named, else of all."""
+        found = [word for action in self._actions for word in action.option_strings]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - argparse shows its commands nowhere else
+                named = [child for name, child in action.choices.items() if name in sys.argv[1:2]]
+                for child in named or action.choices.values():
+                    found += [word for one in child._actions for word in one.option_strings]  # noqa: SLF001
+        return found
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     from agentcomm.cli import (
         check,
         compare,
+        completion,
         conforms,
         conversations,
         differ,
@@ -44,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
         types,
     )
 
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="agentcomm",
         description="Conversations between agents that work in production.",
         epilog=EPILOG,
@@ -71,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
         lab,
         doctor,
         compare,
+        completion,
     ):
         module.add_to(commands)
     return made
@@ -99,7 +150,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         print(f"agentcomm {VERSION}")
         return 0
     if options.command is None:
-        commands.print_help()
+        print(FIRST)
         return EXIT_USAGE
     try:
         code = options.call(options)
