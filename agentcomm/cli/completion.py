@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from agentcomm.cli.words import note
@@ -64,33 +65,29 @@ def add_to(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shell", choices=tuple(_HOW))
-    parser.set_defaults(call=completion)
+    parser.set_defaults(call=partial(completion, commands))
 
 
-def completion(options: argparse.Namespace) -> int:
+def completion(commands: Any, options: argparse.Namespace) -> int:
     """Print the script."""
-    from agentcomm.cli.main import parser
-
-    found = dict(_commands(parser()))
+    found = dict(_commands(commands))
     make = {"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell]
     print(make(found), end="")
     note(f"to keep it: {_HOW[options.shell]}")
     return 0
 
 
-def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, tuple[str, list[str]]]]:
+def _commands(commands: Any) -> Iterator[tuple[str, tuple[str, list[str]]]]:
     """Yield each command with its help, and the words that may follow it."""
     names = _names()
-    for action in parser._actions:  # noqa: SLF001 - argparse shows its commands nowhere else
-        if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            continue
-        about = {choice.dest: choice.help or "" for choice in action._choices_actions}  # noqa: SLF001
-        for name, child in action.choices.items():
-            words = [word for one in child._actions for word in one.option_strings if word.startswith("--")]  # noqa: SLF001
-            for one in child._actions:  # noqa: SLF001
-                if one.choices and not one.option_strings:
-                    words += map(str, one.choices)
-            yield name, (about.get(name, ""), [*words, *(names if name in _NAMED else ())])
+    about = {choice.dest: choice.help or "" for choice in commands._choices_actions}  # noqa: SLF001 - argparse shows its commands nowhere else
+    for name, child in commands.choices.items():
+        words: list[str] = []
+        for one in child._actions:  # noqa: SLF001
+            words += [word for word in one.option_strings if word.startswith("--")]
+            if one.choices and not one.option_strings:
+                words += map(str, one.choices)
+        yield name, (about.get(name, ""), [*words, *(names if name in _NAMED else ())])
 
 
 def _names() -> list[str]:
