@@ -9,8 +9,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, cast
 
 from agentcomm.cli.codes import EXIT_FINDINGS, EXIT_OUTSIDE, EXIT_STOPPED, EXIT_US, EXIT_USAGE
 from agentcomm.errors import AgentcommError, EdgeError, InternalError, ProtocolError, RecordError, UsageError
@@ -48,7 +48,7 @@ class _Parser(argparse.ArgumentParser):
 
         fix = f"{self.prog} --help"
         if found := re.match(r"argument COMMAND: invalid choice: '([^']*)'", message):
-            known = [name for action in self._actions for name in action.choices or ()]
+            known = [str(name) for action in self._actions for name in action.choices or ()]
             message = f"there is no command {found[1]!r}"
             if close := get_close_matches(found[1], known, 1, cutoff=0.5):
                 fix = f"did you mean `{self.prog} {close[0]}`?"
@@ -63,9 +63,11 @@ class _Parser(argparse.ArgumentParser):
         """Return the options of the command that was named, else of all."""
         found = [word for action in self._actions for word in action.option_strings]
         for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - argparse shows its commands nowhere else
-                named = [child for name, child in action.choices.items() if name in sys.argv[1:2]]
-                for child in named or action.choices.values():
+            choices = cast("object", action.choices)
+            if isinstance(choices, Mapping):
+                children = cast("Mapping[str, argparse.ArgumentParser]", choices)
+                named = [child for name, child in children.items() if name in sys.argv[1:2]]
+                for child in named or children.values():
                     found += [word for one in child._actions for word in one.option_strings]  # noqa: SLF001
         return found
 

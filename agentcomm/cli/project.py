@@ -220,7 +220,7 @@ def files_of(name: str, text: str, protocol: Protocol, *, is_copy: bool) -> Mapp
     }
 
 
-def _played_by_code(words: Mapping[str, str], protocol: Protocol) -> str:
+def _played_by_code(words: dict[str, str], protocol: Protocol) -> str:
     first, second, *others = protocol.roles
     variables = {role: f"{role.replace('-', '_')}_agent" for role in protocol.roles}
     cast = [f'"{first}": {variables[first]}', f'"{second}": {variables[second]}']
@@ -231,7 +231,7 @@ def _played_by_code(words: Mapping[str, str], protocol: Protocol) -> str:
     return text
 
 
-def _played_by_models(words: Mapping[str, str], protocol: Protocol) -> str:
+def _played_by_models(words: dict[str, str], protocol: Protocol) -> str:
     least = max(protocol.members[0], 1)
     lines = [
         f'        "{role}": [Agent(f"{role}-{{n}}", model=model) for n in range(1, {least + 1})],'
@@ -242,7 +242,7 @@ def _played_by_models(words: Mapping[str, str], protocol: Protocol) -> str:
     return _MODEL_AGENTS.substitute(words | {"cast": "\n".join(lines)})
 
 
-def _tests(words: Mapping[str, str], *, is_copy: bool) -> str:
+def _tests(words: dict[str, str], *, is_copy: bool) -> str:
     tools = ["Dice", "Walk", "members_for", "walk"]
     head = _TEST_HEAD.substitute(
         words
