@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from agentcomm import Agent
+from agentcomm.agents.tools import tool
 from agentcomm.runtime.runtime import Runtime
 from agentcomm.store.sqlite import SQLiteStore
 
@@ -28,12 +29,11 @@ def team(folder: Path, think: float) -> list[Agent]:
     """Return a cast: ann asks, bob does it with a tool, and says so."""
     dice = random.Random(os.getpid())  # noqa: S311
 
-    async def pay(amount: int, effect_key: str = "") -> dict[str, object]:
-        tell(folder / "effects", effect_key)
+    @tool(effect="keyed")
+    async def pay(amount: int, idempotency_key: str) -> dict[str, object]:
+        tell(folder / "effects", idempotency_key)
         await asyncio.sleep(dice.uniform(0, think))
         return {"paid": amount}
-
-    pay.effect = "keyed"  # type: ignore[attr-defined]
 
     async def post(text: str) -> str:
         tell(folder / "posts", text)
