@@ -98,7 +98,9 @@ def harass(
             if time.monotonic() > moment:
                 one.send_signal(signal.SIGCONT)
                 asleep.remove((moment, one))
-        awake = [one for one in running if one not in [sleeper for _, sleeper in asleep]]
+        at_work = set(lines_of(folder / "started"))  # one that is not yet at work has nothing to lose
+        asleep_now = [sleeper for _, sleeper in asleep]
+        awake = [one for one in running if one not in asleep_now and str(one.args[4]) in at_work]  # type: ignore[index]
         if not awake:
             continue
         one = dice.choice(awake)
