@@ -102,7 +102,7 @@ async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call) -> Any:
         f"{turn.agent} had begun {one.name!r} when the process ended, and nobody can tell whether it was done",
         key=call.key,
         why="its result is not on record, and it takes no key and cannot be asked",
-        fix="look what happened, then: agentcomm conversations resume ID --effect done or --effect again",
+        fix=f"look what became of {call.key}, then: agentcomm conversations resume ID --effect done or --effect again",
     )
 
 

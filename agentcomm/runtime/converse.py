@@ -1,7 +1,7 @@
 """A conversation as it happens: for interfaces, and for web services that stream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -73,7 +73,7 @@ class Conversing:
 @asynccontextmanager
 async def converse(
     protocol: Protocol, *, watch: Callable[[Event], None] | None = None, **options: Any
-) -> AsyncIterator[Conversing]:
+) -> AsyncGenerator[Conversing]:
     """Let a cast of agents hold a conversation, and give its events as they come.
 
     Whoever leaves the block before the end, or is cancelled in it, ends the conversation as `cancelled`; its transcript is kept.

@@ -67,6 +67,12 @@ class Drawing:
     def _clock(self) -> int:
         return self._now
 
+    @property
+    def sinks(self) -> list[str]:
+        """Where the texts of prompts and answers go with the spans."""
+        tracer = self._given[0]
+        return [tracer.sink] if tracer.content.is_full else []
+
     def open(self, at: int, caller: Any) -> None:
         """Draw the opening."""
         self._now = at
@@ -113,6 +119,11 @@ class LateConversation:
         self._drawing = Drawing(tracer, protocol, conversation, cast)
         self._submit(self._drawing.open, time_ns(), tracer.ambient())
 
+    @property
+    def sinks(self) -> list[str]:
+        """Where the texts of prompts and answers go with the spans."""
+        return self._drawing.sinks
+
     def turn(self, before: Conversation, role: str, model: str) -> "LateTurn":
         """Begin a turn, and make a light span current."""
         self._turns += 1
@@ -157,6 +168,11 @@ class LateTurn:
         self.moments: list[tuple[int, tuple[Event, ...]]] = []
         self._light = light
         self._light.enter()
+
+    @property
+    def sinks(self) -> list[str]:
+        """Where the texts of prompts and answers go with the spans."""
+        return self._drawing.sinks
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
         """Note a step of the journal, as it happens."""

@@ -153,6 +153,11 @@ class ConversationSpans:
         self.opening = self.latest = opening.place
 
     @property
+    def sinks(self) -> list[str]:
+        """Where the texts of prompts and answers go with the spans."""
+        return [self.tracer.sink] if self.facts.content.is_full else []
+
+    @property
     def under(self) -> Any:
         """The parent of turns; None where each is a trace of its own."""
         return self.opening if self.tracer.scope == "conversation" else None
@@ -299,7 +304,7 @@ class TurnSpans:
     @property
     def sinks(self) -> list[str]:
         """Where the texts of prompts and answers go with the spans."""
-        return [self._talk.tracer.sink] if self._facts.content.is_full else []
+        return self._talk.sinks
 
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
         """Take a step from the journal, as it happens."""

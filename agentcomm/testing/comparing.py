@@ -199,6 +199,8 @@ async def play(
             protocol, cast=cast, brief=brief, deadline=deadline, watch=events.append, note=note
         )
         outcome, kind, cause, repairs = result.outcome, result.outcome_class, result.cause, result.repairs
+        if result.errors:
+            cause = "; ".join(f"{error.what} ({error.code})" for error in result.errors)
     except EdgeError as error:
         cause = f"{error.what} ({error.code})"
     errors = [error for model in models for error in model.errors]

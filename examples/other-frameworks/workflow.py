@@ -22,7 +22,7 @@ def cast(model: Callable[[str], str]) -> dict[str, Any]:
             raise InputError(f"{package} is not installed", fix="pip install 'agentcomm[frameworks]'")
     from adapters import LangGraphPlayer, PydanticAIPlayer
     from bridge import for_langchain, for_pydantic_ai
-    from existing import billing_graph, support_agent
+    from existing import billing_graph, support_agent  # pyright: ignore[reportUnknownVariableType]
 
     return {
         "support": PydanticAIPlayer("pydantic-ai", support_agent(for_pydantic_ai(model("support")))),

@@ -91,7 +91,7 @@ def test_a_user_needs_no_model_to_be_told_what_to_do(agentcomm):
     assert done.returncode == 4
     assert "no Ollama server answers" in done.stderr
     assert "ollama serve" in done.stderr
-    assert "the transcript so far: transcripts/incident-handoff-" in done.stderr
+    assert "transcript transcripts/incident-handoff-" in done.stdout
 
 
 def test_a_running_ollama_is_used_when_no_model_is_named(agentcomm, tmp_path):

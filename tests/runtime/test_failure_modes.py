@@ -11,6 +11,7 @@ import pytest
 from agentcomm import Agent, enact_sync
 from agentcomm.acts.message import Message
 from agentcomm.agents.judges import CodeJudge
+from agentcomm.agents.tools import tools_by_name
 from agentcomm.conversation.events import (
     CommitmentChanged,
     Duplicate,
@@ -345,7 +346,7 @@ def test_2_6_reasoning_action_mismatch():
 
     def told(*, acts: bool):
         agent = worker(says="I have restarted web-1.", leaves="agreed" if acts else "")
-        agent.tools = (restart,)
+        agent.tools = tools_by_name([restart])
         if acts:
 
             @agent.on("order", state="agreed")

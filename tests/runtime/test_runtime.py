@@ -178,7 +178,7 @@ async def test_a_failing_handler_is_tried_again_and_then_says_so(store):
     assert result.outcome == "failed"
     assert len(tries) == 3
     steps = [record.type for record in result.transcript.records if record.kind == "step"]
-    assert steps == ["turn.failed"] * 3 + ["dead-letter"]
+    assert steps == ["turn.failed"] * 3 + ["dead-letter", "exit.taken"]
     assert replay(result.transcript).same
 
 

@@ -31,7 +31,11 @@ def test_memory_and_disk_give_the_same_lines(tmp_path):
 
 def test_a_full_disk_is_a_typed_error_and_what_was_said_before_can_be_read(root, tmp_path, monkeypatch):
     path = tmp_path / "talk.jsonl"
-    room = [12_000]
+    sale = load(root / "examples/purchase/protocol.yaml")
+    whole = tmp_path / "whole.jsonl"
+    enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, transcript=whole)
+    before, _, _ = whole.read_bytes().partition(b'"heard"')
+    room = [len(before) + 2_000]
     write = os.write
 
     def small(file, data):
@@ -41,7 +45,6 @@ def test_a_full_disk_is_a_typed_error_and_what_was_said_before_can_be_read(root,
         return write(file, data)
 
     monkeypatch.setattr("agentcomm.store.jsonl.os.write", small)
-    sale = load(root / "examples/purchase/protocol.yaml")
     with pytest.raises(StoreError, match="No space left"):
         enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, transcript=path)
     transcript = read_transcript(path)
