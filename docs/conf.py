@@ -1,6 +1,7 @@
 """How the documentation is built: `sphinx-build -W docs docs/_build`."""  # noqa: INP001
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,14 @@ def commands(parser: argparse.ArgumentParser) -> list[tuple[list[str], argparse.
     return found
 
 
+def as_files(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Let links to pages outside the documentation lead to the files themselves."""
+    source[0] = re.sub(r"\]\((?=(?:\.\./)+(?:examples|tests)/[^)]*\.md\))", "](path:", source[0])
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register what the pages use beyond Markdown."""
     app.add_directive("mermaid", DrawnHere)
     app.add_directive("command-help", CommandHelp)
+    app.connect("source-read", as_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
