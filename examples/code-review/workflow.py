@@ -12,6 +12,7 @@ from diffs import mended, parse, problems_of, read_diff
 
 from agentcomm.acts.message import Message
 from agentcomm.agents.agent import Agent
+from agentcomm.agents.tools import tool
 from agentcomm.agents.turn import Turn, Unspoken
 
 HERE = Path(__file__).parent / "input"
@@ -19,6 +20,7 @@ MOST = 5
 """Problems that are told in one round."""
 
 
+@tool(effect="pure")
 def inspect(diff: str) -> list[str]:
     """Return what code finds wrong with a diff."""
     return problems_of(diff)

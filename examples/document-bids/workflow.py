@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from agentcomm.acts.message import Message
 from agentcomm.agents.agent import Agent
+from agentcomm.agents.tools import tool
 from agentcomm.agents.turn import Turn, Unspoken
 
 HERE = Path(__file__).parent
@@ -23,6 +24,7 @@ ENOUGH = 0.75
 """Share of the sections that a digest must cover."""
 
 
+@tool(effect="pure")
 async def look(path: str) -> Document:
     """Read a document and count it; a tool, so that the call stands on record."""
     return read_document(path)

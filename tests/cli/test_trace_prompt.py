@@ -11,10 +11,6 @@ from agentcomm.errors import UsageError
 from agentcomm.models.scripted import ScriptedModel
 
 
-def nowhere():
-    raise AssertionError
-
-
 @pytest.fixture
 def told(tmp_path):
     model = ScriptedModel(
@@ -27,7 +23,7 @@ def told(tmp_path):
 
     def show(**given):
         options = {"file": str(path), "n": None, "agent": None, "all": False, "changes": False, "json": False}
-        return show_prompts(nowhere, argparse.Namespace(**options | given))
+        return show_prompts(argparse.Namespace(**options | given))
 
     return show
 

@@ -7,7 +7,7 @@ from agentcomm.acts.content import FieldType, content_model, to_plain
 from agentcomm.acts.glossary import canonical_name, clash
 from agentcomm.acts.message import Message
 from agentcomm.acts.units import Quantity, convertible, parse_quantity, scales
-from agentcomm.agents.choose import field_schema
+from agentcomm.agents.schema import field_schema
 from agentcomm.conversation.events import Say
 from agentcomm.conversation.state import Rules
 from agentcomm.conversation.step import open_conversation, step

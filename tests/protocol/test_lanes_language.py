@@ -108,6 +108,7 @@ def test_what_lanes_settle(written, ends, settled):
     text = edited(
         TENDER,
         ("success: any won, refused: all refused, rejected: otherwise", f"{written}, undecided: otherwise"),
+        ("at_most: 1", "at_most: 9"),
     )
     protocol = loads(text)
     found = next(settle for settle in protocol.settles if settle.fits(ends, protocol.outcomes))
