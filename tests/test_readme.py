@@ -57,7 +57,13 @@ def test_the_protocol_in_the_readme_is_the_one_its_program_loads(root):
 
 
 def test_links_lead_somewhere(root):
-    pages = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "tests").rglob("*.md")]
+    pages = [
+        root / "README.md",
+        *(root / "docs/pages").rglob("*.md"),
+        root / "docs/index.md",
+        *(root / "examples").glob("*/README.md"),
+        *(root / "tests").rglob("*.md"),
+    ]
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
