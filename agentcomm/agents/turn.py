@@ -250,6 +250,11 @@ class Turn:
         return self._place
 
     @property
+    def actual(self) -> Conversation:
+        """The conversation as it stands, also for an agent that is shown something else."""
+        return self._whole.view(self.lane) if self.lane else self._whole
+
+    @property
     def floor(self) -> Speak:
         """What the role may say now."""
         if self._floor is None:

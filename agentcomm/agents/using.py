@@ -14,13 +14,12 @@ from agentcomm.acts.content import entries_of, to_plain
 from agentcomm.agents.calls import By, Call, Calls
 from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolRefused
 from agentcomm.agents.turn import Turn
-from agentcomm.conversation.ground import Standing
+from agentcomm.conversation.gate import blocked
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.transcript import plain_bytes
 from agentcomm.errors import AgentcommError, UsageError
-from agentcomm.grounding.compare import is_same
-from agentcomm.grounding.same import shown
 from agentcomm.grounding.sourced import unsourced_values
+from agentcomm.grounding.troubles import Ungrounded
 
 __all__ = ("is_open", "turn_id", "use")
 
@@ -175,7 +174,7 @@ def is_open(turn: Turn, one: Tool) -> bool:
         return False
     try:
         if one.effect is not Effect.PURE:
-            _gate(turn, one)
+            _gate(turn, one, {})
     except ToolRefused:
         return False
     return True
@@ -201,65 +200,28 @@ def _permitted(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By) -> d
             f"{one.name} takes {one.signature}: {error}", fix="give it what it takes", code="U314"
         ) from None
     if one.effect is not Effect.PURE:
-        _gate(turn, one)
-        _compare(turn, one, typed)
+        _gate(turn, one, typed)
         if by == "model":
             _source(turn, one, typed)
     return typed
 
 
-def _gate(turn: Turn, one: Tool) -> None:
-    """Stop an effect that would build on what is not yet shown to be understood."""
-    place, heard = turn.conversation, turn.heard
-    if place.here.frame is not None:
-        raise ToolRefused(
-            f"{one.name} has an effect, and {place.here.frame.it.act!r} is not grounded yet",
-            why=f"{place.here.frame.overlay} is going on",
-            fix="call it once that is over",
-            code="U315",
-        )
-    if heard is None:
+def _gate(turn: Turn, one: Tool, arguments: Mapping[str, Any]) -> None:
+    """Stop an effect that would build on what is not shown to be understood, or use another value than the one on record.
+
+    What counts is how the talk stands, whatever the agent was shown.
+    """
+    found = blocked(turn.actual, turn.role, arguments, one.uses)
+    if not found:
         return
-    said = place.here.said.get(heard.act)
-    if said is not None and said.message.id == heard.id and not said.grounded:
-        raise ToolRefused(
-            f"{one.name} has an effect, and {heard.act!r} is not grounded yet",
-            why="its criterion is not met until it is answered",
-            fix='declare it @tool(effect="pure") if it only looks; else answer first, or lower the criterion in the protocol',
-            code="U315",
-        )
-
-
-def _compare(turn: Turn, one: Tool, arguments: Mapping[str, Any]) -> None:
-    """Stop a value that differs from common ground, whatever was read back."""
-    ground = turn.ground
-    acts = turn.conversation.protocol.acts
-    for name, value in arguments.items():
-        if name in one.uses:
-            ref = one.uses[name]
-            if ref is None:
-                continue
-        else:
-            ref = name if name in ground else ""
-        if not ref:
-            continue
-        item = ground.item(ref)
-        if item is None:
-            raise ToolRefused(
-                f"{one.name}: {name} must be {ref}, which is not common ground",
-                fix="ground it first",
-                code="U316",
-            )
-        if ground.status(ref) is Standing.DISPUTED:
-            raise ToolRefused(f"{one.name}: {ref} is disputed", fix="mend it first", code="U316")
-        act = acts.get(item.act)
-        kind = act.fields.get(ref.rpartition(".")[2]) if act is not None else None
-        if not (is_same(kind, item.value, value) or _plain(item.value) == _plain(value)):
-            raise ToolRefused(
-                f"{one.name}: {name} is {shown(value)}, and {item.act}.{ref.rpartition('.')[2]} on common ground is {shown(item.value)}",
-                fix=f"use what was agreed, or free the parameter with uses={{{name!r}: None}}",
-                code="U316",
-            )
+    if any(isinstance(trouble, Ungrounded) for trouble in found):
+        fix = 'declare it @tool(effect="pure") if it only looks; else answer first, or lower the criterion in the protocol'
+        code = "U315"
+    else:
+        fix = "use what was agreed, or free the parameter with uses={PARAMETER: None}"
+        code = "U316"
+    told = " ".join(trouble.sentence for trouble in found)
+    raise ToolRefused(f"{one.name} has an effect: {told}", fix=fix, code=code)
 
 
 def _source(turn: Turn, one: Tool, arguments: Mapping[str, Any]) -> None:

@@ -4,11 +4,13 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from agentcomm import Agent, enact, enact_sync, load
 from agentcomm.agents.calls import Calls, key_of
 from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolRefused, tool
 from agentcomm.agents.turn import PromptBudget
+from agentcomm.conversation.step import open_conversation
 from agentcomm.errors import UsageError
 from agentcomm.protocol.library import loads
 from tests.agents.talks import Says, text_of
@@ -112,9 +114,12 @@ def test_another_try_of_the_turn_finds_the_call_and_does_not_make_it_again():
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"account": "A-2"}, "account is A-2, and ask.account on common ground is A-1"),
-        ({"amount": "500 EUR"}, "amount is '500 EUR', and ask.amount on common ground is 50 EUR"),
-        ({"amount": "50 USD"}, "ask.amount on common ground is 50 EUR"),
+        ({"account": "A-2"}, "ask.account is grounded otherwise. account: A-1 was meant, A-2 was understood"),
+        (
+            {"amount": "500 EUR"},
+            "ask.amount is grounded otherwise. amount: 50 EUR was meant, 500 EUR was understood",
+        ),
+        ({"amount": "50 USD"}, "amount: 50 EUR was meant, 50 USD was understood (EUR and USD)"),
     ],
 )
 @pytest.mark.parametrize("effect", ["keyed", "once"])
@@ -147,7 +152,7 @@ def test_what_a_parameter_must_equal_can_be_named_and_freed():
 
     async def work(turn):
         await turn.use(look, account="another")
-        with pytest.raises(ToolRefused, match="target is A-9"):
+        with pytest.raises(ToolRefused, match="target: A-1 was meant, A-9 was understood"):
             await turn.use(pay, target="A-9")
         return turn.say("done", note=await turn.use(pay, target="A-1"))
 
@@ -171,7 +176,7 @@ def test_an_effect_waits_for_its_criterion_and_a_look_does_not():
     result = transfer(work, tools=[pay, look], criterion="relevant")
     assert result.outcome == "failed"
     assert result.errors[0].code == "U315"
-    assert "'ask' is not grounded yet" in result.errors[0].what
+    assert "ask is not common ground: it waits for the evidence" in result.errors[0].what
     assert log == []
     assert seen == [1]
     assert transfer(work, tools=[pay, look], criterion="{readback: [account, amount]}").outcome == "paid"
@@ -466,3 +471,20 @@ async def test_an_agent_calls_tools_in_many_conversations_at_once():
     results = await asyncio.gather(*(enact(job, cast={"client": ann, "clerk": bob}) for _ in range(25)))
     assert {result.outcome for result in results} == {"paid"}
     assert len({key for _, _, key in log}) == 25
+
+
+def test_the_gate_looks_at_the_talk_and_not_at_what_an_agent_was_shown():
+    log = []
+    pay = paying(log, effect="keyed")
+    true = by_tool(pay)
+
+    async def deceived(turn):
+        told = turn.heard.content.model_copy(update={"account": "A-2"})
+        blank, _ = open_conversation(turn.conversation.rules, "blank")  # nothing stands on record there
+        turn.show(blank, replace(turn.heard, content=told))
+        return await by_tool(pay, account=told.account)(turn)
+
+    criterion = "{readback: [account, amount]}"
+    assert transfer(deceived, tools=[pay], criterion=criterion).outcome == "failed"
+    assert log == []
+    assert transfer(true, tools=[pay], criterion=criterion).outcome == "paid"
