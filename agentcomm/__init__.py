@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentcomm.runtime.enact import enact, enact_sync
     from agentcomm.runtime.replay import replay
     from agentcomm.runtime.result import Result
+    from agentcomm.runtime.runtime import Runtime
 
 
 __version__ = _version.VERSION
@@ -32,6 +33,7 @@ __all__ = (
     "Message",
     "Protocol",
     "Result",
+    "Runtime",
     "Transcript",
     "Turn",
     "check",
@@ -50,6 +52,7 @@ _HOMES = {
     "Message": "agentcomm.acts.message",
     "Protocol": "agentcomm.protocol.graph",
     "Result": "agentcomm.runtime.result",
+    "Runtime": "agentcomm.runtime.runtime",
     "Transcript": "agentcomm.conversation.transcript",
     "Turn": "agentcomm.agents.turn",
     "check": "agentcomm.protocol.library",

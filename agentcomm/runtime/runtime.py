@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, cast
@@ -61,12 +62,12 @@ class _Absent:
 class Runtime:
     """Hosts conversations.
 
-        async with Runtime(store=SQLiteStore("talks.db"), agents=[ann, bob]) as runtime:
+        async with Runtime(store="talks.db", agents=[ann, bob]) as runtime:
             name = await runtime.open(load("request"), cast={"initiator": ann, "participant": bob})
             result = await runtime.outcome(name)
 
     Args:
-        store: Where they are kept; in memory without one.
+        store: Where they are kept: a store, or the path of a file, which is opened here and closed by `drain`; in memory without one.
         agents: Who takes turns here. Whoever else is cast is elsewhere: a person, or an agent of another process.
         judge: Who says whether a demonstration shows understanding.
         turns: Turns at once.
@@ -82,7 +83,7 @@ class Runtime:
     def __init__(
         self,
         *,
-        store: Store | None = None,
+        store: Store | str | Path | None = None,
         agents: Iterable[Player] = (),
         judge: Judge | None = None,
         turns: int = 64,
@@ -94,6 +95,11 @@ class Runtime:
         watch: Callable[[str, Event], None] | None = None,
         note: Callable[[str], None] | None = None,
     ) -> None:
+        self._is_mine = isinstance(store, str | Path)
+        if isinstance(store, str | Path):
+            from agentcomm.store.sqlite import SQLiteStore
+
+            store = SQLiteStore(store)
         self.store: Store = MemoryStore() if store is None else store
         self.agents: dict[str, Player] = {}
         for agent in agents:
@@ -207,6 +213,8 @@ class Runtime:
         for waiters in self._waiters.values():
             for waiter in waiters:
                 waiter.cancel()
+        if self._is_mine:
+            self.store.close()
 
     @property
     def is_busy(self) -> bool:

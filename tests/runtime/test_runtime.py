@@ -362,3 +362,15 @@ def test_packed_transcripts_are_read_by_everything_that_reads_transcripts(tmp_pa
     assert found.damage is None
     assert found.seal is not None
     assert [type(event).__name__ for event in found.events()][-1] == "Ended"
+
+
+async def test_a_path_is_enough_for_a_store_that_outlives_its_runtime(tmp_path):
+    path = tmp_path / "talks.db"
+    ann, bob = asker(), doer()
+    async with Runtime(store=path, agents=[ann]) as runtime:
+        name = await runtime.open(REQUEST, cast={"initiator": ann, "participant": "bob"})
+        await until(lambda: runtime.store.waiting(mailbox="bob"))
+    with pytest.raises(StoreError, match="closed"):
+        await runtime.store.claim(["bob"], 1, 1.0)
+    async with Runtime(store=str(path), agents=[bob]) as runtime:
+        assert (await runtime.outcome(name)).outcome == "done"
