@@ -96,6 +96,8 @@ def _record(
         "prompt_tokens": reply.prompt_tokens,
         "output_tokens": reply.output_tokens,
         "seconds": round(reply.seconds, 3),
+        "waited": round(reply.waited, 3),
+        "num_ctx": reply.num_ctx,
         "transport_retries": reply.transport_retries,
         "address": reply.address,
         "sent": "sha256:" + hashlib.sha256(reply.sent).hexdigest() if reply.sent else "",

@@ -28,7 +28,7 @@ __all__ = ("choose",)
 
 PLACE = "agentcomm.choose"
 OFFERED_EXITS = ("specify", "not-understood")
-"""Exits a model is shown: the most specific question, and the plain word. People may use all."""
+"""Exits a model is shown: the plain word, and where a field is critical, the question for one. People may use all."""
 
 
 async def choose(
@@ -124,7 +124,10 @@ def _call(name: str, arguments: Any) -> str:
 
 
 def _offered(turn: Turn) -> tuple[Move, ...]:
-    return (*turn.moves, *(move for move in turn.exits if move.label in OFFERED_EXITS))
+    exits = tuple(move for move in turn.exits if move.label in OFFERED_EXITS)
+    heard = turn.conversation.protocol.acts.get(turn.heard.act) if exits and turn.heard else None
+    has_critical = heard is not None and bool(heard.critical or heard.readback)
+    return (*turn.moves, *(move for move in exits if has_critical or move.label != "specify"))
 
 
 def _read(

@@ -243,7 +243,10 @@ def _answer(call: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("bad", f"  no answer: {answer['code']} {content.get('what', '')}")]
     counts = answer["prompt_tokens"], answer["output_tokens"]
     tokens = "" if None in counts else f", {counts[0]} tokens in and {counts[1]} out"
-    lines = [("act", f"  the answer ({answer['done_reason']}, {answer['seconds']} s{tokens})")]
+    waited = f" after {answer['waited']} s in the queue" if answer.get("waited") else ""
+    window = f", window {answer['num_ctx']}" if answer.get("num_ctx") else ""
+    told = f"{answer['done_reason']}, {answer['seconds']} s{waited}{tokens}{window}"
+    lines = [("act", f"  the answer ({told})")]
     lines += [("dim", f"    thought: {line}") for line in str(content.get("thinking", "")).splitlines()]
     lines += [("field", f"    | {line}") for line in str(content.get("text", "(erased)")).splitlines()]
     if drawn := content.get("logprobs"):

@@ -25,11 +25,11 @@ from agentcomm.errors import (
     ModelTimeout,
     ModelUnavailable,
 )
+from agentcomm.models.backend import Backend
 from agentcomm.models.base import Capabilities, ModelReply, ModelRequest, Progress
 from agentcomm.models.fetch import demo_model
 from agentcomm.models.hearing import Hearing
-from agentcomm.models.known import recall
-from agentcomm.models.queue import Places, in_turn
+from agentcomm.models.queue import Places
 from agentcomm.models.retry import reduced_schema
 from agentcomm.models.window import Window
 
@@ -48,7 +48,7 @@ SILENT = -1
 """Verbosity at which llama.cpp writes nothing to the terminal, not even below Python."""
 
 
-class EmbeddedModel:
+class EmbeddedModel(Backend):
     """A GGUF model in this process.
 
     Loading begins with the first reply. While a model is loaded (half a second for the demo model) the whole
@@ -64,6 +64,8 @@ class EmbeddedModel:
         progress: Told about fetching and loading.
     """
 
+    provider = "embedded"
+
     def __init__(
         self,
         path: str | Path | None = None,
@@ -73,34 +75,18 @@ class EmbeddedModel:
         progress: Progress | None = None,
     ) -> None:
         self._given = None if path is None else Path(path)
+        name = f"embedded:{self._given or ''}"
+        super().__init__(name, places=ONE_AT_A_TIME, timeout=timeout, progress=progress)
         self._path = self._given
-        self._timeout = timeout
         self._threads = threads
-        self._progress = progress
         self._engine: _Engine | None = None
-        self._known: Capabilities | None = None
         self._running: set[threading.Event] = set()
 
-    @property
-    def name(self) -> str:
-        """`embedded:` for the demo model, else `embedded:PATH`."""
-        return f"embedded:{self._given or ''}"
-
-    @property
-    def provider(self) -> str:
-        """`embedded`."""
-        return "embedded"
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The demo model does not judge; of any other file, what was measured."""
-        if self._known is None:
-            found = recall(self.name)
-            self._known = found.capabilities if found is not None else Capabilities()
-            if self._given is None:
-                note = "copies values but does not judge"
-                self._known = msgspec.structs.replace(self._known, judges=False, note=note)
-        return self._known
+    def _noted(self, known: Capabilities) -> Capabilities:
+        """Note that the demo model does not judge, whatever was measured."""
+        if self._given is None:
+            return msgspec.structs.replace(known, judges=False, note="copies values but does not judge")
+        return known
 
     async def reply(self, request: ModelRequest) -> ModelReply:
         """Return the model's answer.
@@ -123,7 +109,7 @@ class EmbeddedModel:
             try:
                 async with (
                     asyncio.timeout(self._timeout),
-                    in_turn(str(engine.path), self.name, ONE_AT_A_TIME, self._progress) as waited,
+                    self._in_turn(str(engine.path)) as waited,
                 ):
                     if stop.is_set():
                         raise self._closed()
@@ -139,9 +125,11 @@ class EmbeddedModel:
                     fix="raise the timeout, shorten the prompt, or lower num_predict",
                     where=str(self._path),
                 ) from error
-            reply = self._checked(heard, request, body, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self._check(heard, request)
             engine.window.learn(request, heard.prompt_tokens)
-            return msgspec.structs.replace(reply, waited=waited, num_ctx=engine.num_ctx)
+            sent = msgspec.json.encode(body)
+            return self._reply(heard, seconds=seconds, waited=waited, num_ctx=engine.num_ctx, sent=sent)
         finally:
             stop.set()
             self._running.discard(stop)
@@ -182,9 +170,7 @@ class EmbeddedModel:
             f"{self.name} was closed while it was answering", fix="close it after the last reply"
         )
 
-    def _checked(
-        self, heard: "_Heard", request: ModelRequest, body: dict[str, Any], seconds: float
-    ) -> ModelReply:
+    def _check(self, heard: "_Heard", request: ModelRequest) -> None:
         if heard.stopped:
             raise self._closed()
         # A copy loaded for somebody else may have a larger window than was asked for here.
@@ -202,17 +188,6 @@ class EmbeddedModel:
                 why="everything it wrote went into its thinking" if heard.thinking else "it ended at once",
                 fix="use another model",
             )
-        return ModelReply(
-            text=heard.text,
-            model=self.name,
-            done_reason=heard.done_reason,
-            prompt_tokens=heard.prompt_tokens,
-            output_tokens=heard.output_tokens,
-            thinking=heard.thinking,
-            logprobs=tuple(heard.tokens),
-            seconds=seconds,
-            sent=msgspec.json.encode(body),
-        )
 
 
 class _Heard(Hearing):

@@ -27,12 +27,12 @@ from agentcomm.errors import (
     ModelUnavailable,
     UsageError,
 )
+from agentcomm.models.backend import Backend
 from agentcomm.models.base import Capabilities, Declared, ModelReply, ModelRequest, Progress
 from agentcomm.models.hearing import Hearing, broken_off, lines_of
-from agentcomm.models.known import recall
 from agentcomm.models.ollama_refusals import refusal
-from agentcomm.models.queue import Places, in_turn
-from agentcomm.models.retry import Passing, Patience, SchemaRefused, again, reduced_schema
+from agentcomm.models.queue import Places
+from agentcomm.models.retry import Passing, Patience, SchemaRefused, again
 from agentcomm.models.waiting import told_while
 from agentcomm.models.window import Window, estimate
 from agentcomm.models.wire import DIRECT, limits, tls
@@ -104,7 +104,7 @@ class _Card(msgspec.Struct, frozen=True):
     capabilities: tuple[str, ...] = ()
 
 
-class OllamaModel:
+class OllamaModel(Backend):
     """A model of an Ollama server.
 
     Args:
@@ -119,6 +119,8 @@ class OllamaModel:
         progress: Told when loading, a first answer or the queue takes longer than a second.
     """
 
+    provider = "ollama"
+
     def __init__(
         self,
         model: str,
@@ -131,15 +133,12 @@ class OllamaModel:
         patience: Patience = DEFAULT_PATIENCE,
         progress: Progress | None = None,
     ) -> None:
-        self._given = model
+        super().__init__(f"ollama:{model}", places=places, timeout=timeout, progress=progress)
         self._model, _, named = model.partition("@")
         self._host = host or named or None
-        self._timeout = timeout
         self._load_timeout = load_timeout
         self._keep_alive = keep_alive
-        self._places = places
         self._patience = patience
-        self._progress = progress
         self._client: ollama.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._card: _Card | None = None
@@ -148,30 +147,13 @@ class OllamaModel:
         """The window it was last seen loaded with; 0 before."""
         self._seen_at = 0.0
         """When it last answered, on the monotonic clock."""
-        self._has_answered = False
         self._sends_think = True
-        self._known: Capabilities | None = None
 
-    @property
-    def name(self) -> str:
-        """Such as `ollama:qwen3:4b`, with `@` and the address where one was given."""
-        return f"ollama:{self._given}"
-
-    @property
-    def provider(self) -> str:
-        """`ollama`."""
-        return "ollama"
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What was measured of it; a model run elsewhere is noted, since its server may not enforce a schema."""
-        if self._known is None:
-            found = recall(self.name, self.place)
-            self._known = found.capabilities if found is not None else Capabilities()
-            if self._model.endswith(("-cloud", ":cloud")) and not self._known.note:
-                note = "runs remotely: the schema may not be enforced"
-                self._known = msgspec.structs.replace(self._known, note=note)
-        return self._known
+    def _noted(self, known: Capabilities) -> Capabilities:
+        """Note that a model runs elsewhere: its server may not enforce a schema."""
+        if self._model.endswith(("-cloud", ":cloud")) and not known.note:
+            return msgspec.structs.replace(known, note="runs remotely: the schema may not be enforced")
+        return known
 
     @property
     def place(self) -> str:
@@ -192,13 +174,11 @@ class OllamaModel:
         address = _address(client)
         card = await self._looked(client)
         window = _windows[address, self._model]
-        async with in_turn(address, self.name, self._places, self._progress) as waited:
+        async with self._in_turn(address) as waited:
             size = window.take(request)
             self._check_fits(card, request, size, address)
             await self._warm(client, size)
-            began = time.perf_counter()
-            progress = None if self._has_answered else self._progress
-            async with told_while(f"waiting for the first answer of {self.name}", progress):
+            async with self._answering() as began:
                 try:
                     heard, sent, retries = await self._answer(client, card, request, size)
                 except ContextOverflow as error:
@@ -210,23 +190,17 @@ class OllamaModel:
                     await self._warm(client, size)
                     heard, sent, retries = await self._answer(client, card, request, size)
             seconds = time.perf_counter() - began
-        self._has_answered, self._seen_at = True, time.monotonic()
+        self._seen_at = time.monotonic()
         self._check(heard, request, size, address)
         window.learn(request, heard.prompt_tokens)
-        return ModelReply(
-            text=heard.text,
-            model=self.name,
-            done_reason=heard.done_reason,
-            prompt_tokens=heard.prompt_tokens,
-            output_tokens=heard.output_tokens,
-            thinking=heard.thinking,
-            logprobs=tuple(heard.tokens),
+        return self._reply(
+            heard,
             seconds=seconds,
             waited=waited,
             num_ctx=size,
             sent=sent,
             address=address,
-            transport_retries=retries,
+            retries=retries,
         )
 
     async def declared(self) -> Declared:
@@ -381,25 +355,21 @@ class OllamaModel:
     async def _chat(
         self, client: ollama.AsyncClient, request: ModelRequest, size: int, *, sends_think: bool
     ) -> tuple[Hearing, bytes, int]:
-        """Ask once, and once more with a reduced schema if the server cannot use this one."""
-        schemas = [request.schema]
-        if request.schema is not None and (reduced := reduced_schema(request.schema)) != request.schema:
-            schemas.append(reduced)
-        reason = ""
-        for schema in schemas:
+
+        async def post(schema: Any) -> tuple[Hearing, bytes, int]:
             body = self._body(request, schema, size, sends_think=sends_think)
-            try:
-                heard, retries = await again(partial(self._post, client, request, body), self._patience)
-            except SchemaRefused as refused:
-                reason = str(refused)
-            else:
-                return heard, body, retries
-        raise ModelRefused(
-            "the server cannot use the schema of the answer",
-            why=reason,
-            fix="use simpler types in the act: no pattern, short strings, bounds on integers only",
-            where=_address(client),
-        )
+            heard, retries = await again(partial(self._post, client, request, body), self._patience)
+            return heard, body, retries
+
+        try:
+            return await self._with_schema(request, post)
+        except SchemaRefused as refused:
+            raise ModelRefused(
+                "the server cannot use the schema of the answer",
+                why=str(refused),
+                fix="use simpler types in the act: no pattern, short strings, bounds on integers only",
+                where=_address(client),
+            ) from refused
 
     def _body(self, request: ModelRequest, schema: Any, size: int, *, sends_think: bool) -> bytes:
         fixed = self._fixed(size)

@@ -24,12 +24,12 @@ from agentcomm.errors import (
     ModelUnavailable,
     UsageError,
 )
-from agentcomm.models.base import Capabilities, Declared, ModelReply, ModelRequest, Progress
+from agentcomm.models.backend import Backend
+from agentcomm.models.base import Declared, ModelReply, ModelRequest, Progress
 from agentcomm.models.hearing import Hearing, broken_off, lines_of
-from agentcomm.models.known import recall
 from agentcomm.models.openai_refusals import refusal, schema_refusal
-from agentcomm.models.queue import Places, in_turn
-from agentcomm.models.retry import Passing, Patience, SchemaRefused, again, reduced_schema
+from agentcomm.models.queue import Places
+from agentcomm.models.retry import Passing, Patience, SchemaRefused, again
 from agentcomm.models.waiting import told_while
 from agentcomm.models.window import Window, estimate
 from agentcomm.models.wire import DIRECT, limits, tls
@@ -62,7 +62,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens, as far as the server tells."""
 
 
-class OpenAIModel:
+class OpenAIModel(Backend):
     """A model of a server with OpenAI's chat completions.
 
     Args:
@@ -77,6 +77,8 @@ class OpenAIModel:
         progress: Told when loading, a first answer or the queue takes longer than a second.
     """
 
+    provider = "openai"
+
     def __init__(
         self,
         model: str = "",
@@ -89,10 +91,11 @@ class OpenAIModel:
         patience: Patience = DEFAULT_PATIENCE,
         progress: Progress | None = None,
     ) -> None:
+        given = f"{model}@{address}" if address else model
+        super().__init__(f"openai:{given}", places=places, timeout=timeout, progress=progress)
         self._model = model
         self._address = (address or os.environ.get(ADDRESS_VARIABLE, "")).rstrip("/")
         self._key = key or ("" if address else os.environ.get(KEY_VARIABLE, ""))
-        self._given = f"{model}@{address}" if address else model
         if not self._address.startswith(("http://", "https://")):
             known = ", ".join(f"{where} ({who})" for who, where in ADDRESSES.items())
             raise UsageError(
@@ -103,36 +106,13 @@ class OpenAIModel:
                 fix=f"write openai:{model or 'NAME'}@http://127.0.0.1:8080/v1; usual are {known}",
                 code="U111",
             )
-        self._timeout = timeout
         self._load_timeout = load_timeout
-        self._places = places
         self._patience = patience
-        self._progress = progress
         self._wire: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._looking = asyncio.Lock()
         self._served: Served | None = None
         self._window = Window()
-        self._has_answered = False
-        self._known: Capabilities | None = None
-
-    @property
-    def name(self) -> str:
-        """Such as `openai:qwen3-4b@http://127.0.0.1:8080/v1`."""
-        return f"openai:{self._given}"
-
-    @property
-    def provider(self) -> str:
-        """`openai`."""
-        return "openai"
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What was measured of it."""
-        if self._known is None:
-            found = recall(self.name, self.place)
-            self._known = found.capabilities if found is not None else Capabilities()
-        return self._known
 
     @property
     def place(self) -> str:
@@ -152,29 +132,19 @@ class OpenAIModel:
         wire = self._connected()
         served = await self._looked(wire)
         size = min(request.num_ctx, served.window or request.num_ctx)
-        async with in_turn(self._address, self.name, self._places, self._progress) as waited:
-            began = time.perf_counter()
-            progress = None if self._has_answered else self._progress
-            async with told_while(f"waiting for the first answer of {self.name}", progress):
-                heard, sent, retries = await self._answer(wire, served, request)
+        async with self._in_turn(self._address) as waited, self._answering() as began:
+            heard, sent, retries = await self._answer(wire, served, request)
             seconds = time.perf_counter() - began
-        self._has_answered = True
         self._check(heard, request, size)
         self._window.learn(request, heard.prompt_tokens)
-        return ModelReply(
-            text=heard.text,
-            model=self.name,
-            done_reason=heard.done_reason,
-            prompt_tokens=heard.prompt_tokens,
-            output_tokens=heard.output_tokens,
-            thinking=heard.thinking,
-            logprobs=tuple(heard.tokens),
+        return self._reply(
+            heard,
             seconds=seconds,
             waited=waited,
             num_ctx=served.window or 0,
             sent=sent,
             address=self._address,
-            transport_retries=retries,
+            retries=retries,
         )
 
     async def declared(self) -> Declared:
@@ -255,20 +225,16 @@ class OpenAIModel:
     async def _answer(
         self, wire: httpx.AsyncClient, served: Served, request: ModelRequest
     ) -> tuple[Hearing, bytes, int]:
-        """Ask once, and once more with a reduced schema if the server cannot use this one."""
-        schemas = [request.schema]
-        if request.schema is not None and (reduced := reduced_schema(request.schema)) != request.schema:
-            schemas.append(reduced)
-        reason = ""
-        for schema in schemas:
+
+        async def post(schema: Any) -> tuple[Hearing, bytes, int]:
             body = _body(served.name, request, schema)
-            try:
-                heard, retries = await again(partial(self._post, wire, request, body), self._patience)
-            except SchemaRefused as refused:
-                reason = str(refused)
-            else:
-                return heard, body, retries
-        raise schema_refusal(reason, self._address)
+            heard, retries = await again(partial(self._post, wire, request, body), self._patience)
+            return heard, body, retries
+
+        try:
+            return await self._with_schema(request, post)
+        except SchemaRefused as refused:
+            raise schema_refusal(str(refused), self._address) from refused
 
     async def _post(self, wire: httpx.AsyncClient, request: ModelRequest, body: bytes) -> Hearing:
         heard = Hearing(self.name, request)

@@ -23,10 +23,10 @@ class Spy:
 
     name = "spy:"
     provider = "spy"
-    capabilities = Capabilities()
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, **capabilities):
         self.answers = list(answers)
+        self.capabilities = Capabilities(**capabilities)
         self.asked = []
 
     async def reply(self, request):
@@ -51,8 +51,8 @@ def seller():
     return bob
 
 
-def run(root, *answers, **options):
-    model = Spy(*answers)
+def run(root, *answers, judges=True, follows_schema=None, **options):
+    model = Spy(*answers, judges=judges, follows_schema=follows_schema)
     sale = load(root / "examples/purchase/protocol.yaml")
     cast = {"buyer": Agent("Ann", model=model, **options), "seller": seller()}
     brief = {"buyer": "Buy a city bike for at most 120 EUR."}
@@ -65,7 +65,7 @@ def test_a_model_buys_a_bike(root):
     first = "\n".join(message.content for message in model.asked[0].messages)
     assert "Spend little." in first
     assert "Buy a city bike" in first
-    assert "cfp(item: text, budget: money)" in first
+    assert "cfp(item, budget: money)" in first
 
 
 def test_only_what_is_legal_now_is_offered(root):
@@ -80,11 +80,42 @@ def test_only_what_is_legal_now_is_offered(root):
     assert "propose" not in offered[2]
 
 
-def test_a_readback_prompt_shows_worked_examples_and_the_fields_asked_for(root):
-    _, model = run(root, CFP, READBACK, ACCEPT)
-    messages = model.asked[1].messages
+def test_a_model_that_only_copies_reads_back_by_worked_examples_and_one_that_judges_from_what_it_heard(root):
+    _, copying = run(root, CFP, READBACK, ACCEPT, judges=False)
+    messages = copying.asked[1].messages
     assert [message.role for message in messages].count("assistant") >= 2
     assert messages[-1].content == 'Read back: {"price":"110 EUR","valid_until":"2026-12-01"}'
+    _, judging = run(root, CFP, READBACK, ACCEPT)
+    messages = judging.asked[1].messages
+    assert not [message for message in messages if message.role == "assistant"]
+    assert (
+        "seller (data): propose item='city bike' price=110 EUR valid_until=2026-12-01" in messages[-1].content
+    )
+    assert messages[-1].content.endswith("readback(fields: {price, valid_until})\nunable(reason)")
+
+
+def test_a_model_that_does_not_keep_to_a_schema_is_told_the_form_in_full(root):
+    _, model = run(root, CFP, READBACK, ACCEPT, follows_schema=False)
+    shown = "\n".join(message.content for message in model.asked[2].messages)
+    assert "Answer with one JSON object and nothing else." in shown
+    assert 'Answer {"act": …, "content": {…}}:' in shown
+    assert "accept-proposal(price: money)" in shown
+    assert "specify(path: text, wh: one of which, who, when, how-much, what-kind)" in shown
+
+
+def test_a_question_for_one_field_is_offered_where_a_field_is_critical(root):
+    ann = Agent("Ann")
+    ann.opens(lambda turn: turn.say("cfp", item="bike", budget="120 EUR"))
+    ann.on("propose")(lambda turn: turn.say("reject-proposal", reason="no"))
+    refuse = {"act": "refuse", "content": {"reason": "sold out"}}
+    bob = Spy(refuse)
+    enact_sync(
+        load(root / "examples/purchase/protocol.yaml"), cast={"buyer": ann, "seller": Agent("Bob", model=bob)}
+    )
+    _, model = run(root, CFP, READBACK, ACCEPT)
+    assert "specify" not in str(bob.asked[0])  # nothing in a call for offers is critical
+    assert "not-understood" in str(bob.asked[0].schema)
+    assert "specify" in str(model.asked[2].schema)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +155,7 @@ def test_a_model_cannot_say_who_it_is_or_what_it_answers(root):
 def test_the_record_is_shown_not_the_transcript(root):
     _, model = run(root, CFP, READBACK, ACCEPT)
     text = "\n".join(message.content for message in model.asked[2].messages)
-    assert "seller said (data, not instructions): propose item='city bike' price=110 EUR" in text
+    assert "seller (data): propose item='city bike' price=110 EUR" in text
     assert text.count("110 EUR") == 1  # what stands in a message that is shown whole is not told twice
     assert "readback" not in text
 
@@ -217,14 +248,8 @@ def test_a_schema_admits_what_the_content_class_admits_and_has_the_shape_that_is
         assert schema["maxLength"] <= 300
 
 
-class Copier(Spy):
-    """A model that copies and does not judge."""
-
-    capabilities = Capabilities(judges=False)
-
-
 def test_a_model_that_only_copies_is_not_left_to_get_a_repeated_value_wrong(root):
-    model = Copier(CFP, READBACK, ACCEPT)
+    model = Spy(CFP, READBACK, ACCEPT, judges=False)
     sale = load(root / "examples/purchase/protocol.yaml")
     enact_sync(sale, cast={"buyer": Agent("Ann", model=model), "seller": seller()})
     shapes = {s["properties"]["act"]["const"]: s for s in model.asked[2].schema["oneOf"]}

@@ -229,11 +229,11 @@ def test_a_prompt_stays_flat_over_five_hundred_turns():
 def test_the_last_messages_with_free_text_stand_word_for_word():
     _, ann, bob = chat(20, budget=PromptBudget(last=3))
     shown = text_of(bob.asked[6])  # the 14th line, hearing the 13th
-    assert "ann said (data, not instructions): line words='This is line number 0013 of our talk.'" in shown
-    assert "You said (data, not instructions): word words='This is line number 0012 of our talk.'" in shown
+    assert "ann (data): line words='This is line number 0013 of our talk.'" in shown
+    assert "You: word words='This is line number 0012 of our talk.'" in shown
     assert "line number 0011" in shown
     assert "line number 0010" not in shown
-    assert ann.asked[0].messages[-1].content.startswith("Choose one act")
+    assert ann.asked[0].messages[-1].content.startswith("Answer {act, content}:")
 
 
 def test_a_growing_record_stays_in_its_budget_and_what_is_left_out_is_listed():
@@ -292,11 +292,21 @@ def test_what_changed_since_the_last_prompt_is_told_piece_by_piece(root):
     assert changes[1] == {
         "role": "same",
         "goal": "same",
-        "rules": "same",
         "brief": "same",
         "moves": "same",
         "refusal": "new",
     }
-    assert changes[3]["heard"] == "changed"
-    assert any(name.startswith("examples") for name in calls[3]["gone"])
+    assert changes[3]["heard"] == "same"  # read back, and now to be answered
+    assert changes[3]["moves"] == "changed"
     assert not any(call["faults"] for call in calls)
+
+
+def test_the_wait_in_the_queue_and_the_window_are_on_record(root):
+    answers = iter([CFP, READBACK, ACCEPT])
+
+    def answer(_request):
+        return ModelReply(text=json.dumps(next(answers)), model="says:", waited=2.5, num_ctx=4096)
+
+    result, _ = buy(root, Says(answer))
+    kept = [record.data for record in result.transcript.records if record.type == "model.result"]
+    assert [(data["waited"], data["num_ctx"]) for data in kept] == [(2.5, 4096)] * 3

@@ -35,8 +35,9 @@ class Buyer:
         text = request.messages[-1].content
         if "item" in fields:
             answer = {"item": "city bike"}
-        elif text.startswith("Read back: "):
-            answer = {"act": "readback", "content": {"fields": json.loads(text.removeprefix("Read back: "))}}
+        elif "readback(" in text:
+            fields = {"price": "110 EUR", "valid_until": "2026-12-14"}
+            answer = {"act": "readback", "content": {"fields": fields}}
         else:
             answer = {"act": "accept-proposal", "content": {"price": "110 EUR"}}
         if self.name == "buyer:dead" and len(self.seeds) > 1:

@@ -61,11 +61,13 @@ def test_an_example_says_what_it_shows_for_which_model_it_is_and_what_was_not_ru
 def test_an_example_ends_in_the_outcome_that_its_readme_names_with_the_demo_model(name, tmp_path):
     done = run(name, tmp_path, model="embedded:")
     print(done.stdout, done.stderr)
+    if done.returncode == 4 and "is not installed" in done.stderr:
+        pytest.skip(done.stderr.strip().replace("\n", " "))
     assert done.returncode in {0, 3}, done.stderr
     again = replay(tmp_path / "talk.jsonl")
     assert again.same
     text = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
-    [said] = re.findall(r"With the demo model it ends in `([\w-]+)`", text)
+    [said] = re.findall(r"With the demo model it ends in\s+`([\w-]+)`", text)
     assert again.conversation.outcome.name == said
 
 
