@@ -40,9 +40,11 @@ def check_answered(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     answering = {label for label, act in protocol.acts.items() if act.performative in _ANSWERED}
     if not answering or protocol.overlay is not None:
         return
+    has = arcs.said.each(lambda by: any(move and move.act.label in answering for move in by))
     answers = [
         (place, move)
         for place in arcs.order
+        if has[place]
         for move in arcs.moves[place]
         if move and move.act.label in answering and not protocol.states[move.state].region
     ]
@@ -68,28 +70,24 @@ def _facts(move: Move) -> list[_Fact]:
     return [(kinds, other, move.speaker) for other in move.to]
 
 
-def _said(arcs: Arcs, wanted: Mapping[_Fact, int]) -> dict[int, list[int]]:
+def _said(arcs: Arcs, wanted: Mapping[_Fact, int]) -> list[list[int] | None]:
     """Return, by place and for each of its arcs, what is said there that may be answered."""
     kinds = {fact[0] for fact in wanted}
-    found: dict[int, list[int]] = {}
-    known: dict[_Key, int] = {}
-    for place, by in enumerate(arcs.moves):
-        for position, move in enumerate(by):
-            if move is None:
-                continue
-            key = move.act.label, move.speaker, move.to
-            come = known.get(key)
-            if come is None:
-                come = 0
-                for kind in kinds:
-                    if move.act.performative in kind:
-                        for heard in move.to:
-                            for other in (move.speaker, *move.to):
-                                come |= wanted.get((kind, other, heard), 0)
-                known[key] = come
-            if come:
-                found.setdefault(place, [0] * len(by))[position] = come
-    return found
+
+    def come(move: Move | None) -> int:
+        bits = 0
+        for kind in kinds:
+            if move and move.act.performative in kind:
+                for heard in move.to:
+                    for other in (move.speaker, *move.to):
+                        bits |= wanted.get((kind, other, heard), 0)
+        return bits
+
+    def row(by: list[Move | None]) -> list[int] | None:
+        found = list(map(come, by))
+        return found if any(found) else None
+
+    return arcs.said.each(row)
 
 
 def _tell(protocol: Protocol, arcs: Arcs, report: Report, move: Move) -> None:

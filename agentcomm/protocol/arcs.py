@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
+from agentcomm.protocol.dominators import Passed, passed
 from agentcomm.protocol.findings import NOWHERE
 from agentcomm.protocol.graph import Mark, Move, Protocol
 
@@ -27,8 +28,11 @@ __all__ = (
     "way",
 )
 
+_T = TypeVar("_T")
 MANY = 512
 """So many bits are followed through a graph without looking first whether an answer is near."""
+MUCH = 100_000_000
+"""So many bits at all places together are followed without looking for what every way passes (`dominators.py`)."""
 NEAR = 32
 """Places that are near."""
 Changes = Mapping[int, Sequence[tuple[int, int]]]
@@ -149,6 +153,58 @@ class Arcs:
         """
         return components(self)
 
+    @cached_property
+    def said(self) -> "Said":
+        """What is said where."""
+        return Said.of(self.moves)
+
+    @cached_property
+    def deadlines(self) -> list[int]:
+        """By place: the position of the first deadline among its arcs, which stands after all moves."""
+        return self.said.each(lambda by: by.index(None) if by and by[-1] is None else len(by))
+
+    @cached_property
+    def passed(self) -> Passed:
+        """What every way from the start to a place passes, told backwards: as ways from the place to the start."""
+        return passed(self.before, [self.start], self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said where, each row once: most states of a big protocol say what others say, and so need no look of their own."""
+
+    rows: list[list[Move | None]]
+    """By number: the moves of a place with that row; what else they are than label, speaker and hearers, others may not be."""
+    at: list[int]
+    """By place, the number of its row."""
+
+    @classmethod
+    def of(cls, moves: list[list[Move | None]]) -> "Said":
+        """Number the rows of the moves of each place."""
+        kinds: dict[object, int] = {}
+        numbers: dict[tuple[int, ...], int] = {}
+        rows: list[list[Move | None]] = []
+        at: list[int] = []
+        for by in moves:
+            kind = tuple(
+                [
+                    0
+                    if move is None
+                    else kinds.setdefault((move.act.label, move.speaker, move.to), len(kinds) + 1)
+                    for move in by
+                ]
+            )
+            number = numbers.setdefault(kind, len(rows))
+            if number == len(rows):
+                rows.append(by)
+            at.append(number)
+        return cls(rows, at)
+
+    def each(self, judge: Callable[[list[Move | None]], _T]) -> list[_T]:
+        """Return, by place, what `judge` makes of its row; it may look at labels, speakers and hearers only."""
+        found = list(map(judge, self.rows))
+        return [found[number] for number in self.at]
+
 
 def _run_deadlines(protocol: Protocol, region: str) -> Iterator[str]:
     """Yield where the deadlines of the runs lead that a state stands in."""
@@ -248,45 +304,49 @@ def components(arcs: Arcs) -> tuple[list[int], list[list[int]]]:
     return number, found
 
 
-def after(arcs: Arcs, said: Mapping[int, Sequence[int]]) -> list[int]:
+def after(arcs: Arcs, said: Sequence[Sequence[int] | None]) -> list[int]:
     """Return the bits that hold at each place on some way to it.
 
     Args:
         arcs: The graph.
-        said: By place, for each of its arcs: the bits that come.
+        said: By place, for each of its arcs: the bits that come; None for none.
     """
     number, found = arcs.components
+    targets = arcs.targets
     bits = [0] * len(found)
     for component, members in enumerate(found):
         here = bits[component]
         for place in members:
-            if place in said:
-                for target, come in zip(arcs.targets[place], said[place], strict=True):
+            if row := said[place]:
+                for target, come in zip(targets[place], row, strict=True):
                     if number[target] == component:
                         here |= come
         bits[component] = here
         for place in members:
-            come = said.get(place)
-            for position, target in enumerate(arcs.targets[place]):
-                other = number[target]
-                if other != component:
-                    bits[other] |= here | come[position] if come else here
+            if row := said[place]:
+                for target, come in zip(targets[place], row, strict=True):
+                    other = number[target]
+                    if other != component:
+                        bits[other] |= here | come
+            elif here:
+                for target in targets[place]:
+                    bits[number[target]] |= here
     return [bits[component] if component >= 0 else 0 for component in number]
 
 
-def ahead(arcs: Arcs, has: Mapping[int, int]) -> list[int]:
+def ahead(arcs: Arcs, has: Sequence[int]) -> list[int]:
     """Return, by place, the bits of all places that can be reached from it, itself included.
 
     Args:
         arcs: The graph.
-        has: The bits of places that have any.
+        has: The bits of each place.
     """
     number, found = arcs.components
     bits = [0] * len(found)
     for component in range(len(found) - 1, -1, -1):
         here = 0
         for place in found[component]:
-            here |= has.get(place, 0)
+            here |= has[place]
             for target in arcs.targets[place]:
                 here |= bits[number[target]]
         bits[component] = here
@@ -295,9 +355,9 @@ def ahead(arcs: Arcs, has: Mapping[int, int]) -> list[int]:
 
 @dataclass(slots=True)
 class Effort:
-    """How many places may still be looked at one by one, before all are looked at together."""
+    """How many places may still be looked at one by one, before all are looked at together: what finds nothing uses it up."""
 
-    left: int
+    left: int = 1_000
 
 
 def said_near(arcs: Arcs, place: int, says: Callable[[Move], bool], effort: Effort) -> tuple[bool, bool]:
@@ -307,14 +367,13 @@ def said_near(arcs: Arcs, place: int, says: Callable[[Move], bool], effort: Effo
     """
     if effort.left <= 0:
         return False, False
-    effort.left -= 1
     queue = [place]
     seen = {place}
     some = False
     for here in queue:
         if here == arcs.start or len(queue) > NEAR:
+            effort.left -= len(queue)
             return False, some
-        effort.left -= 1
         for source in dict.fromkeys(arcs.before[here]):
             if arcs.came[source] < 0:
                 continue

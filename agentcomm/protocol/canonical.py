@@ -1,12 +1,13 @@
 """The hash of a protocol: the same for the short and the long form, for any layout, and for defaults said aloud."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
 
 from agentcomm.acts.content import FieldType, to_plain
-from agentcomm.protocol.graph import Act, Condition, Move, Protocol, Ref, Run, State
+from agentcomm.protocol.graph import Act, Condition, Move, Protocol, Ref, Run, Stakes, State
 
 __all__ = ("canonical", "document_hash")
 
@@ -17,7 +18,7 @@ def document_hash(protocol: Protocol) -> str:
 
 
 def canonical(protocol: Protocol) -> dict[str, Any]:
-    """Return the longest form of a document as JSON data.
+    """Return the longest form of a document, to be written as JSON.
 
     Defaults are written out and every named type is resolved; what a protocol runs stands in it state by state, with its own
     hash. What makes lanes, races, runs and overlays stands there only where there are any. The order of roles, acts, states,
@@ -34,7 +35,7 @@ def canonical(protocol: Protocol) -> dict[str, Any]:
         "owner": protocol.owner,
         "acts": [_act(act) for act in protocol.acts.values()],
         "start": protocol.start,
-        "states": [_state(state) for state in protocol.states.values()],
+        "states": list(map(_state, protocol.states.values())),
         "outcomes": [[name, str(kind)] for name, kind in sorted(protocol.outcomes.items())],
         "limits": {
             "reply_within": limits.reply_within,
@@ -79,18 +80,47 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def _state(state: State) -> dict[str, Any]:
-    form: dict[str, Any] = {
-        "name": state.name,
-        "speaker": state.speaker,
-        "moves": [_move(move) for move in state.moves.values()],
-        "within": state.within,
-        "else": state.otherwise,
-    }
-    if state.gather:
-        form["gather"] = True
+class _State(msgspec.Struct, gc=False, omit_defaults=True):
+    """A state as it stands in the form: structs, for there are many, and they cost a third of dicts."""
+
+    name: str
+    speaker: str
+    moves: list[Any]
+    within: float
+    otherwise: str = msgspec.field(name="else")
+    gather: bool = False
+    speakers: tuple[str, ...] = ()
+    first: str | None = None
+
+
+class _Move(msgspec.Struct, gc=False):
+    """A move as it stands in the form."""
+
+    act: str
+    speaker: str
+    to: tuple[str, ...]
+    next: str
+    max: int | None
+    then: str
+    owner: str
+    when: Sequence[list[Any]]
+    stakes: Stakes | None
+
+
+class _LaneMove(_Move, gc=False, omit_defaults=True):
+    """A move with what only some have."""
+
+    for_all: bool = False
+    at_most: int | None = None
+    at_once: int | None = None
+    given: list[list[str]] | None = None
+
+
+def _state(state: State) -> _State:
+    moves = list(map(_move, state.moves.values()))
+    form = _State(state.name, state.speaker, moves, state.within, state.otherwise, state.gather)
     if len(state.speakers) > 1:
-        form |= {"speakers": list(state.speakers), "first": state.first}
+        form.speakers, form.first = state.speakers, state.first
     return form
 
 
@@ -111,27 +141,23 @@ def _act(act: Act) -> dict[str, Any]:
     }
 
 
-def _move(move: Move) -> dict[str, Any]:
-    form: dict[str, Any] = {
-        "act": move.act.label,
-        "speaker": move.speaker,
-        "to": move.to,
-        "next": move.next,
-        "max": move.max,
-        "then": move.then,
-        "owner": move.owner,
-        "when": [_condition(condition) for condition in move.when] if move.when else (),
-        "stakes": move.stakes,
-    }
-    if move.for_all:
-        form["for_all"] = True
-    if move.at_most is not None:
-        form["at_most"] = move.at_most
-    if move.at_once is not None:
-        form["at_once"] = move.at_once
-    if move.given:
-        form["given"] = [[name, str(ref)] for name, ref in sorted(move.given.items())]
-    return form
+def _move(move: Move) -> _Move:
+    when = [_condition(condition) for condition in move.when] if move.when else ()
+    kept = (
+        move.act.label,
+        move.speaker,
+        move.to,
+        move.next,
+        move.max,
+        move.then,
+        move.owner,
+        when,
+        move.stakes,
+    )
+    if move.for_all or move.given or move.at_most is not None or move.at_once is not None:
+        given = [[name, str(ref)] for name, ref in sorted(move.given.items())] or None
+        return _LaneMove(*kept, move.for_all, move.at_most, move.at_once, given)
+    return _Move(*kept)
 
 
 def _condition(condition: Condition) -> list[Any]:

@@ -6,9 +6,8 @@ arc a few times; the way that leads to a mistake is looked for only where there 
 mistake makes uncertain is not checked, so that one mistake makes one finding.
 """
 
-import gc
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from agentcomm.acts.content import Content, format_duration
@@ -30,6 +29,7 @@ from agentcomm.protocol.headers import tell_lost_header
 from agentcomm.protocol.informed import check_informed
 from agentcomm.protocol.local import check_escalation, check_grounding, check_sizes
 from agentcomm.protocol.lookup import Resolve, resolver
+from agentcomm.protocol.resting import resting
 from agentcomm.protocol.settling import check_settles
 from agentcomm.protocol.source import Source, read
 
@@ -121,21 +121,8 @@ def check_graph(made: Draft, *, distributed: bool = False) -> None:
     Raises:
         TooMany: If there is more than anybody reads.
     """
-    with _no_collection(made.protocol):
+    with resting(big=len(made.protocol.states) > _BIG):
         _check_graph(made, distributed=distributed)
-
-
-@contextmanager
-def _no_collection(protocol: Protocol) -> Generator[None]:
-    """Let the garbage collector rest: the checks of a big graph make many lists and no circles, which it would look through."""
-    rest = len(protocol.states) > _BIG and gc.isenabled()
-    if rest:
-        gc.disable()
-    try:
-        yield
-    finally:
-        if rest:
-            gc.enable()
 
 
 def _check_graph(made: Draft, *, distributed: bool) -> None:

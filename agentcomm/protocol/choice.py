@@ -88,12 +88,12 @@ def _looks_back(move: Move) -> bool:
 
 def _said_before(arcs: Arcs, own: dict[str, int]) -> list[int]:
     """Return, by place, the acts that may have been said on the way to it."""
-    said: dict[int, list[int]] = {}
-    for place, by in enumerate(arcs.moves):
-        come = [own.get(move.label, 0) if move else 0 for move in by]
-        if any(come):
-            said[place] = come
-    return after(arcs, said)
+    return after(arcs, arcs.said.each(lambda by: _bits(by, own)))
+
+
+def _bits(by: list[Move | None], own: dict[str, int]) -> list[int] | None:
+    found = [own.get(move.label, 0) if move else 0 for move in by]
+    return found if any(found) else None
 
 
 def _tell_bare(made: Draft, arcs: Arcs, state: State, free: list[Move]) -> None:

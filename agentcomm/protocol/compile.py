@@ -32,6 +32,7 @@ from agentcomm.protocol.many import RoleSpec
 from agentcomm.protocol.names import EXPIRED, Names
 from agentcomm.protocol.overlays import overlay_of, own_overlays
 from agentcomm.protocol.races import tell_twice, winner
+from agentcomm.protocol.resting import resting
 from agentcomm.protocol.runs import can_run, check_run, given_in, landing
 from agentcomm.protocol.shape import Word, unknown
 from agentcomm.protocol.source import Source
@@ -42,6 +43,8 @@ __all__ = ("Draft", "draft")
 
 MOST_STATES = 20_000
 """In one protocol, those of the protocols that it runs included."""
+_BIG = 100_000
+"""Characters of a document that makes much."""
 
 
 def draft(
@@ -80,7 +83,8 @@ def draft(
         except TooMany:
             return None
 
-    return compiled(source, Embedder(resolve, compiled, texts=(source.text,)))
+    with resting(big=len(source.text) > _BIG):
+        return compiled(source, Embedder(resolve, compiled, texts=(source.text,)))
 
 
 _ROLELESS = ("unknown_role", "syntax")
@@ -104,6 +108,8 @@ class _Compiler:
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     races: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     own_else: set[str] = field(default_factory=set[str])
+    places: set[str] = field(default_factory=set[str])
+    """Names that stand for themselves: states that run nothing, and outcomes."""
 
     def compile(self) -> Draft | None:
         spec = self.spec
@@ -224,6 +230,7 @@ class _Compiler:
 
     def _states(self, limits: Limits) -> None:
         conditions = self.lexicon.conditions()
+        self.places = self.names.places - set(self.names.theirs)
         for spec in self.spec.states:
             name = spec.name.text
             self.marks[f"states.{name}"] = spec.name.at
@@ -236,16 +243,18 @@ class _Compiler:
 
     def _state(self, spec: StateSpec, limits: Limits, conditions: ConditionReader) -> State:
         name = spec.name.text
+        marks = self.marks
         moves: dict[str, Move] = {}
         for role, given in spec.speakers:
             place = f"states.{name}.{role.text}"
-            self.marks[place] = role.at
+            marks[place] = role.at
             speaker = self.names.role(role, "who speaks in a state") or role.text
             for move in given:
-                self.marks[f"{place}.{move.label.text}"] = move.label.at
+                label = move.label.text
+                marks[f"{place}.{label}"] = move.label.at
                 made = self._move(move, name, speaker, conditions)
-                if moves.setdefault(move.label.text, made) is not made:
-                    tell_twice(move, speaker, moves[move.label.text], self.report)
+                if moves.setdefault(label, made) is not made:
+                    tell_twice(move, speaker, moves[label], self.report)
         first = winner(spec, spec.first, self.report) if spec.first else ""
         if self.many and spec.gather and self.names.role(spec.gather, "`gather`") and self._is_clear():
             check_gather(spec, spec.gather, self.many.name.text, self.report)
@@ -357,12 +366,13 @@ class _Compiler:
             own = ()
         else:
             own = conditions.all_of(spec.when, label) if spec.when else ()
+        after = spec.next.text
         return Move(
             state=state,
             act=act,
             speaker=speaker,
             to=self.hearers.of(spec, speaker),
-            next=self._place(spec.next, spec, state, speaker),
+            next=after if after in self.places else self._place(spec.next, spec, state, speaker),
             max=spec.max,
             then=self._place(spec.then, spec, state, speaker) if spec.then else "",
             owner=self.names.role(spec.owner, "`owner`") if spec.owner else "",
@@ -374,8 +384,7 @@ class _Compiler:
         )
 
     def _place(self, word: Word, spec: MoveSpec, state: str, speaker: str) -> str:
-        names, text = self.names, word.text
-        if text in names.places and text not in names.theirs:
-            return text
+        if word.text in self.places:
+            return word.text
         why = f"'{spec.label}' said by {speaker} in '{state}' must lead to a state or an outcome"
-        return names.target(word, why)
+        return self.names.target(word, why)

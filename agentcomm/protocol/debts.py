@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agentcomm.acts.performative import LedgerOp, Performative
-from agentcomm.protocol.arcs import MANY, NEAR, Arc, Arcs, Effort, move_mark, steps
+from agentcomm.protocol.arcs import MANY, MUCH, NEAR, Arc, Arcs, Effort, move_mark, steps
 from agentcomm.protocol.dominators import passed
 from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
@@ -129,17 +129,18 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     makes = {label for label, act in protocol.acts.items() if act.info.op in MAKES and not act.outlives}
     made: dict[_Debt, list[tuple[int, int]]] = {}
     """By commitment: the arcs that make it."""
+    has = arcs.said.each(lambda by: any(move and move.act.label in makes for move in by))
     for place in arcs.order if makes else ():
-        for position, move in enumerate(arcs.moves[place]):
+        for position, move in enumerate(arcs.moves[place] if has[place] else ()):
             if move and move.act.label in makes:
                 for debt in _debts(move, named):
                     made.setdefault(debt, []).append((place, position))
     debts = list(made)
     if len(debts) > MANY:
         matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
-        effort = Effort(2 * len(arcs.names))
+        effort = Effort()
         debts = [debt for debt in debts if not _ends_soon(protocol, arcs, debt, made[debt], matter, effort)]
-    if len(debts) > MANY:
+    if len(debts) * len(arcs.names) > MUCH:
         debts = _not_surely_done(protocol, arcs, debts, made)
     for first in range(0, len(debts), BITS):
         some = _Bits({debt: 1 << number for number, debt in enumerate(debts[first : first + BITS])})
@@ -177,8 +178,8 @@ def _ends_soon(
     queue = list(dict.fromkeys((arcs.targets[place][position], False) for place, position in sites))
     seen = set(queue)
     for place, was in queue:
-        effort.left -= 1
         if len(queue) > NEAR or (was and protocol.outcomes.get(arcs.names[place]) is OutcomeClass.SUCCESS):
+            effort.left -= len(queue)
             return False
         for target, move in zip(arcs.targets[place], arcs.moves[place], strict=True):
             status = was if move is None or move.act.label not in matter else _after(debt, move, detached=was)
@@ -225,7 +226,8 @@ class _Open:
     """What can be open at a success, by place."""
 
     some: _Bits
-    effects: dict[int, list[_Effect | None]]
+    effects: list[list[_Effect | None] | None]
+    """By place, what its arcs do; None where they do nothing."""
     waiting: list[int]
     """Of what waits there."""
     active: list[int]
@@ -240,7 +242,7 @@ def _to_success(protocol: Protocol, arcs: Arcs, some: _Bits) -> _Open:
         if kind is OutcomeClass.SUCCESS:
             active[arcs.number[name]] = (1 << len(some.bits)) - 1
     effects = _effects(protocol, arcs, some)
-    if not any(effect[0] for row in effects.values() for effect in row if effect):
+    if not any(effect[0] for row in effects if row for effect in row if effect):
         return _Open(some, effects, waiting, active)  # nothing ever becomes active
     queue = deque(arcs.order)
     queued = bytearray(b"\1") * len(targets)
@@ -249,7 +251,7 @@ def _to_success(protocol: Protocol, arcs: Arcs, some: _Bits) -> _Open:
         queued[place] = 0
         old, old_waiting = active[place], waiting[place]
         now, now_waiting = old, old_waiting
-        row = effects.get(place)
+        row = effects[place]
         if row is None:
             for target in targets[place]:
                 now |= active[target]
@@ -282,66 +284,65 @@ def _may_matter(act: Act) -> bool:
     )
 
 
-def _effects(protocol: Protocol, arcs: Arcs, some: _Bits) -> dict[int, list[_Effect | None]]:
-    """Return, by place, what its arcs do; without places and arcs that do nothing."""
-    found: dict[int, list[_Effect | None]] = {}
+def _effects(protocol: Protocol, arcs: Arcs, some: _Bits) -> list[list[_Effect | None] | None]:
+    """Return, by place, what its arcs do; None where they do nothing."""
     matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
-    for place, by in enumerate(arcs.moves):
-        for position, move in enumerate(by):
-            if move is None or move.act.label not in matter:
-                continue
-            effect = some.effect(move)
-            if effect != (0, 0, 0):
-                row = found.get(place)
-                if row is None:
-                    row = found[place] = [None] * len(by)
-                row[position] = effect
-    return found
+
+    def does(move: Move | None) -> _Effect | None:
+        effect = some.effect(move) if move and move.act.label in matter else (0, 0, 0)
+        return effect if effect != (0, 0, 0) else None
+
+    def row(by: list[Move | None]) -> list[_Effect | None] | None:
+        found = list(map(does, by))
+        return found if any(found) else None
+
+    return arcs.said.each(row)
 
 
 def _tell_open(
     protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, sites: set[tuple[int, int]], follow: _Open
 ) -> None:
     """Tell of a short way on which it stays open; only places are looked at from which it can."""
-    waiting, active = follow.waiting, follow.active
-    bit, effects = follow.some.bits[debt], follow.effects
-    came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, int, int]] = {}
-    """(place, whether it is active) -> the same before, and the arc that led on."""
+    bit, targets = follow.some.bits[debt], arcs.targets
+    may = follow.waiting, follow.active
+    goals = {arcs.number[name] for name, kind in protocol.outcomes.items() if kind is OutcomeClass.SUCCESS}
+    came: list[int] = [-1] * (2 * len(targets))
+    """By twice the place, and one if it is active there: the same before; -2 where it begins, -1 where nothing came yet."""
+    by: list[int] = [0] * len(came)
+    """Beside it: the position of the arc that led on."""
+    sources: dict[int, int] = {}
+    queue: list[int] = []
     for place, position in sorted(sites, key=lambda site: len(arcs.to(site[0])))[:NEAR]:
-        target = arcs.targets[place][position]
-        if waiting[target] & bit:
-            came.setdefault((target, False), (None, place, position))
-    queue = deque(came)
-    while queue:
-        here = queue.popleft()
-        place, was = here
-        row = effects.get(place)
-        for position, target in enumerate(arcs.targets[place]):
+        first = 2 * targets[place][position]
+        if came[first] == -1 and may[0][first >> 1] & bit:
+            came[first], by[first], sources[first] = -2, position, place
+            queue.append(first)
+    for here in queue:
+        place, was = here >> 1, here & 1
+        row = follow.effects[place]
+        for position, target in enumerate(targets[place]):
             status = was
             if row and (effect := row[position]):
                 if effect[2 if was else 1] & bit:
                     continue
-                status = was or bool(effect[0] & bit)
-            there = target, status
-            if there in came or not (active if status else waiting)[target] & bit:
+                status = was or int(effect[0] & bit > 0)
+            there = 2 * target + status
+            if came[there] != -1 or not may[status][target] & bit:
                 continue
-            came[there] = here, place, position
-            if status and protocol.outcomes.get(arcs.names[target]) is OutcomeClass.SUCCESS:
-                _add_open(protocol, arcs, report, debt, _back(arcs, came, there))
+            came[there], by[there] = here, position
+            if status and target in goals:
+                _add_open(protocol, arcs, report, debt, _back(arcs, came, by, sources, there))
                 return
             queue.append(there)
 
 
-def _back(
-    arcs: Arcs,
-    came: dict[tuple[int, bool], tuple[tuple[int, bool] | None, int, int]],
-    end: tuple[int, bool],
-) -> list[Arc]:
+def _back(arcs: Arcs, came: list[int], by: list[int], sources: Mapping[int, int], end: int) -> list[Arc]:
     found: list[Arc] = []
-    here: tuple[int, bool] | None = end
-    while here is not None:
-        here, place, position = came[here]
-        found.append(arcs.arc(place, position))
+    here = end
+    while here >= 0:
+        before = came[here]
+        found.append(arcs.arc(before >> 1 if before >= 0 else sources[here], by[here]))
+        here = before
     return found[::-1]
 
 

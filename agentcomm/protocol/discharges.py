@@ -2,10 +2,10 @@
 
 from collections.abc import Container
 
-from agentcomm.protocol.arcs import MANY, Arcs, Effort, after, move_mark, said_near, steps
+from agentcomm.protocol.arcs import MANY, MUCH, Arcs, Effort, after, move_mark, said_near, steps
 from agentcomm.protocol.debts import MAKES
 from agentcomm.protocol.findings import NOWHERE, Report
-from agentcomm.protocol.graph import Protocol
+from agentcomm.protocol.graph import Move, Protocol
 from agentcomm.protocol.stations import Stations
 
 __all__ = ("check_discharges",)
@@ -31,15 +31,18 @@ def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
             )
     if len(named) > MANY:
         named = {label: 1 << number for number, label in enumerate(sorted(_not_plainly_said(arcs, named)))}
-    said: dict[int, list[int]] = {}
-    for place, by in enumerate(arcs.moves if named else ()):
-        come = [named.get(move.act.label, 0) if move else 0 for move in by]
-        if any(come):
-            said[place] = come
-    bits = after(arcs, said) if named else []
+    if not named:
+        return
+
+    def come(by: list[Move | None]) -> list[int] | None:
+        found = [named.get(move.act.label, 0) if move else 0 for move in by]
+        return found if any(found) else None
+
+    bits = after(arcs, arcs.said.each(come))
+    does = arcs.said.each(lambda by: any(move and move.act.discharges in named for move in by))
     told: set[str] = set()
-    for place in arcs.order if named else ():
-        for move in arcs.moves[place]:
+    for place in arcs.order:
+        for move in arcs.moves[place] if does[place] else ():
             if move is None or not (label := move.act.discharges) or label not in named:
                 continue
             if bits[place] & named[label] or move.label in told:
@@ -58,7 +61,7 @@ def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
 
 def _not_plainly_said(arcs: Arcs, named: Container[str]) -> set[str]:
     """Return the acts of which it is not plain that they were said before what discharges them."""
-    effort = Effort(2 * len(arcs.names))
+    effort = Effort()
     far = [
         (place, move.act.discharges)
         for place in arcs.order
@@ -67,7 +70,7 @@ def _not_plainly_said(arcs: Arcs, named: Container[str]) -> set[str]:
         and move.act.discharges in named
         and not said_near(arcs, place, lambda by, move=move: by.act.label == move.act.discharges, effort)[1]
     ]
-    if len(far) > MANY:
+    if len(far) * len(arcs.names) > MUCH:
         stations = Stations.of(arcs, {label for _, label in far})
         far = [(place, label) for place, label in far if not stations.surely_said(place, label)]
     return {label for _, label in far}

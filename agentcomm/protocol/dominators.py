@@ -1,6 +1,8 @@
 """What every way to some goals passes: post-dominators.
 
-Source: Lengauer and Tarjan 1979, "A fast algorithm for finding dominators in a flowgraph", the simple version: near linear.
+Where every loop has one way in, those of the graph without the arcs that lead back (Hecht and Ullman 1974): the nearest common
+ancestor of the places before, found by jumps (Myers 1983). Else Lengauer and Tarjan 1979, "A fast algorithm for finding dominators
+in a flowgraph", the simple version. Both are near linear.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +24,7 @@ class Passed:
     """By place: how many places stand below it, itself included."""
     nearest: list[int]
     """By place: the one passed next on every way; -1 where there is none."""
-    before: list[list[int]]
+    before: Sequence[Sequence[int]]
     """By place: the places that lead to it."""
 
     def reaches(self, place: int) -> bool:
@@ -64,36 +66,55 @@ class Passed:
         return True
 
 
-def passed(targets: Sequence[Sequence[int]], goals: Iterable[int]) -> Passed:
+def passed(
+    targets: Sequence[Sequence[int]], goals: Iterable[int], before: Sequence[Sequence[int]] | None = None
+) -> Passed:
     """Return what every way to some goals passes.
 
     Args:
         targets: By place, where its arcs lead.
         goals: Places where nothing leads on.
+        before: By place, the places that have an arc to it, if they are known.
     """
     root = len(targets)
-    before: list[list[int]] = [[] for _ in range(root + 1)]
-    for place, leads in enumerate(targets):
-        for target in leads:
-            before[target].append(place)
+    back = _turned(targets) if before is None else [*before, ()]
     ends = set(goals)
-    before[root] = sorted(ends)
-    order, number, parent = _walk(before, root)
-    nearest = _nearest([[root] if place in ends else targets[place] for place in order[1:]], number, parent)
-    size = [1] * len(order)
-    for here in range(len(order) - 1, 0, -1):
-        size[nearest[here]] += size[here]
-    enter, following = [0] * len(order), [1] * len(order)
-    for here in range(1, len(order)):
-        enter[here] = following[nearest[here]]
-        following[nearest[here]] += size[here]
-        following[here] = enter[here] + 1
+    back[root] = sorted(ends)
+    order, number, parent = _walk(back, root)
+    leads = [[root] if place in ends else targets[place] for place in order[1:]]
+    nearest, loops = _nearest_plain(leads, number, parent)
+    enter, size = _entered(nearest)
+    if not all(enter[entry] <= enter[last] < enter[entry] + size[entry] for last, entry in loops):
+        nearest = _nearest(leads, number, parent)
+        enter, size = _entered(nearest)
     return Passed(
         [enter[here] if here >= 0 else -1 for here in number[:root]],
         [size[here] if here >= 0 else 0 for here in number[:root]],
         [order[nearest[here]] if here > 0 and nearest[here] else -1 for here in number[:root]],
-        before,
+        back,
     )
+
+
+def _turned(targets: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+    before: list[list[int]] = [[] for _ in range(len(targets) + 1)]
+    for place, leads in enumerate(targets):
+        for target in leads:
+            before[target].append(place)
+    return [*before]
+
+
+def _entered(nearest: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return, by number, the number in a walk through the tree, and how many stand below, itself included."""
+    size = [1] * len(nearest)
+    for here in range(len(nearest) - 1, 0, -1):
+        size[nearest[here]] += size[here]
+    enter, following = [0] * len(nearest), [1] * len(nearest)
+    for here in range(1, len(nearest)):
+        up = nearest[here]
+        enter[here] = first = following[up]
+        following[up] = first + size[here]
+        following[here] = first + 1
+    return enter, size
 
 
 def _walk(before: Sequence[Sequence[int]], root: int) -> tuple[list[int], list[int], list[int]]:
@@ -111,6 +132,55 @@ def _walk(before: Sequence[Sequence[int]], root: int) -> tuple[list[int], list[i
         parent.append(came)
         stack.extend([(source, here) for source in before[place] if number[source] < 0])
     return order, number, parent
+
+
+def _nearest_plain(
+    targets: Sequence[Sequence[int]], number: Sequence[int], parent: Sequence[int]
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return, by number, what is passed next on every way that takes no arc back, and the arcs back: (from, to).
+
+    It holds for all ways if what an arc leads back to is on every way to where it comes from.
+    """
+    count = len(parent)
+    level, size = [0] * count, [1] * count
+    for here in range(1, count):
+        level[here] = level[parent[here]] + 1
+    for here in range(count - 1, 0, -1):
+        size[parent[here]] += size[here]
+    turn = [0] * count
+    """The numbers in the order in which each stands after all that leads to it."""
+    for here in range(count):
+        turn[count - here - size[here] + level[here]] = here
+    nearest, depth, jump = [0] * count, [0] * count, [0] * count
+    loops: list[tuple[int, int]] = []
+
+    def common(one: int, other: int) -> int:
+        """Return the nearest place that both have passed."""
+        if depth[one] < depth[other]:
+            one, other = other, one
+        low = depth[other]
+        while depth[one] > low:
+            far = jump[one]
+            one = far if depth[far] >= low else nearest[one]
+        while one != other:
+            far, further = jump[one], jump[other]
+            one, other = (far, further) if far != further else (nearest[one], nearest[other])
+        return one
+
+    for here in turn[1:]:
+        up = -1
+        last = here + size[here]
+        for target in targets[here - 1]:
+            before = number[target]
+            if here <= before < last:
+                loops.append((before, here))
+            elif before >= 0 and before != up:
+                up = before if up < 0 else common(up, before)
+        nearest[here] = up
+        depth[here] = depth[up] + 1
+        far = jump[up]
+        jump[here] = jump[far] if depth[up] - depth[far] == depth[far] - depth[jump[far]] else up
+    return nearest, loops
 
 
 def _nearest(targets: Sequence[Sequence[int]], number: Sequence[int], parent: Sequence[int]) -> list[int]:

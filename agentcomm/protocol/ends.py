@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from agentcomm.protocol.arcs import Arc, Arcs, breadth_first, move_mark, state_mark, steps
 from agentcomm.protocol.embed import Draft
 from agentcomm.protocol.findings import NOWHERE, Report, quoted
-from agentcomm.protocol.graph import Move, Protocol
+from agentcomm.protocol.graph import Protocol
 
 __all__ = ("Ends",)
 
@@ -96,10 +96,12 @@ class Ends:
         for place in queue:
             can_end[place] = 1
         own = {arcs.number[name] for name in self.draft.own_else if name in arcs.number}
-        said = [len(by) if place in own else _said(by) for place, by in enumerate(arcs.moves)]
         for place in queue:
             for source in arcs.before[place]:
-                if not can_end[source] and place in arcs.targets[source][: said[source]]:
+                if can_end[source]:
+                    continue
+                leads = arcs.targets[source]
+                if source in own or place in leads[: arcs.deadlines[source]]:
                     can_end[source] = 1
                     queue.append(source)
         if 0 not in can_end:
@@ -287,8 +289,3 @@ def _hanging(count: int) -> str:
 
 def _outer(protocol: Protocol) -> list[str]:
     return [name for name in protocol.runs if "/" not in name]
-
-
-def _said(by: list[Move | None]) -> int:
-    """Return how many arcs of a place are moves."""
-    return by.index(None) if by and by[-1] is None else len(by)

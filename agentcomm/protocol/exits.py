@@ -25,22 +25,23 @@ def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """
     shifts = {role: 3 * number for number, role in enumerate(protocol.roles)}
     asked: list[Move] = []
-    has: dict[int, int] = {}
     exits = {label: _exits(act.performative) for label, act in protocol.acts.items()}
     directives = {label for label, act in protocol.acts.items() if act.info.directive}
-    for place, by in enumerate(arcs.moves):
+
+    def way_out(by: list[Move | None]) -> int:
         bits = 0
         for move in by:
-            if move is None:
-                continue
-            if way_out := exits[move.act.label]:
-                bits |= way_out << shifts[move.speaker]
-            elif move.act.label in directives:
-                asked.append(move)
-        if bits:
-            has[place] = bits
+            if move and (found := exits[move.act.label]):
+                bits |= found << shifts[move.speaker]
+        return bits
+
+    asks = arcs.said.each(lambda by: any(move and move.act.label in directives for move in by))
+    for place, is_asked in enumerate(asks):
+        if is_asked:
+            asked += [move for move in arcs.moves[place] if move and move.act.label in directives]
     if not asked:
         return
+    has = arcs.said.each(way_out)
     can = ahead(arcs, has)
     told: set[str] = set()
     for move in asked:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from agentcomm.protocol.arcs import (
     MANY,
+    MUCH,
     Arc,
     Arcs,
     Effort,
@@ -54,7 +55,7 @@ def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 for ref in refs:
                     facts.setdefault((move.speaker, ref.act), 1 << len(facts))
     if len(facts) > MANY and not protocol.runs:
-        effort = Effort(2 * len(arcs.names))
+        effort = Effort()
         wanted = [(move, left) for move, refs in wanted if (left := _not_near(arcs, move, refs, effort))]
         wanted = _not_plain(arcs, wanted)
         facts = {}
@@ -91,7 +92,7 @@ def _not_near(arcs: Arcs, move: Move, refs: list[Ref], effort: Effort) -> list[R
 
 def _not_plain(arcs: Arcs, wanted: list[tuple[Move, list[Ref]]]) -> list[tuple[Move, list[Ref]]]:
     """Return what the speaker has not plainly heard on every way, however far before."""
-    if sum(len(refs) for _, refs in wanted) <= MANY:
+    if sum(len(refs) for _, refs in wanted) * len(arcs.names) <= MUCH:
         return wanted
     stations = Stations.of(arcs, {ref.act for _, refs in wanted for ref in refs})
     return [

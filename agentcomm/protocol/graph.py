@@ -15,7 +15,7 @@ import msgspec
 from agentcomm.acts.content import Content, FieldType, content_model
 from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative, PerformativeInfo
 from agentcomm.protocol.ceiling import BoundedMove, Ceiling
-from agentcomm.protocol.frozen import freeze
+from agentcomm.protocol.frozen import Frozen, freeze
 
 __all__ = (
     "Act",
@@ -190,6 +190,9 @@ class Act:
         return self.label.rpartition(".")[2]
 
 
+_NOTHING: Mapping[str, Ref] = Frozen()
+
+
 class Move(msgspec.Struct, frozen=True, gc=False):
     """In a state: who says which act, and where it leads."""
 
@@ -213,7 +216,7 @@ class Move(msgspec.Struct, frozen=True, gc=False):
     """No more lanes than that make this move in the whole conversation."""
     at_once: int | None = None
     """No more lanes than that stand in the state it leads to."""
-    given: Mapping[str, Ref] = msgspec.field(default_factory=dict[str, Ref])
+    given: Mapping[str, Ref] = _NOTHING
     """Field -> the value on record that the runtime fills it with (`with` of a run)."""
 
     @property
@@ -227,7 +230,7 @@ class Move(msgspec.Struct, frozen=True, gc=False):
         return f"{self.state}/{self.act.label}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     """A place in the graph: one role may speak, or several race."""
 

@@ -62,8 +62,12 @@ def _tell_doubt(protocol: Protocol, report: Report, doubt: Doubt, *, distributed
 def _check_turns(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add W304: who speaks next took no part in the message before."""
     speakers = [state.speakers for state in protocol.states.values()]
+    others = len(protocol.roles) - 1
+    unheard = arcs.said.each(lambda by: any(move and len(move.to) < others for move in by))
     told: set[int] = set()
     for place in arcs.order:
+        if not unheard[place]:
+            continue
         for position, (target, move) in enumerate(zip(arcs.targets[place], arcs.moves[place], strict=True)):
             if move is None or target >= len(speakers):
                 continue
@@ -94,7 +98,7 @@ def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
     """Return the roles that may take one state for another in which they have other things to say."""
     deaf = {
         role
-        for by in arcs.moves
+        for by in arcs.said.rows
         for move in by
         if move and len(move.to) + 1 < len(protocol.roles)
         for role in protocol.roles
@@ -106,9 +110,11 @@ def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
 def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add W306: who asked hears nothing, and nobody who was asked says anything, on a way that ends well."""
     directives = {label for label, act in protocol.acts.items() if act.info.directive}
+    has = arcs.said.each(lambda by: any(move and move.act.label in directives for move in by))
     asking = [
         (place, position, move)
         for place in arcs.order
+        if has[place]
         for position, move in enumerate(arcs.moves[place])
         if move and move.act.label in directives
     ]

@@ -28,10 +28,14 @@ def offers(state: State) -> set[tuple[str, tuple[str, ...]]]:
 def all_hear_all(protocol: Protocol, arcs: Arcs) -> bool:
     """Say whether every role knows at any time where the conversation is, until it ends."""
     others, states = len(protocol.roles) - 1, len(protocol.states)
-    return all(len(state.speakers) < 2 for state in protocol.states.values()) and all(  # noqa: PLR2004  (a race)
-        target >= states if move is None else len(move.to) >= others
-        for leads, by in zip(arcs.targets, arcs.moves, strict=True)
-        for target, move in zip(leads, by, strict=True)
+    if any(len(state.speakers) > 1 for state in protocol.states.values()):  # a race
+        return False
+    if any(move and len(move.to) < others for by in arcs.said.rows for move in by):
+        return False
+    return all(
+        target >= states
+        for leads, first in zip(arcs.targets, arcs.deadlines, strict=True)
+        for target in leads[first:]
     )
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
-from agentcomm.protocol.arcs import Arcs
-from agentcomm.protocol.dominators import Passed, passed
+from agentcomm.protocol.arcs import NEAR, Arcs
 from agentcomm.protocol.graph import Move
 
 __all__ = ("Stations",)
@@ -12,34 +11,40 @@ __all__ = ("Stations",)
 
 @dataclass(frozen=True, slots=True)
 class Stations:
-    """The graph with a place put in on each move of some acts."""
+    """Places that are first come to by saying some act."""
 
-    tree: Passed
-    """What every way back to the start passes."""
-    moves: dict[str, list[tuple[int, Move]]]
-    """By label: the places put in."""
+    arcs: Arcs
+    places: dict[str, list[tuple[int, Move]]]
+    """By label."""
 
     @classmethod
     def of(cls, arcs: Arcs, labels: Container[str]) -> "Stations":
-        """Put a place on each move of some acts."""
-        before: list[list[int]] = [[] for _ in arcs.names]
-        moves: dict[str, list[tuple[int, Move]]] = {}
-        for place, (leads, by) in enumerate(zip(arcs.targets, arcs.moves, strict=True)):
-            last = None
-            for target, move in zip(leads, by, strict=True):
-                source = place
-                if move and move.label in labels:
-                    if move is not last:
-                        before.append([place])
-                        moves.setdefault(move.label, []).append((len(before) - 1, move))
-                    source = len(before) - 1
-                    last = move
-                before[target].append(source)
-        return cls(passed(before, [arcs.start]), moves)
+        """Find the places that some acts lead to, and nothing else but what comes after them."""
+        found: dict[str, list[tuple[int, Move]]] = {}
+        for place, by in enumerate(arcs.moves):
+            for position, move in enumerate(by):
+                if move and move.act.label in labels and _is_only_way(arcs, place, position):
+                    found.setdefault(move.act.label, []).append((arcs.targets[place][position], move))
+        return cls(arcs, found)
 
     def surely_said(self, place: int, label: str, by: str = "") -> bool:
         """Say whether an act was said on every way to a place (by or to a role); False also where that takes a long look."""
-        stations = [
-            one for one, move in self.moves.get(label, ()) if not by or by in (move.speaker, *move.to)
-        ]
-        return self.tree.reaches(place) and self.tree.through(stations, place)
+        some = self.places.get(label, ())
+        if not some or len(some) > NEAR or self.arcs.came[place] < 0:
+            return False
+        stations = [one for one, move in some if not by or by == move.speaker or by in move.to]
+        return self.arcs.passed.through(stations, place)
+
+
+def _is_only_way(arcs: Arcs, place: int, position: int) -> bool:
+    """Whether a place is first come to by one arc: all others come from what is only reached through it."""
+    target = arcs.targets[place][position]
+    if target == arcs.start or arcs.came[target] < 0:
+        return False
+    sources = arcs.before[target]
+    if len(sources) == 1:
+        return True
+    return sources.count(place) == 1 and all(
+        source == place or arcs.came[source] < 0 or arcs.passed.on_every_way(target, source)
+        for source in sources
+    )

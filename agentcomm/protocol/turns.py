@@ -86,13 +86,15 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
             sample = "write `asked: {seller: {propose: offered}}`"
             reader.entries(entry.node, f"the state '{name}'", fix=sample)
         return StateSpec(name=name, speakers=())
-    keys = {key: item for key, item in given.items() if key in _STATE}
+    keys: dict[str, Entry] = {}
     speakers: list[tuple[Word, tuple[MoveSpec, ...]]] = []
     for key, item in given.items():
         if key in _STATE:
+            keys[key] = item
             continue
         role = Word(key, item.at)
-        if item.node.entries is None and not (item.node.is_scalar and item.node.value is None):
+        said = item.node.entries
+        if said is None and not (item.node.is_scalar and item.node.value is None):
             hint = near(key, _STATE)
             reader.wrong(
                 item.at,
@@ -101,7 +103,7 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
             )
             reader.broken = True
             continue
-        moves = [_move(reader, name, move) for move in (item.node.entries or {}).values()]
+        moves = [_move(reader, name, move) for move in said.values()] if said else []
         speakers.append((role, tuple([move for move in moves if move])))
     if not keys:
         return StateSpec(name=name, speakers=tuple(speakers))
@@ -168,7 +170,7 @@ def _run(reader: Reader, keys: Mapping[str, Entry]) -> RunSpec | None:
 
 def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
     label, node = Word(entry.key, entry.at), entry.node
-    if (text := node.text) is not None:
+    if isinstance(text := node.value, str):
         return MoveSpec(label=label, next=Word(text, node.at))
     if node.entries is None:
         if node.items is None:

@@ -372,6 +372,7 @@ def changed(act, label, debtor, creditor, move, status):
 def test_all_commitments_at_once_are_followed_as_one_by_one(protocol, many):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(debts, "MANY", many)
+        patch.setattr(debts, "MUCH", many)
         patch.setattr(debts, "BITS", 2)
         report = Report()
         debts.check_open(protocol, Arcs.of(protocol), report)
@@ -414,6 +415,7 @@ def test_all_values_at_once_are_followed_as_one_by_one(protocol, many, data):
     arcs = Arcs.of(protocol)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow, "MANY", many)
+        patch.setattr(flow, "MUCH", many)
         report = Report()
         flow.check_known(protocol, arcs, report)
     wanted = {
