@@ -140,14 +140,7 @@ async def _examine(wanted: list[str] | None) -> list[_Row]:
         if row.model and row.measured is None:
             row.measured = recall(row.model, row.place)
         row.is_stale = row.measured is not None and row.digest not in ("", row.measured.digest)
-    otlp = _is_installed("opentelemetry.exporter.otlp.proto.http")
     rows += [
-        _Row(
-            what="otlp",
-            ok=otlp or None,
-            found="exporter installed" if otlp else "not installed",
-            fix="" if otlp else "pip install opentelemetry-exporter-otlp-proto-http",
-        ),
         _Row(what="protocols", ok=True, found=", ".join(names())),
         _Row(what="examples", ok=True, found=", ".join(example_names())),
         _transcripts(Path("transcripts")),

@@ -37,7 +37,6 @@ class EventSpans:
 
     Args:
         root: The turn's span.
-        common: Attributes that every span of the turn has.
         content: How much of what was said is shown.
         rules: The conversation's protocols, whose acts may stand in names.
         state: Where the turn began.
@@ -46,13 +45,11 @@ class EventSpans:
     def __init__(
         self,
         root: "OpenSpan | LateSpan | Folded",
-        common: "Attributes",
         content: "Content",
         rules: Rules,
         state: str,
     ) -> None:
         self._root = root
-        self._common = common
         self._content = content
         self._rules = rules
         self._state = state
@@ -69,7 +66,7 @@ class EventSpans:
     ) -> Any:
         """Draw a step that took no time, after those drawn before, and return its place."""
         self._last = at = max(at, self._last + STEP_NS)
-        return self._root.draw(name, {**self._common, **attributes}, start=at, end=at, kind=kind, error=error)
+        return self._root.draw(name, attributes, start=at, end=at, kind=kind, error=error)
 
     def event(self, event: Event, at: int, events: Sequence[Event], sent: str) -> None:
         """Draw what one event tells.

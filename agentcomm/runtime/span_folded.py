@@ -48,6 +48,16 @@ class Folded:
         self.is_recording: bool = root.is_recording
 
     @property
+    def name(self) -> str:
+        """Its name."""
+        return self._root.name
+
+    @property
+    def attributes(self) -> "Attributes":
+        """All its attributes."""
+        return self._root.attributes
+
+    @property
     def place(self) -> Any:
         """Where it is."""
         return self._root.place

@@ -1,8 +1,7 @@
 """Note what happens in a conversation, for spans that another thread draws: its own thread pays for a tuple a turn."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ from agentcomm.conversation.events import Event, Expired
 from agentcomm.conversation.moves import legal
 from agentcomm.conversation.state import Conversation
 from agentcomm.protocol.graph import Protocol
+from agentcomm.runtime.span_notes import TurnNotes
+from agentcomm.runtime.span_plain import PlainTurns
 from agentcomm.runtime.spans import Closing, ConversationSpans, Standing, TurnSpans, place_name
 from agentcomm.tracing.spans import active
 
@@ -17,23 +18,7 @@ if TYPE_CHECKING:
     from agentcomm.tracing.late import LateTracer
     from agentcomm.tracing.light import LightSpan
 
-__all__ = ("Drawing", "LateConversation", "LateTurn", "TurnNotes", "begin_spans")
-
-TurnNotes = tuple[
-    int,
-    Standing,
-    str,
-    str,
-    list[tuple[int, str, Any, Any]],
-    list[tuple[int, tuple[Event, ...]]],
-    int,
-    str,
-    Sequence[str],
-    BaseException | None,
-    Mapping[str, Any],
-]
-"""Of a turn: when it began and where, its role and model; its steps and events with their times; when it ended and where, the moves
-that were legal if time ran out, what it failed with, and what the agent set on its span."""
+__all__ = ("Drawing", "LateConversation", "LateTurn", "begin_spans")
 
 
 def begin_spans(
@@ -60,7 +45,10 @@ class Drawing:
     def __init__(
         self, tracer: "LateTracer", protocol: Protocol, conversation: str, cast: Mapping[str, str]
     ) -> None:
-        self._given = tracer, protocol, conversation, dict(cast)
+        self._given = tracer, protocol, conversation, cast
+        self._plain: PlainTurns | None = None
+        if tracer.detail == "turn" and not tracer.content.is_full:
+            self._plain = PlainTurns(tracer.kinds((protocol.hash, *cast.items())))
         self._now = 0
         self._spans: ConversationSpans | None = None
 
@@ -83,15 +71,19 @@ class Drawing:
         spans = self._spans
         if spans is None:  # its opening was lost
             return
-        begun, before, role, model, steps, moments, ended, after, awaiting, error, known = notes
-        self._now = begun
-        turn = TurnSpans(spans, before, role, model)
-        for at, kind, data, body in steps:
+        plain = self._plain
+        kind = plain.kind(spans, notes) if plain is not None else None
+        if kind is not None and plain is not None and plain.draw(kind, spans, notes):
+            return
+        self._now = notes.begun
+        turn = TurnSpans(spans, Standing(notes.place, notes.rules, notes.whole), notes.role, notes.model)
+        for at, what, data, body in notes.steps or ():
             self._now = at
-            turn.step(kind, data, body)
-        self._now = ended
-        told = [(at, event) for at, events in moments for event in events]
-        turn.close(told, after, awaiting, error, known)
+            turn.step(what, data, body)
+        self._now = notes.ended
+        turn.close(notes.moments(), notes.after, notes.awaiting, notes.error, notes.known)
+        if kind is not None and plain is not None:
+            plain.learn(kind, turn.root, spans, notes)
 
     def close(self, at: int, closing: Closing, head: str, count: int) -> None:
         """Draw the end."""
@@ -103,7 +95,7 @@ class Drawing:
 class LateConversation:
     """Notes what happens in one conversation; offers what `ConversationSpans` offers."""
 
-    __slots__ = ("_drawing", "_id", "_light", "_submit", "_tracer", "_turns", "turn_now")
+    __slots__ = ("_drawing", "_light", "_places", "draw", "submit", "turn_now", "turns")
 
     def __init__(
         self, tracer: "LateTracer", protocol: Protocol, conversation: str, cast: Mapping[str, str]
@@ -111,13 +103,15 @@ class LateConversation:
         from agentcomm.tracing.light import LightSpan
 
         self._light = LightSpan
-        self._tracer = tracer
-        self._id = conversation
-        self._submit: Any = tracer.submit
-        self._turns = 0
+        self._places = tracer.places(conversation)
+        self.submit: Any = tracer.submit
+        """Takes a piece of drawing."""
+        self.turns = 0
         self.turn_now: LateTurn | None = None
-        self._drawing = Drawing(tracer, protocol, conversation, cast)
-        self._submit(self._drawing.open, time_ns(), tracer.ambient())
+        self._drawing = Drawing(tracer, protocol, conversation, dict(cast))
+        self.draw = self._drawing.turn
+        """Draws a turn."""
+        self.submit(self._drawing.open, time_ns(), tracer.ambient())
 
     @property
     def sinks(self) -> list[str]:
@@ -126,86 +120,67 @@ class LateConversation:
 
     def turn(self, before: Conversation, role: str, model: str) -> "LateTurn":
         """Begin a turn, and make a light span current."""
-        self._turns += 1
-        light = self._light(partial(self._tracer.place, self._id, str(self._turns)))
-        turn = self.turn_now = LateTurn(self._drawing, self._submit, before, role, model, light)
+        turns = self.turns = self.turns + 1
+        turn = self.turn_now = LateTurn(self, before, role, model, self._light(self._places, turns))
         return turn
 
-    def happened(self, events: Iterable[Event]) -> None:
+    def happened(self, events: tuple[Event, ...]) -> None:
         """Take events at the moment they happen, for the turn that is going on."""
-        if self.turn_now is not None and events:
-            self.turn_now.moments.append((time_ns(), tuple(events)))
+        turn = self.turn_now
+        if turn is not None and events:
+            turn.notes.happened(time_ns(), events)
 
     def end(self, conversation: Conversation, *, head: str, count: int) -> None:
         """Mark that the conversation is closed."""
-        self._submit(self._drawing.close, time_ns(), Closing.of(conversation), head, count)
+        self.submit(self._drawing.close, time_ns(), Closing.of(conversation), head, count)
 
 
 class LateTurn:
     """Notes what happens in one turn; offers what `TurnSpans` offers."""
 
-    __slots__ = (
-        "_before",
-        "_begun",
-        "_drawing",
-        "_light",
-        "_model",
-        "_role",
-        "_standing",
-        "_steps",
-        "_submit",
-        "moments",
-    )
+    __slots__ = ("_before", "_light", "_talk", "notes")
 
     def __init__(
-        self, drawing: Drawing, submit: Any, before: Conversation, role: str, model: str, light: "LightSpan"
+        self, talk: LateConversation, before: Conversation, role: str, model: str, light: "LightSpan"
     ) -> None:
-        self._begun = time_ns()
-        self._drawing, self._submit = drawing, submit
-        self._before, self._role, self._model = before, role, model
-        self._standing = Standing.of(before)
-        self._steps: list[tuple[int, str, Any, Any]] = []
-        self.moments: list[tuple[int, tuple[Event, ...]]] = []
-        self._light = light
-        self._light.enter()
+        self.notes = TurnNotes(time_ns(), place_name(before), before.rules, before.whole, role, model)
+        self._talk, self._before, self._light = talk, before, light
+        light.enter()
 
     @property
     def sinks(self) -> list[str]:
         """Where the texts of prompts and answers go with the spans."""
-        return self._drawing.sinks
+        return self._talk.sinks
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
         """Note a step of the journal, as it happens."""
         if kind.startswith("tool."):  # what a tool gave may be changed by who asked for it
             body = _kept(body)
-        self._steps.append((time_ns(), kind, data, body))
+        notes = self.notes
+        if notes.steps is None:
+            notes.steps = []
+        notes.steps.append((time_ns(), kind, data, body))
 
     def end(
         self, after: Conversation, events: Sequence[Event] = (), error: BaseException | None = None
     ) -> None:
         """End the turn."""
-        light = self._light
+        light, talk, notes = self._light, self._talk, self.notes
         light.leave()
-        now, moments = time_ns(), self.moments
-        if not moments and events:
-            moments = [(now, tuple(events))]
-        awaiting: Sequence[str] = ()
-        if any(type(event) is Expired for _, some in moments for event in some):
-            awaiting = [move.label for move in legal(self._before)]
-        notes = (
-            self._begun,
-            self._standing,
-            self._role,
-            self._model,
-            self._steps,
-            moments,
-            now,
-            place_name(after),
-            awaiting,
-            error,
-            light.attributes,
-        )
-        self._submit(self._drawing.turn, notes)
+        now = notes.ended = time_ns()
+        if notes.events is None and events:
+            notes.happened(now, tuple(events))
+        notes.after = place_name(after)
+        if light.attributes is not None:
+            notes.known = light.attributes
+        if error is not None:
+            notes.error = error
+        for event in notes.events or ():
+            if type(event) is Expired:
+                notes.awaiting = [move.label for move in legal(self._before)]
+        if talk.turn_now is self:  # notes hold an error, which may hold this turn: no circle may form
+            talk.turn_now = None
+        talk.submit(talk.draw, notes)
 
 
 def _kept(body: Any) -> Any:

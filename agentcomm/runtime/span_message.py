@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message, format_content
 from agentcomm.protocol.graph import Protocol
 from agentcomm.tracing import names
+from agentcomm.tracing.content import sorted_json
+from agentcomm.tracing.protobuf import Base
 
 if TYPE_CHECKING:
     from agentcomm.tracing.content import Content
@@ -30,14 +30,16 @@ class Facts:
     """How much of what was said is shown."""
 
     @cached_property
-    def common(self) -> dict[str, Any]:
+    def base(self) -> Base:
         """Attributes of every span."""
-        return {
-            names.GENAI_CONVERSATION: self.id,
-            names.OI_SESSION: self.id,
-            names.PROTOCOL: self.protocol.name,
-            names.PROTOCOL_VERSION: str(self.protocol.version),
-        }
+        return Base(
+            {
+                names.GENAI_CONVERSATION: self.id,
+                names.OI_SESSION: self.id,
+                names.PROTOCOL: self.protocol.name,
+                names.PROTOCOL_VERSION: str(self.protocol.version),
+            }
+        )
 
     def agent(self, role: str) -> str:
         """Return who plays a role."""
@@ -47,23 +49,49 @@ class Facts:
 class Parcel:
     """A message on its way: where it was sent, and what spans show of it."""
 
+    __slots__ = ("_facts", "_plain", "_weight", "at", "message", "place")
+
     def __init__(self, facts: Facts, message: Message, place: Any, at: int) -> None:
         self._facts = facts
         self.message = message
         self.place = place
         self.at = at
+        self._plain: Any = None
+        self._weight: tuple[int, str] | None = None
 
-    @cached_property
+    @property
+    def plain(self) -> Any:
+        """Its content as JSON data."""
+        found = self._plain
+        if found is None:
+            message = self.message
+            act = self._facts.protocol.acts.get(message.act)
+            found = plain_of(message.content, is_ours=act is not None and act.registered is None)
+            self._plain = found
+        return found
+
+    @property
+    def weight(self) -> tuple[int, str]:
+        """The bytes of its content, and their hash; an empty one where hashes are not shown."""
+        found = self._weight
+        if found is None:
+            content = self._facts.content
+            said = sorted_json(self.plain)
+            shown = content.digest_of("message", self.plain, said) if content.is_hashed else ""
+            found = self._weight = len(said), shown
+        return found
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """What its `send` and each `receive` have in common."""
-        facts, message, content = self._facts, self.message, self._facts.content
-        plain = to_plain(message.content)
+        facts, message = self._facts, self.message
+        size, digest = self.weight
         found: dict[str, Any] = {
             names.OI_KIND: names.OI_CHAIN,
             names.MESSAGING_SYSTEM: names.SYSTEM,
             names.MESSAGING_ID: message.id,
             names.MESSAGING_CONVERSATION: facts.id,
-            names.MESSAGING_SIZE: len(msgspec.json.encode(plain)),
+            names.MESSAGING_SIZE: size,
             names.ACT: message.act,
             names.SENDER: facts.agent(message.sender),
             names.RECEIVERS: [facts.agent(role) for role in message.receivers],
@@ -73,19 +101,19 @@ class Parcel:
         act = facts.protocol.acts.get(message.act)
         if act is not None and act.registered is not None:
             found[names.CONTENT_SCHEMA] = act.registered.__name__
-        if content.is_hashed:
-            found[names.CONTENT_HASH] = content.digest("message", plain)
-        if content.is_full:
-            found[names.CONTENT] = content.data("message", plain)
+        if digest:
+            found[names.CONTENT_HASH] = digest
+        if facts.content.is_full:
+            found[names.CONTENT] = facts.content.data("message", self.plain)
         return found
 
-    @cached_property
+    @property
     def said(self) -> str:
         """The content in words, or what may be shown of it."""
         content = self._facts.content
         if content.is_full:
             return content.text("message", format_content(self.message.content))
-        return f"({self.attributes[names.CONTENT_HASH][:19]})" if content.is_hashed else ""
+        return f"({self.weight[1][:19]})" if content.is_hashed else ""
 
     @property
     def heard(self) -> str:
@@ -95,5 +123,17 @@ class Parcel:
     @property
     def spoken(self) -> str:
         """It, from the speaker's side."""
-        to = ", ".join(self._facts.agent(role) for role in self.message.receivers)
+        to = ", ".join([self._facts.agent(role) for role in self.message.receivers])
         return f"{self.message.act} to {to}: {self.said}".rstrip(": ")
+
+
+_SCALARS = frozenset({str, int, float, bool})
+
+
+def plain_of(content: Any, *, is_ours: bool) -> Any:
+    """Return content as JSON data; of a class that was made from a protocol's own types, scalars are that already."""
+    if is_ours:
+        fields: dict[str, Any] | None = getattr(content, "__dict__", None)
+        if fields is not None and all(type(value) in _SCALARS for value in fields.values()):
+            return dict(fields)
+    return to_plain(content)

@@ -29,7 +29,8 @@ from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.transcript import ERASED, Record, Transcript
 from agentcomm.protocol.graph import OutcomeClass
 from agentcomm.runtime.replay import rules_of
-from agentcomm.runtime.span_late import Drawing, TurnNotes
+from agentcomm.runtime.span_late import Drawing
+from agentcomm.runtime.span_notes import TurnNotes
 from agentcomm.runtime.spans import Closing, Standing
 from agentcomm.tracing.late import LateTracer
 
@@ -156,20 +157,12 @@ class _Pusher:
         for event in events:
             if isinstance(event, Expired) and event.state in self.rules.protocol.states:
                 awaiting = [move.label for move in self.rules.protocol.states[event.state].moves.values()]
-        after = self._standing(key[1]).place
-        notes: TurnNotes = (
-            turn.begun,
-            turn.before,
-            key[0],
-            model,
-            turn.steps,
-            turn.moments,
-            self.now,
-            after,
-            awaiting,
-            None,
-            {},
-        )
+        before = turn.before
+        notes = TurnNotes(turn.begun, before.place, before.rules, before.whole, key[0], model)
+        notes.steps = turn.steps or None
+        for at, some in turn.moments:
+            notes.happened(at, some)
+        notes.ended, notes.after, notes.awaiting = self.now, self._standing(key[1]).place, awaiting
         self.submit(self.drawing.turn, notes)
 
     def _speaker(self, events: tuple[Event, ...]) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentcomm.runtime.span_folded import Folded
     from agentcomm.tracing.content import Content
     from agentcomm.tracing.late import LateSpan
-    from agentcomm.tracing.tracer import Attributes, Kind, OpenSpan
+    from agentcomm.tracing.tracer import Kind, OpenSpan
 
 __all__ = ("Steps",)
 
@@ -42,7 +42,6 @@ class Steps:
 
     Args:
         root: The turn's span.
-        common: Attributes that every span of the turn has.
         content: How much of what was said is shown.
         sink: What prompts' records call the destination of the spans.
         clock: Returns nanoseconds since the epoch.
@@ -52,7 +51,6 @@ class Steps:
     def __init__(
         self,
         root: "OpenSpan | LateSpan | Folded",
-        common: "Attributes",
         content: "Content",
         sink: str,
         clock: Callable[[], int] = time_ns,
@@ -61,7 +59,6 @@ class Steps:
         self._clock = clock
         self._detail = detail
         self._root = root
-        self._common = common
         self._content = content
         self._sink = sink
         self._asked: deque[_Begun] = deque()
@@ -103,7 +100,6 @@ class Steps:
         provider, model = _model(str(begun.data["model"]))
         kind: Kind = "internal" if provider in _IN_PROCESS else "client"
         attributes = {
-            **self._common,
             names.OI_KIND: names.OI_LLM,
             names.GENAI_OPERATION: names.CHAT,
             names.GENAI_PROVIDER: provider,
@@ -127,7 +123,6 @@ class Steps:
         """Draw the pieces that a prompt was made of, each as a step of its call."""
         for n, segment in enumerate(begun.data.get("segments", ())):
             found: dict[str, Any] = {
-                **self._common,
                 names.OI_KIND: names.OI_CHAIN,
                 names.EDIT_N: n,
                 names.EDIT_OP: "render" if n == 0 else "append",
@@ -195,7 +190,6 @@ class Steps:
     def _tool(self, begun: _Begun, body: Any, end: int, error: str | None = None) -> None:
         content, name = self._content, str(begun.data["tool"])
         attributes: dict[str, Any] = {
-            **self._common,
             names.OI_KIND: names.OI_TOOL,
             names.GENAI_OPERATION: names.EXECUTE_TOOL,
             names.GENAI_TOOL: name,

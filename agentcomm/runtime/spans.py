@@ -40,6 +40,7 @@ from agentcomm.runtime.span_message import Facts, Parcel
 from agentcomm.runtime.span_steps import Steps
 from agentcomm.tracing import names
 from agentcomm.tracing.content import cut
+from agentcomm.tracing.protobuf import Base
 
 if TYPE_CHECKING:
     from agentcomm.tracing.late import LateSpan, LateTracer
@@ -130,10 +131,10 @@ class ConversationSpans:
         self.timed_out: Any = None
         """Place of the span of the deadline that passed last, until a turn follows from it."""
         self._begun = clock()
+        self.places: Any = tracer.places(conversation)
         opening = self.tracer.open(
             f"{names.OPEN_CONVERSATION} {protocol.name}",
             {
-                **self.facts.common,
                 names.OI_KIND: names.OI_CHAIN,
                 names.PROTOCOL_HASH: protocol.hash,
                 names.PARTICIPANTS: list(dict.fromkeys(cast.values())),
@@ -145,9 +146,10 @@ class ConversationSpans:
                 names.SCHEMA: names.SCHEMA_VERSION,
                 names.GENAI_VERSION: names.GENAI_SEMCONV,
             },
+            base=self.facts.base,
             start=self._begun,
             links=[(caller, {names.LINK_RELATION: "caller"})] if caller else [],
-            place=tracer.place(conversation, "0"),
+            place=self.places.at(0),
         )
         opening.end(at=clock())
         self.opening = self.latest = opening.place
@@ -194,7 +196,6 @@ class ConversationSpans:
         now, kind = self.clock(), closing.outcome_class
         bad = kind in _BAD_ENDS
         attributes: dict[str, Any] = {
-            **self.facts.common,
             names.OI_KIND: names.OI_CHAIN,
             names.STATE_FINAL: closing.state,
             names.TURNS: self.turns,
@@ -221,10 +222,11 @@ class ConversationSpans:
         marker = self.tracer.open(
             f"{names.CLOSE_CONVERSATION} {self.facts.protocol.name}",
             attributes,
+            base=self.facts.base,
             start=now,
             links=links,
             under=self.under,
-            place=self.tracer.place(self.facts.id, "end"),
+            place=self.places.after(0),
         )
         marker.end(at=self.clock(), error=kind.value if bad and kind is not None else None)
 
@@ -262,17 +264,11 @@ class TurnSpans:
         talk.turns += 1
         index = talk.indexes[agent] = talk.indexes.get(agent, 0) + 1
         self._state = before.place
-        self._common = {
-            **facts.common,
-            names.GENAI_AGENT: agent,
-            names.ROLE: role,
-            names.TURN_INDEX: index,
-        }
+        self._base = Base({names.GENAI_AGENT: agent, names.ROLE: role, names.TURN_INDEX: index}, facts.base)
         self._heard = talk.inbox.pop(role, [])
         self._repair = talk.repair
         trigger, links = self._trigger()
         attributes: dict[str, Any] = {
-            **self._common,
             names.GENAI_OPERATION: names.INVOKE_AGENT,
             names.OI_KIND: names.OI_AGENT,
             names.OI_NODE: agent,
@@ -284,22 +280,26 @@ class TurnSpans:
         self._root: OpenSpan | LateSpan | Folded = talk.tracer.open(
             f"{names.INVOKE_AGENT} {agent}",
             attributes,
+            base=self._base,
             start=self._begun,
             links=links,
             under=talk.under,
-            place=talk.tracer.place(facts.id, str(talk.turns)),
+            place=talk.places.at(talk.turns),
         )
         if talk.tracer.detail == "turn":
             self._root = Folded(self._root)
-        self._steps = Steps(
-            self._root, self._common, facts.content, talk.tracer.sink, talk.clock, talk.tracer.detail
-        )
-        self._marks = EventSpans(self._root, self._common, facts.content, before.rules, self._state)
+        self._steps = Steps(self._root, facts.content, talk.tracer.sink, talk.clock, talk.tracer.detail)
+        self._marks = EventSpans(self._root, facts.content, before.rules, self._state)
         talk.timed_out = None
         if self._root.is_recording and talk.tracer.detail != "turn":
             for parcel in self._heard:
                 self._receive(parcel)
         self._root.enter()
+
+    @property
+    def root(self) -> Any:
+        """The turn's span."""
+        return self._root
 
     @property
     def sinks(self) -> list[str]:
@@ -366,8 +366,10 @@ class TurnSpans:
                 **(repair.attributes if repair else {}),
             }
             if sent is not None:
-                if sent.message.in_reply_to:
-                    attributes[names.IN_REPLY_TO] = sent.message.in_reply_to
+                if asked := sent.message.in_reply_to:
+                    attributes[names.IN_REPLY_TO] = asked
+                    if isinstance(self._root, Folded) and attributes.get(names.TRIGGER_IDS) == [asked]:
+                        del attributes[names.TRIGGER_IDS]  # it says the same
                 if self._facts.content.is_full:
                     attributes[names.GENAI_OUTPUT_MESSAGES] = self._messages("assistant", [sent])
             if wrong is not None:
@@ -430,7 +432,6 @@ class TurnSpans:
         self._root.draw(
             f"{names.RECEIVE} {parcel.message.act}",
             {
-                **self._common,
                 **parcel.attributes,
                 names.MESSAGING_OPERATION: names.RECEIVE,
                 names.MESSAGING_OPERATION_TYPE: "process",
@@ -491,7 +492,6 @@ class TurnSpans:
         state = before.rules.protocol.states.get(event.state)
         limit = state.within if state else before.whole if not event.state else None
         attributes: dict[str, Any] = {
-            **self._common,
             names.OI_KIND: names.OI_CHAIN,
             names.ERROR_TYPE: "timeout",
             names.TIMEOUT_KIND: kind,
@@ -510,10 +510,11 @@ class TurnSpans:
         span = talk.tracer.open(
             f"{names.TIMEOUT} {event.state or kind}",
             attributes,
+            base=self._base,
             start=self._begun,
             links=links,
             under=talk.under,
-            place=talk.tracer.place(self._facts.id, f"{talk.turns}t"),
+            place=talk.places.after(talk.turns),
         )
         span.end(at=now, error="timeout")
         talk.timed_out = span.place

@@ -8,7 +8,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
-__all__ = ("ATTRIBUTE_BYTES", "Content", "Level", "Redactor", "cut", "fit")
+import msgspec
+
+__all__ = ("ATTRIBUTE_BYTES", "Content", "Level", "Redactor", "cut", "fit", "sorted_json")
 
 Level = Literal["full", "hash", "none"]
 Redactor = Callable[[str, str], str]
@@ -54,8 +56,14 @@ class Content:
     def digest(self, kind: str, value: Any) -> str:
         """Return the `sha256:` of redacted JSON data, keys sorted; of a text, that of its bytes."""
         value = self._redact_all(kind, value) if self.redactors else value
-        text = value if isinstance(value, str) else _dump(value, sort=True)
-        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        said = value.encode() if isinstance(value, str) else sorted_json(value)
+        return "sha256:" + hashlib.sha256(said).hexdigest()
+
+    def digest_of(self, kind: str, value: Any, said: bytes) -> str:
+        """Return the digest of JSON data whose `sorted_json` is at hand."""
+        if self.redactors:
+            return self.digest(kind, value)
+        return "sha256:" + hashlib.sha256(said).hexdigest()
 
     def _redact(self, kind: str, text: str) -> str:
         for redactor in self.redactors:
@@ -123,5 +131,17 @@ def cut(text: str, limit: int = ATTRIBUTE_BYTES) -> str:
     return text.encode()[:room].decode(errors="ignore") + note
 
 
-def _dump(value: Any, *, sort: bool = False) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=sort, separators=(",", ":"), default=str)
+def sorted_json(value: Any) -> bytes:
+    """Return JSON with its keys in order and without spaces."""
+    try:
+        return _SORTED.encode(value)
+    except (TypeError, ValueError, RecursionError):  # e.g. half a surrogate pair; `json` writes what it can
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+        return text.encode("utf-8", "replace")
+
+
+_SORTED = msgspec.json.Encoder(order="sorted", enc_hook=str)
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)

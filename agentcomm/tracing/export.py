@@ -3,40 +3,29 @@
 Imports the OpenTelemetry SDK; `setup` loads it when it is needed.
 """
 
-import logging
 import math
 import os
-import re
 import threading
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from agentcomm.errors import UsageError
+from agentcomm.tracing.outlets import REQUEST_SECONDS, Outlet, in_short
+from agentcomm.tracing.protobuf import Stencil
 
-__all__ = ("REQUEST_SECONDS", "CountedBatches", "Counts", "otlp_exporter", "traces_url")
+__all__ = ("CountedBatches", "Counts")
 
 QUEUE = 65536
-"""Turns that may wait to be drawn: they are tuples of values that the record holds anyway."""
-WAKE = 256
+"""Turns that may wait to be drawn: they are values that the record holds anyway."""
+WAKE = 4096
 """Turns that are not left to wait for the delay."""
 DELAY_MS = 1000
 """Milliseconds that a batch waits for company."""
-BATCH = 512
-REQUEST_SECONDS = 5.0
-"""Seconds for one request and its retries; waiting longer only fills the queue."""
-
-_LOGGERS = (
-    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-    "opentelemetry.exporter.otlp.common.http",
-    "opentelemetry.sdk._shared_internal",
-    "opentelemetry.sdk.trace.export",
-)
-_exporting = threading.local()
+BATCH = 2048
+"""Most spans that are sent at once."""
 
 
 class Counts:
@@ -68,52 +57,65 @@ class CountedBatches(SpanProcessor):
     What waits is bounded: of a turn or a span too many nothing is kept, and it is counted as lost.
 
     Args:
-        exporter: What sends a batch.
+        outlet: What makes and sends spans.
         queue: Turns and spans that may wait.
         delay: Seconds that a batch waits for company.
     """
 
-    def __init__(self, exporter: SpanExporter, *, queue: int = QUEUE, delay: float = DELAY_MS / 1000) -> None:
+    def __init__(self, outlet: Outlet, *, queue: int = QUEUE, delay: float = DELAY_MS / 1000) -> None:
         self.counts = Counts()
-        self._counted = _CountedExporter(exporter, self.counts)
+        self._outlet = outlet
         self._queue, self._delay = queue, delay
         self._waiting: deque[tuple[Any, ...]] = deque()
-        self._made: list[ReadableSpan] = []
+        self._made: list[Any] = []
         self._wake = threading.Event()
         self._closing = False
         self._drawing = threading.Lock()
-        self._pid = os.getpid()
         self._thread = self._started()
+        _BATCHES.add(self)
 
     def _started(self) -> threading.Thread:
         thread = threading.Thread(target=self._work, name="agentcomm-trace", daemon=True)
         thread.start()
         return thread
 
+    def again(self) -> None:
+        """Start the thread in a process that was forked: threads do not survive that."""
+        if not self._closing:
+            self._drawing, self._wake = threading.Lock(), threading.Event()
+            self._thread = self._started()
+
     def submit(self, *job: Any) -> None:
         """Take a piece of drawing, a callable with its arguments; it is done in order."""
         waiting = self._waiting
-        if len(waiting) >= self._queue:
+        count = len(waiting)
+        if count >= self._queue:
             self.counts.ended += 1
             self.counts.overflowed += 1
             return
         waiting.append(job)
-        if self._pid != os.getpid():  # threads do not survive a fork
-            self._pid = os.getpid()
-            self._thread = self._started()
-        if len(waiting) >= WAKE:
+        if count >= WAKE and not self._wake.is_set():
             self._wake.set()
 
-    def take(self, span: ReadableSpan) -> None:
-        """Take a span that was drawn."""
+    def make(self, *told: Any) -> None:
+        """Take what a span is to tell: the arguments of `span_bytes`."""
         self.counts.ended += 1
-        self._made.append(span)
+        self._made.append(self._outlet.span(*told))
+
+    def fill(self, stencil: Stencil, *told: Any) -> None:
+        """Take what a stencil is filled with: the arguments of `Stencil.encoded`."""
+        self.counts.ended += 1
+        self._made.append(self._outlet.filled(stencil, *told))
+
+    def _foreign(self, span: ReadableSpan) -> None:
+        self.counts.ended += 1
+        self._made.append(self._outlet.foreign(span))
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span of a provider's."""
         context = span.get_span_context()
         if context is not None and context.trace_flags.sampled:
-            self.submit(self.take, span)
+            self.submit(self._foreign, span)
 
     def _work(self) -> None:
         while not self._closing:
@@ -128,7 +130,17 @@ class CountedBatches(SpanProcessor):
                 self._draw(BATCH)
                 batch, self._made = self._made[:BATCH], self._made[BATCH:]
             if batch:
-                self._counted.export(batch)
+                self._export(batch)
+
+    def _export(self, batch: Sequence[Any]) -> None:
+        counts = self.counts
+        counts.taken += len(batch)
+        taken = self._outlet.send(batch)
+        counts.problem = counts.problem or (self._outlet.problem if taken < len(batch) else "")
+        with counts.idle:
+            counts.exported += taken
+            counts.failed += len(batch) - taken
+            counts.idle.notify_all()
 
     def _draw(self, enough: float) -> None:
         waiting = self._waiting
@@ -139,7 +151,7 @@ class CountedBatches(SpanProcessor):
             except Exception as error:  # noqa: BLE001  (a picture that cannot be drawn must not end those of other talks)
                 self.counts.ended += 1
                 self.counts.overflowed += 1
-                self.counts.problem = self.counts.problem or _in_short(f"{type(error).__name__}: {error}")
+                self.counts.problem = self.counts.problem or in_short(f"{type(error).__name__}: {error}")
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what waits; returns whether that was done in time."""
@@ -158,111 +170,22 @@ class CountedBatches(SpanProcessor):
         """Flush for at most `timeout` seconds, then give up what is left."""
         self.force_flush(int(timeout * 1000))
         self._closing = True
-        self._counted.give_up()
+        self._outlet.give_up()
         self._wake.set()
         self._thread.join(0.2)
         with self._drawing:  # count what was never drawn
             self._draw(math.inf)
             self._made.clear()
+            counts = self.counts
+            counts.problem = counts.problem or (self._outlet.problem if counts.lost else "")
 
 
-class _CountedExporter(SpanExporter):
-    """Passes batches on, counts them, and keeps what the exporter has to say about its failures to one line."""
-
-    def __init__(self, inner: SpanExporter, counts: Counts) -> None:
-        self._inner = inner
-        self._counts = counts
-        self._given_up = False
-        self._quiet = _Quiet()
-        self._loggers = [logging.getLogger(name) for name in {*_LOGGERS, type(inner).__module__}]
-        for logger in self._loggers:
-            logger.addFilter(self._quiet)
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        counts = self._counts
-        counts.taken += len(spans)
-        _exporting.now = counts
-        result = SpanExportResult.FAILURE
-        try:
-            if not self._given_up:
-                result = self._inner.export(spans)
-        except Exception as error:  # noqa: BLE001  (whatever a backend does, the program goes on)
-            counts.problem = _in_short(f"{type(error).__name__}: {error}")
-        finally:
-            _exporting.now = None
-        with counts.idle:
-            if result is SpanExportResult.SUCCESS:
-                counts.exported += len(spans)
-            else:
-                counts.failed += len(spans)
-            counts.idle.notify_all()
-        return result
-
-    def give_up(self) -> None:
-        """Fail what is still to come, and interrupt the exporter's waiting between tries."""
-        self._given_up = True
-        self.shutdown()
-
-    def shutdown(self) -> None:
-        _exporting.now = self._counts
-        try:
-            self._inner.shutdown()
-        finally:
-            _exporting.now = None
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._inner.force_flush(timeout_millis)
+_BATCHES: "weakref.WeakSet[CountedBatches]" = weakref.WeakSet()
 
 
-class _Quiet(logging.Filter):
-    """Keeps back what is logged in a thread while it exports for us; the first line of it is kept for the report."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        counts: Counts | None = getattr(_exporting, "now", None)
-        if counts is None:
-            return True
-        if record.levelno >= logging.WARNING and not counts.problem:
-            counts.problem = _in_short(record.getMessage())
-        return False
+def _after_fork() -> None:
+    for batches in list(_BATCHES):
+        batches.again()
 
 
-def _in_short(text: str) -> str:
-    """Return the system's own words for an error if they are in the text, else the beginning of its first line."""
-    found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", text)
-    return found[1] if found else text.partition("\n")[0][:160]
-
-
-def traces_url(endpoint: str) -> str:
-    """Return the URL for traces: an address without a path gets `/v1/traces`.
-
-    Raises:
-        UsageError: If it is no http address.
-    """
-    parts = urlsplit(endpoint)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageError(
-            f"{endpoint!r} is no address for traces",
-            why="traces are sent by OTLP over HTTP",
-            fix="write it like http://127.0.0.1:4318",
-            code="U501",
-        )
-    return parts._replace(path="/v1/traces").geturl() if parts.path in {"", "/"} else endpoint
-
-
-def otlp_exporter(url: str, seconds: float = REQUEST_SECONDS) -> SpanExporter:
-    """Return the exporter for OTLP over HTTP, with so many seconds for a request and its retries.
-
-    Raises:
-        UsageError: If it is not installed.
-    """
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    except ImportError as error:
-        raise UsageError(
-            "the OTLP exporter is not installed",
-            why=str(error),
-            fix="pip install opentelemetry-exporter-otlp-proto-http",
-            code="U502",
-        ) from error
-    made: Any = OTLPSpanExporter(endpoint=url, timeout=seconds)  # 1.39 wants an int in its types only
-    return made
+os.register_at_fork(after_in_child=_after_fork)

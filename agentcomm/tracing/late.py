@@ -1,58 +1,68 @@
 """Spans that are made once everything about them is known, in the thread that sends them.
 
-A conversation notes what happens and when, in tuples; the thread behind `Batches` draws spans from them. While a turn goes on, a
-light span with the ids that it will have is current, so that spans of the agent's own nest under it.
-
-Imports the OpenTelemetry SDK; `setup` loads it when it is needed.
+A conversation notes what happens and when; the thread behind `CountedBatches` draws spans from that. While a turn goes on, a light
+span with the ids that it will have is current, so that spans of the agent's own nest under it.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
-
 from agentcomm.tracing.content import Content
+from agentcomm.tracing.outlets import place_from
+from agentcomm.tracing.protobuf import Base, Place
 from agentcomm.tracing.sampling import is_kept, sampling_state
 from agentcomm.tracing.tracer import KINDS, Attributes, Detail, Kind, Scope, ambient
-from agentcomm.version import VERSION
 
-__all__ = ("LateSpan", "LateTracer", "place_of")
+__all__ = ("LateSpan", "LateTracer", "Places")
 
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-_SCOPE = InstrumentationScope("agentcomm", VERSION)
 _GOLDEN = 0x9E3779B97F4A7C15
-_SPAN_BITS = (1 << 64) - 1
+_ODD = 0xD1B54A32D192ED03
+"""Odd numbers: their multiples do not repeat in 64 bits."""
+_BITS = (1 << 64) - 1
+_SEEDS = struct.Struct(">QQQ8x").unpack
+_TRACE = struct.Struct(">QQ").pack
+_SPAN = struct.Struct(">Q").pack
+_SHARED = 256
+"""Casts whose kinds of turns are kept."""
 
 
-def place_of(key: str, *, trace: str = "", state: Any = None) -> SpanContext:
-    """Return the ids of a span: the same for the same key, so that a transcript sent later gives the same spans.
+class Places:
+    """Where the spans of one conversation are: the same each time, so that a transcript sent later gives the same spans.
 
     Args:
-        key: Conversation and place in it.
-        trace: Key of the span whose trace it is in; its own without one.
-        state: Trace state.
+        conversation: Its id.
+        is_one: Whether they are all in one trace.
+        state: W3C trace state.
     """
-    digest = hashlib.sha256(key.encode()).digest()
-    whole = hashlib.sha256(trace.encode()).digest() if trace and trace != key else digest
-    return SpanContext(
-        int.from_bytes(whole[:16]),
-        int.from_bytes(digest[16:24]) or 1,
-        False,
-        _SAMPLED,
-        state,
-    )
+
+    __slots__ = ("_high", "_low", "_one", "_span", "_state")
+
+    def __init__(self, conversation: str, *, is_one: bool = False, state: str = "") -> None:
+        digest = hashlib.sha256(conversation.encode()).digest()
+        self._high, self._low, self._span = _SEEDS(digest)
+        self._one = digest[:16] if is_one else b""
+        self._state = state
+
+    def at(self, number: int) -> Place:
+        """Return where a span is that begins a trace, by its number: 0 opens the conversation, n is its nth turn."""
+        trace = self._one or _TRACE(
+            self._high ^ number * _ODD & _BITS, (self._low + number * _GOLDEN) & _BITS
+        )
+        return Place(trace, _SPAN((self._span + number * _GOLDEN) & _BITS or 1), self._state)
+
+    def after(self, number: int) -> Place:
+        """Return where the span is of the time that was up in a turn, or (0) of the conversation's end."""
+        return self.at(number + (1 << 48))
 
 
 class LateTracer:
     """Makes spans from what is known about them, and hands them on.
 
     Args:
-        take: Takes each span.
-        resource: What the process is.
+        make: Takes what a span is to tell; arguments as of `span_bytes`.
+        fill: Takes a stencil and what it is filled with; arguments as of `Stencil.encoded`.
         content: How much of what was said spans show.
         scope: Whether a turn or a conversation is one trace.
         detail: How much of a turn is a span of its own.
@@ -61,13 +71,11 @@ class LateTracer:
         submit: Hands a piece of drawing to the thread that sends; without it, it is done at once.
     """
 
-    ambient = staticmethod(ambient)
-
     def __init__(
         self,
-        take: Callable[[ReadableSpan], None],
+        make: Callable[..., None],
+        fill: Callable[..., None],
         *,
-        resource: Resource,
         content: Content,
         scope: Scope = "turn",
         detail: Detail = "steps",
@@ -75,58 +83,78 @@ class LateTracer:
         sink: str = "otel",
         submit: Callable[..., None] | None = None,
     ) -> None:
-        self.take = take
-        self.resource = resource
+        self.make = make
+        self.fill = fill
         self.content = content
         self.scope = scope
         self.detail = detail
         self.ratio = ratio
         self.sink = sink
         self.submit = submit
+        self._kinds: dict[Any, dict[Any, Any]] = {}
 
     def keeps(self, conversation: str) -> bool:
         """Return whether a conversation is drawn: all of it, or nothing."""
         return is_kept(conversation, self.ratio)
 
-    def place(self, conversation: str, key: str) -> SpanContext:
-        """Return where the span of a key is."""
-        trace = f"{conversation}/0" if self.scope == "conversation" else ""
-        state = sampling_state(conversation, self.ratio) if self.ratio < 1 else None
-        return place_of(f"{conversation}/{key}", trace=trace, state=state)
+    def kinds(self, cast: Any) -> dict[Any, Any]:
+        """Return where the kinds of turns of conversations with this protocol and cast are kept."""
+        if len(self._kinds) > _SHARED:
+            self._kinds.clear()
+        return self._kinds.setdefault(cast, {})
+
+    def places(self, conversation: str) -> Places:
+        """Return where the spans of a conversation are."""
+        state = sampling_state(conversation, self.ratio) if self.ratio < 1 else ""
+        return Places(conversation, is_one=self.scope == "conversation", state=state)
+
+    @staticmethod
+    def ambient() -> Place | None:
+        """Return the place of the span that is current in the caller's program, or None."""
+        found = ambient()
+        return place_from(found) if found is not None else None
 
     def open(
         self,
         name: str,
         attributes: Attributes,
         *,
+        base: Base,
         start: int,
-        links: Sequence[tuple[SpanContext, Attributes]] = (),
-        under: SpanContext | None = None,
-        place: SpanContext,
+        links: Sequence[tuple[Place, Attributes]] = (),
+        under: Place | None = None,
+        place: Place,
     ) -> "LateSpan":
         """Begin a span; arguments as of `Tracer.open`, with the place that it has."""
-        return LateSpan(self, name, dict(attributes), start, links, under, place)
+        return LateSpan(self, name, base, dict(attributes), start, links, under, place)
 
 
 class LateSpan:
     """A span that is being drawn, and under which steps are drawn."""
 
     is_recording = True
-    __slots__ = ("_attributes", "_children", "_links", "_name", "_start", "_tracer", "_under", "place")
+    __slots__ = ("_base", "_children", "_links", "_own", "_start", "_tracer", "_under", "name", "place")
 
     def __init__(
         self,
         tracer: LateTracer,
         name: str,
+        base: Base,
         attributes: dict[str, Any],
         start: int,
-        links: Sequence[tuple[SpanContext, Attributes]],
-        under: SpanContext | None,
-        place: SpanContext,
+        links: Sequence[tuple[Place, Attributes]],
+        under: Place | None,
+        place: Place,
     ) -> None:
-        self._tracer, self._name, self._attributes, self._start = tracer, name, attributes, start
+        self._tracer, self.name, self._base, self._start = tracer, name, base, start
         self._links, self._under, self.place = links, under, place
+        self._own = attributes
         self._children = 0
+
+    @property
+    def attributes(self) -> Attributes:
+        """All its attributes."""
+        return {**self._base.attributes, **self._own}
 
     def enter(self) -> None:
         """Nothing: the light span is current."""
@@ -143,53 +171,42 @@ class LateSpan:
         end: int,
         kind: Kind = "internal",
         error: str | None = None,
-        under: SpanContext | None = None,
-    ) -> SpanContext:
+        under: Place | None = None,
+    ) -> Place:
         """Draw a step that is over as a child, and return its place; arguments as of `OpenSpan.draw`."""
         self._children += 1
         mine = self.place
-        span_id = (mine.span_id + _GOLDEN * self._children) & _SPAN_BITS or 1
-        place = SpanContext(mine.trace_id, span_id, False, _SAMPLED, mine.trace_state)
-        self._make(name, attributes, place, under or mine, (), start, end, kind, error)
+        span = (int.from_bytes(mine.span) + _ODD * self._children) & _BITS or 1
+        place = Place(mine.trace, _SPAN(span), mine.state)
+        self._tracer.make(
+            name,
+            place,
+            under or mine,
+            (self._base,),
+            attributes,
+            (),
+            KINDS[kind].value,
+            start,
+            max(start, end),
+            error,
+        )
         return place
 
     def end(self, attributes: Attributes | None = None, *, at: int, error: str | None = None) -> None:
         """End it; arguments as of `OpenSpan.end`."""
         if attributes:
-            self._attributes |= attributes
-        links = [Link(place, known) for place, known in self._links]
-        self._make(
-            self._name, self._attributes, self.place, self._under, links, self._start, at, "internal", error
-        )
-
-    def _make(
-        self,
-        name: str,
-        attributes: Mapping[str, Any],
-        place: SpanContext,
-        parent: SpanContext | None,
-        links: Sequence[Link],
-        start: int,
-        end: int,
-        kind: Kind,
-        error: str | None,
-    ) -> None:
-        status = Status(StatusCode.ERROR, error) if error is not None else Status(StatusCode.UNSET)
-        tracer = self._tracer
-        tracer.take(
-            ReadableSpan(
-                name,
-                place,
-                parent,
-                tracer.resource,
-                {k: tuple(v) if type(v) is list else v for k, v in attributes.items()},  # pyright: ignore[reportUnknownArgumentType]
-                (),
-                links,
-                KINDS[kind],
-                None,
-                status,
-                start,
-                max(start, end),
-                _SCOPE,
-            )
+            taken = self._base.attributes
+            self._own |= {name: value for name, value in attributes.items() if name not in taken}
+        start = self._start
+        self._tracer.make(
+            self.name,
+            self.place,
+            self._under,
+            (self._base,),
+            self._own,
+            self._links,
+            0,
+            start,
+            max(start, at),
+            error,
         )

@@ -1,34 +1,43 @@
-"""The span that is current while a turn goes on whose own span is made later. Needs the OpenTelemetry API alone."""
+"""The span that is current while a turn goes on whose own span is made later."""
 
-from collections.abc import Callable
 from contextvars import Token
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanContext, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, set_span_in_context
+
+from agentcomm.tracing.outlets import context_of
+
+if TYPE_CHECKING:
+    from agentcomm.tracing.late import Places
 
 __all__ = ("LightSpan",)
+
+
+(_KEY,) = set_span_in_context(INVALID_SPAN, Context())
+"""Where a context keeps its span: made by hand, it is copied once less."""
 
 
 class LightSpan(Span):
     """Has the ids of a turn's span, and keeps what is set on it until that is made.
 
     Args:
-        place: Returns where it is; asked only by who needs it.
+        places: Knows where it is; asked only by who needs that.
+        turn: The number of its turn.
     """
 
-    __slots__ = ("_place", "_token", "attributes")
+    __slots__ = ("_places", "_token", "_turn", "attributes")
 
-    def __init__(self, place: Callable[[], SpanContext]) -> None:
-        self._place = place
+    def __init__(self, places: "Places", turn: int) -> None:
+        self._places, self._turn = places, turn
         self._token: Token[Context] | None = None
-        self.attributes: dict[str, Any] = {}
-        """What the agent set on it."""
+        self.attributes: dict[str, Any] | None = None
+        """What the agent set on it; None if it set nothing."""
 
     def enter(self) -> None:
         """Make it current."""
-        self._token = otel_context.attach(set_span_in_context(self))
+        self._token = otel_context.attach(Context({**otel_context.get_current(), _KEY: self}))
 
     def leave(self) -> None:
         """Give back what was current before."""
@@ -38,7 +47,7 @@ class LightSpan(Span):
 
     def get_span_context(self) -> SpanContext:
         """Return where it is."""
-        return self._place()
+        return context_of(self._places.at(self._turn))
 
     def is_recording(self) -> bool:
         """Return that what is set on it is kept."""
@@ -46,11 +55,11 @@ class LightSpan(Span):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep an attribute; ours win where they have the same name."""
-        self.attributes[key] = value
+        self.set_attributes({key: value})
 
     def set_attributes(self, attributes: Any) -> None:
         """Keep attributes."""
-        self.attributes.update(attributes)
+        self.attributes = {**(self.attributes or {}), **attributes}
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         """Take no event: they belong on spans of the agent's own."""

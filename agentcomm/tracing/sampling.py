@@ -33,12 +33,10 @@ def is_kept(conversation: str, ratio: float) -> bool:
     return ratio >= 1 or _randomness(conversation) >= _threshold(ratio)
 
 
-def sampling_state(conversation: str, ratio: float) -> Any:
+def sampling_state(conversation: str, ratio: float) -> str:
     """Return the W3C trace state that tells others how it was decided."""
-    from opentelemetry.trace import TraceState
-
     rejected = f"{_threshold(ratio):014x}".rstrip("0") or "0"
-    return TraceState([("ot", f"th:{rejected};rv:{_randomness(conversation):014x}")])
+    return f"ot=th:{rejected};rv:{_randomness(conversation):014x}"
 
 
 def ConversationSampler(ratio: float) -> Any:  # noqa: N802  (a class, made once the SDK is loaded)
@@ -50,6 +48,7 @@ def ConversationSampler(ratio: float) -> Any:  # noqa: N802  (a class, made once
         ratio: Share of conversations to keep, from 0 to 1.
     """
     from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult
+    from opentelemetry.trace import TraceState
 
     class ByConversation(Sampler):
         def should_sample(self, *args: Any, **given: Any) -> SamplingResult:
@@ -61,7 +60,8 @@ def ConversationSampler(ratio: float) -> Any:  # noqa: N802  (a class, made once
                 return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, trace_state)
             kept = is_kept(str(conversation), ratio)
             decision = Decision.RECORD_AND_SAMPLE if kept else Decision.DROP
-            return SamplingResult(decision, attributes, sampling_state(str(conversation), ratio))
+            state = TraceState.from_header([sampling_state(str(conversation), ratio)])
+            return SamplingResult(decision, attributes, state)
 
         def get_description(self) -> str:
             return f"ConversationSampler({ratio})"

@@ -119,7 +119,7 @@ def setup(
         redactors: `(kind, text) -> text`, applied before anything is shown or hashed.
 
     Raises:
-        UsageError: If the arguments do not fit, or the OTLP exporter is not installed.
+        UsageError: If the arguments, or the OTEL_EXPORTER_OTLP_* variables, do not fit.
     """
     _check(endpoint, exporter, content, scope, detail, ratio)
     from agentcomm.tracing.tracer import Tracer
@@ -164,27 +164,16 @@ def pushing(
     Arguments are those of `setup`, and `request_seconds`: seconds for one request and its retries, where somebody can wait.
 
     Raises:
-        UsageError: If the arguments do not fit, or the OTLP exporter is not installed.
+        UsageError: If the arguments, or the OTEL_EXPORTER_OTLP_* variables, do not fit.
     """
     _check(endpoint, exporter, content, scope, detail, ratio)
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-    from agentcomm.tracing.export import REQUEST_SECONDS, CountedBatches, otlp_exporter, traces_url
+    from agentcomm.tracing.export import CountedBatches
     from agentcomm.tracing.late import LateTracer
+    from agentcomm.tracing.outlets import REQUEST_SECONDS, ExporterOutlet, OtlpOutlet, Outlet, traces_url
 
-    if exporter is None:
-        url = traces_url(endpoint) if endpoint else _url_from_environment()
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        exporter, where, sink = (
-            otlp_exporter(url, request_seconds or REQUEST_SECONDS),
-            parts._replace(netloc=host).geturl(),
-            f"otlp:{host}",
-        )
-    else:
-        where = sink = type(exporter).__name__
-    batches = CountedBatches(exporter)
     resource = Resource.create(
         {
             names.SERVICE_NAME: service_name,
@@ -192,11 +181,22 @@ def pushing(
             names.SERVICE_INSTANCE_ID: str(uuid.uuid4()),
         }
     )
+    outlet: Outlet
+    if exporter is None:
+        url = traces_url(endpoint) if endpoint else _url_from_environment()
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        outlet = OtlpOutlet(url, resource, request_seconds or REQUEST_SECONDS)
+        where, sink = parts._replace(netloc=host).geturl(), f"otlp:{host}"
+    else:
+        outlet = ExporterOutlet(exporter, resource)
+        where = sink = type(exporter).__name__
+    batches = CountedBatches(outlet)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(batches)
     tracer = LateTracer(
-        batches.take,
-        resource=resource,
+        batches.make,
+        batches.fill,
         content=Content(content, redactors),
         scope=scope,
         detail=detail,

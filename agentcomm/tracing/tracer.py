@@ -22,6 +22,7 @@ from opentelemetry.trace import (
 )
 
 from agentcomm.tracing.content import Content
+from agentcomm.tracing.protobuf import Base
 from agentcomm.version import VERSION
 
 __all__ = ("KINDS", "Attributes", "Detail", "Kind", "OpenSpan", "Scope", "Tracer", "ambient")
@@ -76,6 +77,7 @@ class Tracer:
         name: str,
         attributes: Attributes,
         *,
+        base: Base,
         start: int,
         links: Sequence[tuple[SpanContext, Attributes]] = (),
         under: SpanContext | None = None,
@@ -85,7 +87,8 @@ class Tracer:
 
         Args:
             name: Name of low cardinality.
-            attributes: All that is known; samplers see only these.
+            attributes: All that is known; samplers see only these, and those of the base.
+            base: Attributes that its steps have, too.
             start: When it began.
             links: Spans it follows from.
             under: Its parent.
@@ -96,23 +99,34 @@ class Tracer:
         span = self._tracer.start_span(
             name,
             parent,
-            attributes=attributes,
+            attributes={**base.attributes, **attributes},
             links=[Link(place, known) for place, known in links],
             start_time=start,
         )
-        return OpenSpan(self._tracer, span)
+        return OpenSpan(self._tracer, span, base)
 
     def keeps(self, conversation: str) -> bool:
         """Return that a conversation is drawn: the provider's sampler decides about each span."""
         return bool(conversation)
 
-    def place(self, conversation: str, key: str) -> None:
-        """Return that the provider decides where the span of a key is."""
+    def places(self, conversation: str) -> "Nowhere":
+        """Return that the provider decides where the spans of a conversation are."""
+        del conversation
+        return Nowhere()
 
     @staticmethod
     def ambient() -> SpanContext | None:
         """Return the place of the span that is current in the caller's program, or None."""
         return ambient()
+
+
+class Nowhere:
+    """Stands for the places of a conversation whose spans get theirs from a provider."""
+
+    def at(self, number: int) -> None:
+        """Return that it is not known."""
+
+    after = at
 
 
 def ambient() -> SpanContext | None:
@@ -124,8 +138,9 @@ def ambient() -> SpanContext | None:
 class OpenSpan:
     """A span that is open while something happens, and under which steps are drawn."""
 
-    def __init__(self, tracer: Any, span: Span) -> None:
+    def __init__(self, tracer: Any, span: Span, base: Base) -> None:
         self._tracer = tracer
+        self._shared = base.attributes
         self._span = span
         self._token: Token[Context] | None = None
         self._within = set_span_in_context(span, Context())
@@ -170,7 +185,11 @@ class OpenSpan:
         """
         within = self._within if under is None else set_span_in_context(_ended(under), Context())
         span = self._tracer.start_span(
-            name, within, kind=KINDS[kind], attributes=attributes, start_time=start
+            name,
+            within,
+            kind=KINDS[kind],
+            attributes={**self._shared, **attributes},
+            start_time=start,
         )
         if error is not None:
             span.set_status(Status(StatusCode.ERROR, error))

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -15,6 +16,7 @@ from agentcomm import Agent, enact_sync
 from agentcomm.errors import UsageError
 from agentcomm.models.scripted import ScriptedModel
 from agentcomm.tracing.export import CountedBatches
+from agentcomm.tracing.outlets import ExporterOutlet
 from agentcomm.tracing.sampling import ConversationSampler, is_kept
 from agentcomm.tracing.setup import setup
 
@@ -135,7 +137,7 @@ class Slow(SpanExporter):
 def test_a_burst_loses_nothing_and_too_much_is_counted():
     gate = threading.Event()
     exporter = Slow(gate)
-    batches = CountedBatches(exporter, queue=1000)
+    batches = CountedBatches(ExporterOutlet(exporter, Resource({})), queue=1000)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(batches)
     tracer = provider.get_tracer("x")
