@@ -16,9 +16,11 @@ __all__ = (
     "Books",
     "Change",
     "Commitment",
+    "Effect",
     "Ledger",
     "Status",
     "audit",
+    "enter",
     "hand_over",
     "ids_of",
     "record",
@@ -148,6 +150,57 @@ def record(
     if op is _DIRECT or op is _OFFER:
         changes += _made(books, act, speaker, hearers, message, lane)
     return _apply(books, changes, lane) if changes else books, tuple(changes)
+
+
+class Effect:
+    """What an act does to commitments, looked up once."""
+
+    __slots__ = ("act", "asks", "discharges", "label", "makes", "outlives", "rule")
+
+    def __init__(self, act: Act) -> None:
+        op = act.info.op
+        self.act, self.label, self.discharges, self.outlives = act, act.label, act.discharges, act.outlives
+        self.makes, self.asks = op is _DIRECT or op is _OFFER, op is _DIRECT
+        self.rule = next(((is_debtor, may, now) for one, is_debtor, may, now in _RULES if op is one), None)
+
+
+def enter(
+    ledger: Ledger,
+    trunk: Ledger | None,
+    effect: Effect,
+    speaker: str,
+    hearers: tuple[str, ...],
+    message: str,
+    lane: str,
+) -> tuple[Ledger, Ledger | None, tuple[Change, ...]]:
+    """Return the ledger of a position, the one from before lanes, and what changed: what `record` comes to, the commonest cases first."""
+    live = ledger.live
+    if (trunk is None or not trunk.live) and len(hearers) == 1:
+        if not live:
+            if not effect.makes:
+                return ledger, trunk, ()
+            name, n = message if not lane else _id(message, hearers[0], lane), ledger.n + 1
+            debtor, creditor = (hearers[0], speaker) if effect.asks else (speaker, hearers[0])
+            status = _PROPOSED if effect.asks else _CONDITIONAL
+            made = Commitment(
+                name, debtor, creditor, effect.label, message, status, effect.outlives, lane, n
+            )
+            return Ledger((made,), ledger.ended, ledger.count, n), trunk, (Change(None, made),)
+        if len(live) == 1 and not effect.makes:
+            was = live[0]
+            status = None
+            if effect.rule is not None:
+                is_debtor, may, now = effect.rule
+                if (was.debtor if is_debtor else was.creditor) == speaker and was.status in may:
+                    status = now
+            if effect.discharges == was.act and speaker in (was.debtor, was.creditor):
+                status = _SATISFIED
+            if status is None:
+                return ledger, trunk, ()
+            change = Change(was, _replace(was, status=status))
+            return _applied(ledger, change), trunk, (change,)
+    books, changes = record(Books(ledger, trunk), effect.act, speaker, hearers, message, lane)
+    return books.own, books.trunk, changes
 
 
 def _made(

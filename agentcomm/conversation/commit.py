@@ -31,6 +31,7 @@ from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Act, Criterion, Move, OutcomeClass, Protocol, State
 
 __all__ = (
+    "NO_FIELDS",
     "Step",
     "abandoned",
     "closing",
@@ -38,9 +39,11 @@ __all__ = (
     "cross",
     "deadline_in",
     "end",
+    "ended",
     "entered",
     "put_on_record",
     "stop",
+    "told",
 )
 
 Step = tuple[Conversation, tuple[Event, ...]]
@@ -53,7 +56,7 @@ READ_BACK = "readback: copied"
 READ_BACK_FROM_PLAN = "readback: derived"
 """... that were read back as the hearer will act with them."""
 _READ_BACKS = (READ_BACK, READ_BACK_FROM_PLAN)
-_NO_FIELDS: dict[str, Any] = {}
+NO_FIELDS: dict[str, Any] = {}
 
 
 def put_on_record(
@@ -121,7 +124,7 @@ def commit(
         prior = earlier.ground if earlier is not None else None
         held = (*(entry for entry in held if _is_other(entry, message)), Held(message, move.owner))
     elif criterion is not _NONE:
-        events.append(Grounded(message.id, label, "delivered", evidence, _NO_FIELDS, lane))
+        events.append(Grounded(message.id, label, "delivered", evidence, NO_FIELDS, lane))
     ledger, trunk, owner, changes = here.ledger, shared.trunk, here.owner, ()
     if effects is not None:
         if not waits:
@@ -154,7 +157,7 @@ def commit(
         if deadline < math.inf:
             events.append(DeadlineSet(target, deadline, lane))
     else:
-        outcome, ledger = _ended(
+        outcome, ledger = ended(
             ledger, target, protocol.outcomes[target], f"{message.sender} said {label}", lane, events
         )
     now = Position(  # in the order of its fields, for speed
@@ -202,7 +205,7 @@ def _enter(
 ) -> tuple[Ledger, Ledger | None, tuple[Change, ...]]:
     """Return the ledgers with what an act does entered in them, and what changed, which is told."""
     books, changes = record(Books(ledger, trunk), act, message.sender, message.receivers, message.id, lane)
-    events += [_told(change, lane) for change in changes]
+    events += [told(change, lane) for change in changes]
     return books.own, books.trunk, changes
 
 
@@ -257,7 +260,7 @@ class _Effects:
                 still.append(entry)
                 continue
             evidence = (f"answered by {message.id}",)
-            self.events.append(Grounded(it.id, it.act, "relevant", evidence, _NO_FIELDS, self.lane))
+            self.events.append(Grounded(it.id, it.act, "relevant", evidence, NO_FIELDS, self.lane))
             self.enter(protocol.acts[it.act], it)
             if entry.owner:
                 self.hand_over(entry.owner, it)
@@ -271,7 +274,7 @@ class _Effects:
     def _tell(self, made: tuple[Change, ...]) -> None:
         for change in made:
             self.changes.append(change)
-            self.events.append(_told(change, self.lane))
+            self.events.append(told(change, self.lane))
 
 
 def deadline_in(state: State, until: tuple[tuple[str, float], ...], at: float) -> float:
@@ -328,7 +331,7 @@ def _is_other(entry: Held, message: Message) -> bool:
     return entry.message.act != message.act or entry.message.sender != message.sender
 
 
-def _told(change: Change, lane: str) -> CommitmentChanged:
+def told(change: Change, lane: str) -> CommitmentChanged:
     now = change.now
     was = change.was.status if change.was is not None else ""
     return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, was, now.status, lane)
@@ -337,7 +340,7 @@ def _told(change: Change, lane: str) -> CommitmentChanged:
 def closing(ledger: Ledger, kind: OutcomeClass, lane: str = "") -> tuple[Ledger, tuple[Event, ...]]:
     """Return the ledger audited at an end, and what changed."""
     ledger, changes = audit(ledger, kind)
-    return ledger, tuple(_told(change, lane) for change in changes)
+    return ledger, tuple(told(change, lane) for change in changes)
 
 
 def end(
@@ -345,18 +348,18 @@ def end(
 ) -> Step:
     """Let it end: what is owed is audited, what happened is told."""
     here = conversation.here
-    outcome, ledger = _ended(here.ledger, name, kind, cause, here.lane, events)
-    ended = altered(conversation, name=name, ledger=ledger, outcome=outcome, frame=None, at=at)
-    return _forgetting(ended), tuple(events)
+    outcome, ledger = ended(here.ledger, name, kind, cause, here.lane, events)
+    after = altered(conversation, name=name, ledger=ledger, outcome=outcome, frame=None, at=at)
+    return _forgetting(after), tuple(events)
 
 
-def _ended(
+def ended(
     ledger: Ledger, name: str, kind: OutcomeClass, cause: str, lane: str, events: list[Event]
 ) -> tuple[Outcome, Ledger]:
     """Return how a position ends and its ledger, audited; tell both."""
     if ledger.live:
-        ledger, told = closing(ledger, kind, lane)
-        events.extend(told)
+        ledger, more = closing(ledger, kind, lane)
+        events.extend(more)
     events.append(LaneEnded(lane, name, kind.value, cause) if lane else Ended(name, kind.value, cause))
     return Outcome(name, kind, cause), ledger
 

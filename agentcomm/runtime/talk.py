@@ -133,14 +133,9 @@ class Talk:
         if self.brief or self.casting.members or whole is not None:
             self.recording.defer(self._opening(whole))
         else:
-            self.recording.defer(self._plain_opening)
+            self.recording.defer(_plain(self.stage.rules, self.casting, self.id))
         self.recording.add(None, events, is_sealed=True)
         return begun, events
-
-    def _plain_opening(self, chain: Chain) -> bytes:
-        """Return the first lines of a talk of which nothing was told but its cast; it holds nothing of its own for that."""
-        data, body = opening(self.stage.rules, self.casting.players(), self.id, None, [])
-        return chain.record("open", "conversation", data, body, salt="")
 
     def _opening(self, whole: float | None) -> Callable[[Chain], bytes]:
         rules, players, name = self.stage.rules, self.casting.players, self.id
@@ -590,6 +585,16 @@ class _Steps:
 
     async def kept(self) -> None:
         """Return at once: what is written is as safe here as it gets."""
+
+
+def _plain(rules: Any, casting: Casting, name: str) -> Callable[[Chain], bytes]:
+    """Return what gives the first lines of a talk of which nothing was told but its cast."""
+
+    def lines(chain: Chain) -> bytes:
+        data, body = opening(rules, casting.players(), name, None, [])
+        return chain.record("open", "conversation", data, body, salt="")
+
+    return lines
 
 
 def opening(
