@@ -156,73 +156,44 @@ _NO_LANES: "Mapping[str, Turn]" = {}
 _NO_MOVES: Mapping[str, Move] = {}
 
 
-class Turn:
-    """One agent's go. What it offers is worked out when somebody looks at it.
+class Turn(msgspec.Struct, eq=False):
+    """One agent's go. What it offers is worked out when somebody looks at it."""
 
-    Attributes:
-        role: The role it plays.
-        lane: The member in whose lane it is; empty outside lanes.
-        lanes: Where one turn is for several lanes: each of them as a turn of its own, by member; else empty.
-        refusal: Why the last try in this turn did not count, or None.
-    """
+    _whole: Conversation
+    """The conversation, with all its lanes."""
+    seat: Seat
+    """Who has the floor."""
+    _port: Port
+    """Where it takes place."""
+    lane: str = ""
+    """The member in whose lane it is; empty outside lanes."""
+    _place: Conversation | None = None
+    """The view of the lane, or what the agent is shown instead."""
+    _floor: Speak | None = None
+    """What may be said, where it is known already."""
+    _open: Mapping[str, Move] = _NO_MOVES
+    """By label and by name: moves that are legal whatever the counts are."""
+    _heard: Message | None = None
+    """The message to answer, where it is known already."""
+    refusal: Refused | None = None
+    """Why the last try in this turn did not count, or None."""
+    lanes: "Mapping[str, Turn]" = _NO_LANES
+    """Where one turn is for several lanes: each of them as a turn of its own, by member; else empty."""
+    for_all: bool = False
+    """Everything that can be said is said for all lanes."""
+    spans: Any = None
+    """What draws the turn."""
+    _calls: Calls | None = None
+    made: Message | None = None
+    """The message that `say` made last: its content was read, and cannot be changed."""
 
-    __slots__ = (
-        "_calls",
-        "_floor",
-        "_heard",
-        "_open",
-        "_place",
-        "_port",
-        "_whole",
-        "for_all",
-        "lane",
-        "lanes",
-        "made",
-        "refusal",
-        "role",
-        "seat",
-        "spans",
-    )
+    def __repr__(self) -> str:
+        return f"Turn({self.role!r}, {self.state!r})"
 
-    def __init__(
-        self,
-        whole: Conversation,
-        seat: Seat,
-        port: Port,
-        lane: str = "",
-        *,
-        place: Conversation | None = None,
-        floor: Speak | None = None,
-        moves: Mapping[str, Move] = _NO_MOVES,
-        heard: Message | None = None,
-        refusal: Refused | None = None,
-        lanes: "Mapping[str, Turn]" = _NO_LANES,
-        for_all: bool = False,
-        spans: Any = None,
-    ) -> None:
-        """Make a turn.
-
-        Args:
-            whole: The conversation.
-            seat: Who has the floor.
-            port: Where it takes place.
-            lane: The member in whose lane it is.
-            place: The view of the lane, where it is known already.
-            floor: What may be said, where it is known already.
-            moves: By label and by name: moves that are legal whatever the counts are.
-            heard: The message to answer, where it is known already.
-            refusal: Why the last try did not count.
-            lanes: Turns by member, where it is for several lanes.
-            for_all: Whether everything that can be said is said for all lanes.
-            spans: What draws the turn.
-        """
-        self._whole, self._place = whole, whole if not lane else place
-        self._port, self._floor, self._open, self._heard = port, floor, moves, heard
-        self.seat, self.role, self.lane = seat, seat.role, lane
-        self.refusal, self.lanes, self.for_all, self.spans = refusal, lanes, for_all, spans
-        self._calls: Calls | None = None
-        self.made: Message | None = None
-        """The message that `say` made last: its content was read, and cannot be changed."""
+    @property
+    def role(self) -> str:
+        """The role it plays."""
+        return self.seat.role
 
     def again(self, whole: Conversation, refusal: Refused) -> "Turn":
         """Return the turn in which the same is tried again."""
@@ -231,9 +202,9 @@ class Turn:
             self.seat,
             self._port,
             self.lane,
-            floor=self._floor,
-            moves=self._open,
-            heard=self._heard,
+            _floor=self._floor,
+            _open=self._open,
+            _heard=self._heard,
             refusal=refusal,
             spans=self.spans,
         )
@@ -246,7 +217,7 @@ class Turn:
     def conversation(self) -> Conversation:
         """The conversation as it stands; of a turn in a lane, the view of the lane."""
         if self._place is None:
-            self._place = self._whole.view(self.lane)
+            self._place = self._whole.view(self.lane) if self.lane else self._whole
         return self._place
 
     @property
@@ -416,6 +387,11 @@ class Turn:
                     return Message(act=move.label, content=act, sender=self.role, lane=lane)
             raise self._illegal(type(act).__name__)
         known = self._open.get(act)
+        if known is not None and not known.given:
+            try:
+                return self._message(known, read(known.act, content))
+            except Unreadable as error:
+                raise self._not_like_this(act, known, error) from None
         for move in (known,) if known is not None else (*self.moves, *self.exits):
             if move is known or act in (move.label, move.act.name):
                 try:
@@ -424,15 +400,18 @@ class Turn:
                     filled = {name: to_plain(value) for name, value in given(self.conversation, move).items()}
                     return self._message(move, read(move.act, {**content, **filled}))
                 except Unreadable as error:
-                    raise IllegalMove(
-                        f"{self.role} may say {act!r} in {self.state!r}, but not like this",
-                        why=str(error),
-                        fix=f"it is {signature(move)}",
-                    ) from None
+                    raise self._not_like_this(act, move, error) from None
         for move in asides(self.conversation, self.role):
             if move.label == act:
                 return self._message(move, read(move.act, content))
         raise self._illegal(act)
+
+    def _not_like_this(self, act: str, move: Move, error: Unreadable) -> IllegalMove:
+        return IllegalMove(
+            f"{self.role} may say {act!r} in {self.state!r}, but not like this",
+            why=str(error),
+            fix=f"it is {signature(move)}",
+        )
 
     def _illegal(self, act: str) -> IllegalMove:
         legal = ", ".join(signature(move) for move in self.moves) or "nothing"

@@ -9,16 +9,16 @@ import math
 from collections.abc import Mapping
 
 from agentcomm.acts.message import Message
-from agentcomm.acts.persistent import put, with_entry
+from agentcomm.acts.persistent import find, put, with_entry
 from agentcomm.commitments.ledger import Change, Effect, enter
 from agentcomm.conversation.commit import NO_FIELDS, Step, ended, told
-from agentcomm.conversation.events import DeadlineSet, Event, Grounded, Heard, Moved
+from agentcomm.conversation.events import DeadlineSet, Event, Grounded, Heard, Moved, Say
 from agentcomm.conversation.parts import Position, Said, Shared
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
 from agentcomm.protocol.graph import Criterion, Move
 
-__all__ = ("Plan", "plans_of", "take")
+__all__ = ("Plan", "is_open", "plans_of", "say_made", "take")
 
 _DELIVERED = ("delivered",)
 _NO_CHANGES: tuple[Change, ...] = ()
@@ -33,6 +33,7 @@ class Plan:
     """
 
     __slots__ = (
+        "content",
         "effect",
         "ends",
         "grounds",
@@ -52,6 +53,7 @@ class Plan:
         state = protocol.states.get(move.next)
         self.move, self.label, self.speaker, self.to = move, move.label, move.speaker, move.to
         self.source, self.target = move.state, move.next
+        self.content = None if move.act.registered is not None else move.act.content
         self.grounds = move.act.criterion is not Criterion.NONE
         self.effect = Effect(move.act) if move.act.promises else None
         self.races = len(protocol.states[move.state].speakers) > 1
@@ -61,18 +63,60 @@ class Plan:
 
 
 def plans_of(rules: Rules) -> Mapping[tuple[str, str], Plan]:
-    """Return state and act -> what a plain move does that says it there."""
-    found = rules.kept.get("plans")
-    if found is None:
-        plain = {} if rules.protocol.runs else rules.plain
-        found = rules.kept["plans"] = {
-            key: Plan(rules, move)
-            for key, move in plain.items()
-            if move.max is None
-            and not move.owner
-            and (move.act.criterion is not Criterion.RELEVANT or move.next in rules.protocol.outcomes)
-        }
-    return found
+    """Return state and act -> what the plain move does that says it there; see `Rules.plain`."""
+    protocol = rules.protocol
+    return {
+        key: Plan(rules, move)
+        for key, move in rules.plain.items()
+        if not (protocol.runs or move.max is not None or move.owner)
+        and (move.act.criterion is not Criterion.RELEVANT or move.next in protocol.outcomes)
+    }
+
+
+def is_open(here: Position) -> bool:
+    """Say whether something is open that a message could close."""
+    return bool(here.voided or here.held or here.repairs or here.asides or here.until)
+
+
+def say_made(
+    conversation: Conversation, made: Message, name: str, made_by: str, at: float
+) -> tuple[Say, Conversation, tuple[Event, ...]] | None:
+    """Let a message be heard that was made for this conversation as it stands, if it makes a plain move; else return None.
+
+    It comes to what `step` makes of it. Since it is written here, nothing in it but its act and who says it has to be looked at.
+
+    Args:
+        conversation: A talk with one position.
+        made: Its act, its sender, and content that `read` made and nobody can have changed since.
+        name: Its id.
+        made_by: How its speaker came to it.
+        at: Now, no earlier than the last input.
+    """
+    here, shared = conversation.here, conversation.shared
+    plan = conversation.rules.plans.get((here.name, made.act))
+    if (
+        plan is None
+        or plan.speaker != made.sender
+        or type(made.content) is not plan.content
+        or made.in_reply_to
+        or here.frame is not None
+        or is_open(here)
+        or find(shared.seen, shared.n, name) is not None
+        or not shared.at <= at < math.inf
+    ):
+        return None
+    heard = Message(
+        act=plan.label,
+        content=made.content,
+        id=name,
+        sender=plan.speaker,
+        receivers=plan.to,
+        in_reply_to=here.last.get(plan.speaker, ""),
+        made_by=made_by,
+        lane=here.lane,
+    )
+    after, events = take(conversation, plan, heard, at)
+    return Say(heard, at), after, events
 
 
 def take(conversation: Conversation, plan: Plan, message: Message, at: float) -> Step:

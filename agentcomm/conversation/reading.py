@@ -39,6 +39,9 @@ UNREADABLE = f"a message names its act and its id, each in at most {_NAME} chara
 _NO_OBJECT = f"the content is no JSON object of finite values, in {_DEPTH} levels and {BYTES:,} bytes at most"
 
 
+_set = object.__setattr__
+
+
 class Unreadable(ValueError):
     """What was said cannot be the content of an act."""
 
@@ -77,25 +80,24 @@ def read(act: Act, content: Any) -> Content:
     Raises:
         Unreadable: If it does not fit; the text is for the speaker.
     """
-    kind = act.content
-    given: Any = content.__dict__ if isinstance(content, kind) else content
-    validator = kind.__pydantic_validator__
-    if not act.fields and act.registered is None and type(given) is dict and not given:
+    given: Any = content
+    if type(given) is not dict:
+        given = content.__dict__ if isinstance(content, act.content) else content
+    elif not given and not act.fields and act.registered is None:
         return act.empty
     if isinstance(given, dict) and len(cast("dict[Any, Any]", given)) < _SHORT // 10:
         try:
-            made = validator.validate_python(given)
-            if _are_exact(made.__dict__.values()):
-                if len(made.__dict__) == len(cast("dict[str, Any]", given)) and act.registered is None:
-                    object.__setattr__(
-                        made, "__pydantic_fields_set__", act.names
-                    )  # one set for all that say it whole
+            made = act.validate(given)
+            values = made.__dict__
+            if _are_exact(values.values()):
+                if len(values) == len(cast("dict[str, Any]", given)) and act.registered is None:
+                    _set(made, "__pydantic_fields_set__", act.names)  # one set for all that say it whole
                 return made
         except Exception:  # noqa: BLE001, S110  (what is wrong with it is found and told below)
             pass
     try:
         _, data = _as_json(content)
-        return freeze(validator.validate_json(data))
+        return freeze(act.content.__pydantic_validator__.validate_json(data))
     except Unreadable:
         raise
     except ValidationError as error:

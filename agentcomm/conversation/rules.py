@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,6 +12,9 @@ from agentcomm.acts.content import FieldType
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.bound import longest
 from agentcomm.protocol.graph import Act, Criterion, Move, Protocol, Stakes, State
+
+if TYPE_CHECKING:
+    from agentcomm.conversation.plain import Plan
 
 __all__ = ("REPAIR_OVERLAYS", "Rules", "is_demonstrated", "readback_of")
 
@@ -99,6 +102,13 @@ class Rules:
                 or is_demonstrated(move)
             )
         }
+
+    @cached_property
+    def plans(self) -> "Mapping[tuple[str, str], Plan]":
+        """State and act -> what the plain move does that says it there."""
+        from agentcomm.conversation.plain import plans_of
+
+        return plans_of(self)
 
     @cached_property
     def authority(self) -> str:

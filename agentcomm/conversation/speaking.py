@@ -49,7 +49,7 @@ from agentcomm.conversation.overlays import (
     weighed,
 )
 from agentcomm.conversation.parts import Position, answer_to
-from agentcomm.conversation.plain import plans_of, take
+from agentcomm.conversation.plain import is_open, take
 from agentcomm.conversation.progress import progress
 from agentcomm.conversation.reading import UNREADABLE, is_sound, sender_of
 from agentcomm.conversation.rules import is_demonstrated, readback_of
@@ -95,8 +95,8 @@ def speak(conversation: Conversation, message: Message, at: float, known: Conten
     try:
         if here.frame is not None:
             return say_in_overlay(conversation, here.frame, message, at)
-        plan = plans_of(conversation.rules).get((here.name, message.act))
-        if plan is not None and plan.speaker == message.sender and not _is_open(here):
+        plan = conversation.rules.plans.get((here.name, message.act))
+        if plan is not None and plan.speaker == message.sender and not is_open(here):
             return take(conversation, plan, completed(conversation, plan.move, message, known), at)
         state = conversation.rules.protocol.states[here.name]
         move = state.moves.get(message.act) or move_for(state, message.act)
@@ -108,11 +108,6 @@ def speak(conversation: Conversation, message: Message, at: float, known: Conten
     except Refusal as refused:
         return refuse(conversation, message.sender, message.act, refused.code, refused.reason, at)
     return perform(conversation, move, message, at)
-
-
-def _is_open(here: Position) -> bool:
-    """Say whether something is open that a message could close."""
-    return bool(here.voided or here.held or here.repairs or here.asides or here.until)
 
 
 def perform(conversation: Conversation, move: Move, message: Message, at: float) -> Step:

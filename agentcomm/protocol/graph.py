@@ -161,6 +161,11 @@ class Act:
         return self.registered or content_model(self.label, self.fields)
 
     @cached_property
+    def validate(self) -> Callable[[Any], Content]:
+        """Returns content of that class for a map of fields; what pydantic raises otherwise."""
+        return self.content.__pydantic_validator__.validate_python
+
+    @cached_property
     def info(self) -> PerformativeInfo:
         """The row of the act library."""
         return PERFORMATIVES[self.performative]
@@ -181,7 +186,7 @@ class Act:
         return self.info.op is not LedgerOp.NONE or bool(self.discharges)
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("content", "empty", "info", "names", "promises")
+        made = ("content", "empty", "info", "names", "promises", "validate")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     @property

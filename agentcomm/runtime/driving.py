@@ -217,7 +217,7 @@ class Plural:
                 return
             if spot.role and not going:
                 seat = talk.seat(spot.role, lane)
-                self._start(lane, None, Turn(conversation, seat, talk, lane, place=place, moves=spot.moves))
+                self._start(lane, None, Turn(conversation, seat, talk, lane, _place=place, _open=spot.moves))
                 return
         roles = sorted(floors(place), key=lambda role: role != self._first(place)) or [""]
         wanted = {self._key(place, role): role for role in roles}
@@ -241,7 +241,7 @@ class Plural:
             self._keep(lane, key, asyncio.create_task(settle(talk, talk.appraise(asked))))
         elif isinstance(asked, Speak):
             seat = talk.seat(role, lane)
-            turn = Turn(talk.conversation, seat, talk, lane, place=place, floor=asked)
+            turn = Turn(talk.conversation, seat, talk, lane, _place=place, _floor=asked)
             self._start(lane, key, turn, has_moves=bool(asked.moves or asked.exits))
 
     def _look_joint(self, lanes: tuple[str, ...]) -> None:
@@ -272,9 +272,9 @@ class Plural:
             seat,
             talk,
             first,
-            place=place,
-            moves=spot.moves,
-            floor=floor.get(first),
+            _place=place,
+            _open=spot.moves,
+            _floor=floor.get(first),
             refusal=refusals.get(first),
             lanes=Turns(lanes, make),
             for_all=spot.is_for_all
@@ -299,9 +299,9 @@ class Plural:
             seat,
             self._talk,
             lane,
-            place=place,
-            moves=moves,
-            floor=floor.get(lane),
+            _place=place,
+            _open=moves,
+            _floor=floor.get(lane),
             refusal=refusals.get(lane),
         )
 

@@ -5,7 +5,6 @@ no task and no queue of its own, and one whose agents answer at once never waits
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from agentcomm.conversation.events import Cancel, Event, Leave
 from agentcomm.errors import StoreError
 from agentcomm.runtime.casting import Cast
 from agentcomm.runtime.driving import Plural, run_alone
+from agentcomm.runtime.recording import drawn
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk
@@ -77,7 +77,7 @@ class Host:
         told = dict(brief) if brief else _NOTHING
         casting = stage.casting(cast, told, judge)
         log = JsonlLog(transcript) if transcript is not None else None
-        name = conversation_id or f"conv-{secrets.token_hex(6)}"
+        name = conversation_id or f"conv-{drawn()[:12]}"
         try:
             talk = Talk(
                 stage,

@@ -264,7 +264,7 @@ class HostedTalk(Talk):
         refusal = (self.refusals or {}).get(f"{lane}/{role}")
 
         def turn() -> Turn:
-            return Turn(whole, seat, self, lane, place=place, floor=floor, moves=moves, refusal=refusal)
+            return Turn(whole, seat, self, lane, _place=place, _floor=floor, _open=moves, refusal=refusal)
 
         return Go(lane, seat.name, role, self._note(place, role), turn)
 
@@ -289,7 +289,7 @@ class HostedTalk(Talk):
         def of(lane: str) -> Turn:
             place = conversation.view(lane)
             moves = spots[place.position].moves
-            return Turn(conversation, seat, self, lane, place=place, moves=moves, floor=floor.get(lane))
+            return Turn(conversation, seat, self, lane, _place=place, _open=moves, _floor=floor.get(lane))
 
         def turn() -> Turn:
             lanes = tuple(floor)
@@ -303,9 +303,9 @@ class HostedTalk(Talk):
                 seat,
                 self,
                 lanes[0],
-                place=first,
-                moves=spot.moves,
-                floor=floor.get(lanes[0]),
+                _place=first,
+                _open=spot.moves,
+                _floor=floor.get(lanes[0]),
                 lanes=Turns(lanes, of),
                 for_all=is_one,
             )

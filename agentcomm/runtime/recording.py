@@ -16,7 +16,7 @@ from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.transcript import Chain, Kind, plain_bytes
 from agentcomm.store.jsonl import JsonlLog, MemoryLog
 
-__all__ = ("Recording",)
+__all__ = ("Recording", "drawn")
 
 _Part = Callable[[Chain], bytes]
 """Gives the lines of something that is not yet written."""
@@ -125,7 +125,7 @@ class Recording:
     def _written(self) -> Chain:
         """Write what waits; return the chain."""
         if self._chain is None:
-            self._chain = Chain(now=self._stamp, salt=_salt)
+            self._chain = Chain(now=self._stamp, salt=drawn)
         if self._log is None:
             self._log = MemoryLog()
         waiting = self._waiting
@@ -163,7 +163,7 @@ class Stored(Recording):
         self, read: Callable[[], list[bytes]], clock: Callable[[], float], seq: int = 0, head: str = ""
     ) -> None:
         super().__init__(clock=clock)
-        self._chain = Chain(now=self._stamp, salt=_salt)
+        self._chain = Chain(now=self._stamp, salt=drawn)
         self._chain.at(seq, head)
         self.read = read
 
@@ -215,10 +215,11 @@ _SALTS = 256
 """Made at once: asking the system for random bytes costs more than all else that a short record needs."""
 
 
-def _salt() -> str:
+def drawn() -> str:
+    """Return 16 random hexadecimal digits."""
     if not _salts:
-        drawn = secrets.token_hex(8 * _SALTS)
-        _salts.extend(drawn[place : place + 16] for place in range(0, len(drawn), 16))
+        digits = secrets.token_hex(8 * _SALTS)
+        _salts.extend(digits[place : place + 16] for place in range(0, len(digits), 16))
     return _salts.pop()
 
 

@@ -32,6 +32,7 @@ from agentcomm.conversation.events import (
     Tick,
 )
 from agentcomm.conversation.moves import Appraise, Make, Speak, limit_of, wants
+from agentcomm.conversation.plain import say_made
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, plain_bytes
@@ -151,7 +152,7 @@ class Talk:
 
     def now(self) -> float:
         """Return seconds since the opening."""
-        return round(self.clock() - self.begun, 6)
+        return int((self.clock() - self.begun) * 1e6) / 1e6
 
     def show_opening(self) -> None:
         """Let whoever watches see what happened at the opening."""
@@ -228,21 +229,19 @@ class Talk:
             UsageError: If an agent says what it may not.
             Exception: Whatever a handler raises.
         """
+        spots, roles = self.stage.spots, self.casting.roles
         for _ in range(most):
             conversation = self.conversation
-            spot = self.stage.spots.get(conversation.position)
+            here = conversation.here
+            spot = spots.get(here.name)
             if spot is None:  # an outcome
                 return None
-            if spot.role and conversation.frame is None:
-                seat = self.casting.roles[spot.role]
+            role = spot.role
+            if role and here.frame is None:
                 latest = self.latest
-                if (
-                    latest is None
-                    or latest.id != conversation.here.latest
-                    or spot.role not in latest.receivers
-                ):
+                if latest is None or latest.id != here.latest or role not in latest.receivers:
                     latest = None
-                turn = Turn(conversation, seat, self, moves=spot.moves, heard=latest)
+                turn = Turn(conversation, roles[role], self, "", conversation, None, spot.moves, latest)
             else:
                 asked = wants(conversation)
                 if isinstance(asked, Make):
@@ -252,10 +251,11 @@ class Talk:
                     return self.appraise(asked)
                 if not isinstance(asked, Speak):
                     return None
-                turn = Turn(conversation, self.casting.roles[asked.role], self, floor=asked)
+                turn = Turn(conversation, roles[asked.role], self, _floor=asked)
                 if not asked.moves and not asked.exits:
                     return turn, forever()
-            if (pending := self.carry(turn)) is not None:
+            pending = self._carry(turn) if self.spans is None else self.carry(turn)
+            if pending is not None:
                 return pending
         return None
 
@@ -272,7 +272,7 @@ class Talk:
             )
 
         floor = Speak("judge", (), (), asked.lane)
-        return Turn(self.conversation, self.judge_seat(), self, asked.lane, floor=floor), ask()
+        return Turn(self.conversation, self.judge_seat(), self, asked.lane, _floor=floor), ask()
 
     def judge_seat(self) -> Seat:
         """Return the seat of whoever judges."""
@@ -367,11 +367,14 @@ class Talk:
 
     def hear(self, turn: Turn, answer: Said | Evidence, until: float | None = None) -> Turn | None:
         """Let an answer count if it came in time; return the turn in which it is tried again, if it has to be."""
-        now = self.now()
-        until = self.until(turn) if until is None else until
+        now = int((self.clock() - self.begun) * 1e6) / 1e6
+        if until is None:
+            until = self.until(turn)
         if now >= until:  # whoever never gives up control cannot be interrupted
             self.tell(f"{turn.agent} answered after its time was up")
             self.expired(turn, until)
+            return None
+        if answer is turn.made and self._say_made(turn, answer, now):
             return None
         if isinstance(answer, Evidence):
             self.take(msgspec.structs.replace(answer, at=now), spans=turn.spans)
@@ -390,6 +393,22 @@ class Talk:
             if type(event) is Refused:
                 return self._try_again(turn, event)
         return None
+
+    def _say_made(self, turn: Turn, made: Message, now: float) -> bool:
+        """Let a message be heard that the turn itself has made, if it makes a plain move."""
+        before = self.conversation
+        if before.members or turn.actual is not before:
+            return False
+        made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
+        done = say_made(before, made, f"{self.id}:{before.shared.n + 1}", made_by, now)
+        if done is None:
+            return False
+        given, self.conversation, events = done
+        self.latest = given.message
+        self.sent += 1
+        self.recording.add(given, events, is_sealed=True)
+        self._told(events, turn.spans)
+        return True
 
     def _try_again(self, turn: Turn, refused: Refused) -> Turn | None:
         if _outcome(self.conversation, turn.lane) is not None:
