@@ -246,10 +246,11 @@ class Agent:
         frame = here.frame
         act = heard.act if heard is not None else ""
         key = ("", here.name, act) if frame is None else (frame.overlay, frame.position, act)
-        found = self._found.get(key, self)
-        if found is self:
+        try:
+            return self._found[key]
+        except KeyError:
             found = self._found[key] = self._look_up(*key)
-        return cast("Handler | None", found)
+            return found
 
     def _look_up(self, overlay: str, place: str, act: str) -> Handler | None:
         short = act.rpartition(".")[2]

@@ -145,11 +145,7 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
     for hearer in plan.to:
         last[hearer] = name
     said = here.said
-    if type(said) is dict and len(said) < 32:
-        said = said.copy()
-        said[label] = Said(message, True, _DELIVERED, n)
-    else:
-        said = with_entry(said, label, Said(message, True, _DELIVERED, n))
+    said = with_entry(said, label, Said(message, True, _DELIVERED, n))
     deadline, outcome, checkpoints = here.deadline, here.outcome, ()
     if plan.ends is None:
         deadline = at + plan.within

@@ -89,7 +89,10 @@ def read(act: Act, content: Any) -> Content:
         try:
             made = act.validate(given)
             values = made.__dict__
-            if _are_exact(values.values()):
+            for value in values.values():
+                if not (type(value) is str and len(value) < _SHORT and value.isascii()) and not _is_exact(value):
+                    break
+            else:
                 if len(values) == len(cast("dict[str, Any]", given)) and act.registered is None:
                     _set(made, "__pydantic_fields_set__", act.names)  # one set for all that say it whole
                 return made
@@ -116,21 +119,16 @@ def as_data(content: Any) -> dict[str, Any]:
     return _as_json(content.__dict__ if isinstance(content, Content) else content)[0]
 
 
-def _are_exact(values: Iterable[Any]) -> bool:
-    """Say whether values are immutable, short, and the same when they are written and read."""
-    for value in values:
-        if type(value) is str:
-            if len(value) > _SHORT or not (value.isascii() or clean(value) == value):
-                return False
-        elif type(value) is int:
-            if value.bit_length() > _BITS:
-                return False
-        elif type(value) is float:
-            if not math.isfinite(value):
-                return False
-        elif value is not None and type(value) is not bool:
-            return False
-    return True
+def _is_exact(value: Any) -> bool:
+    """Say whether a value is immutable, short, and the same when it is written and read."""
+    kind = type(value)
+    if kind is int:
+        return bool(value.bit_length() <= _BITS)
+    if kind is str:
+        return len(value) <= _SHORT and (value.isascii() or clean(value) == value)
+    if kind is float:
+        return math.isfinite(value)
+    return value is None or kind is bool
 
 
 def _as_json(content: Any) -> tuple[dict[str, Any], bytes]:
@@ -147,7 +145,7 @@ def _as_json(content: Any) -> tuple[dict[str, Any], bytes]:
 
 def _plain(value: Any, depth: int) -> Any:
     """Return a value as JSON data, as `to_plain` does; refuse what JSON has no word for."""
-    if _are_exact((value,)):
+    if _is_exact(value):
         return value
     if isinstance(value, str):
         text = str.__str__(value)
@@ -155,7 +153,7 @@ def _plain(value: Any, depth: int) -> Any:
             return text
     elif isinstance(value, int | float):
         number = int.__int__(value) if isinstance(value, int) else float.__float__(value)
-        if _are_exact((number,)):
+        if _is_exact(number):
             return number
     elif depth:
         if isinstance(value, Mapping):

@@ -369,7 +369,13 @@ class Talk:
         """Let an answer count if it came in time; return the turn in which it is tried again, if it has to be."""
         now = int((self.clock() - self.begun) * 1e6) / 1e6
         if until is None:
-            until = self.until(turn)
+            conversation = self.conversation
+            if turn.lane or conversation.here.frame is not None:
+                until = self.until(turn)
+            else:
+                until, whole = conversation.here.deadline, conversation.whole
+                if whole < until:
+                    until = whole
         if now >= until:  # whoever never gives up control cannot be interrupted
             self.tell(f"{turn.agent} answered after its time was up")
             self.expired(turn, until)
