@@ -40,14 +40,15 @@ from agentcomm.conversation.events import (
     Tick,
 )
 from agentcomm.conversation.evidence import take_evidence
-from agentcomm.conversation.moves import floors, in_full, limit_of
+from agentcomm.conversation.moves import floors, full, in_full, limit_of
 from agentcomm.conversation.parts import GatherTurn, Lanes, Outcome, Position, answer_to
+from agentcomm.conversation.plain import completed_made, take
 from agentcomm.conversation.reading import UNREADABLE, clean, is_sound, sender_of
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Move, OutcomeClass
 
-__all__ = ("advance", "step")
+__all__ = ("advance", "say_made", "step")
 
 _replace = msgspec.structs.replace
 
@@ -89,10 +90,53 @@ def step(conversation: Conversation, given: Input, at: float, *, is_read: bool =
             return conversation, (Refused(clean(str(given.member)), "", "too-late", reason, (), 0),)
         case _:
             assert_never(given)
-    turn, lanes = after.shared.turn, after.lanes
-    if lanes.living and (lanes.away if turn is None else turn.left):  # nothing follows of itself
-        return after, events
-    return advance(after, at, list(events))
+    return _following(after, events, at)
+
+
+def say_made(
+    conversation: Conversation, lane: str, here: Position, made: Message, name: str, made_by: str, at: float
+) -> tuple[Say, Conversation, tuple[Event, ...]] | None:
+    """Let a message be heard that was made for a lane as it stands; see `plain.say_made`.
+
+    Args:
+        conversation: A conversation whose lanes have begun.
+        lane: Which of them.
+        here: How it stood when the message was made.
+        made: Its act, its sender, and content that `read` made and nobody can have changed since.
+        name: Its id.
+        made_by: How its speaker came to it.
+        at: Now.
+    """
+    now, checkpoints = conversation.lanes.at(lane)
+    if now is not here:
+        return None
+    rules, turn, shared = conversation.rules, conversation.shared.turn, conversation.shared
+    plan = rules.plans.get((here.name, made.act))
+    if plan is None or made.lane != lane or (turn is not None and turn.has_heard(name)):
+        return None
+    place = Conversation(rules, conversation.id, conversation.whole, conversation.members, shared, here, checkpoints)
+    if plan.is_plain:
+        done = completed_made(place, plan, made, name, made_by, at)
+        if done is None:
+            return None
+        after, events = take(place, plan, done, at)
+        after = _put(conversation, lane, after)
+    elif turn is not None and plan.is_stageable and turn.waits_for(lane) and not full(place, plan.move):
+        done = completed_made(place, plan, made, name, made_by, at)
+        if done is None:
+            return None
+        after, events = _staged(conversation, turn, [(lane, plan.move, done)], at)
+    else:
+        return None
+    return Say(done, at), *_following(after, events, at)
+
+
+def _following(conversation: Conversation, events: tuple[Event, ...], at: float) -> Step:
+    """Return the conversation after what follows of itself from an input, which most often is nothing."""
+    turn, lanes = conversation.shared.turn, conversation.lanes
+    if lanes.living and (lanes.away if turn is None else turn.left):
+        return conversation, events
+    return advance(conversation, at, list(events))
 
 
 def advance(conversation: Conversation, at: float, events: list[Event]) -> Step:
@@ -397,7 +441,14 @@ def _stage(
     turn = conversation.shared.turn
     if turn is None:  # pragma: no cover  (it was checked against the open turn)
         return conversation, ()
-    counts, told_staged = turn.counts, list[Event]()
+    return _staged(conversation, turn, made, at)
+
+
+def _staged(
+    conversation: Conversation, turn: GatherTurn, made: list[tuple[str, Move, Message]], at: float
+) -> Step:
+    """Keep moves of one message until each lane of the turn has one."""
+    counts, told = turn.counts, list[Event]()
     staged, count, capped = turn.staged, turn.count, conversation.rules.capped
     for name, move, complete in made:
         staged, count = put(staged, count, name, complete), count + 1
@@ -405,10 +456,11 @@ def _stage(
             counts = with_entry(counts, move.key, counts.get(move.key, 0) + 1)
         if move.next in capped:
             counts = with_entry(counts, f"@{move.next}", counts.get(f"@{move.next}", 0) + 1)
-        told_staged.append(Staged(complete.id, move.label, name))
-    staged, count = put(staged, count, f"!{message.id}", made[0][2]), count + 1
+        told.append(Staged(complete.id, move.label, name))
+    message = made[0][2]
+    staged, count = put(staged, count, f"!{message.id}", message), count + 1
     turn = GatherTurn(turn.lanes, turn.left - len(made), counts, staged, count)
-    return altered(conversation, turn=turn, at=at), tuple(told_staged)
+    return altered(conversation, turn=turn, at=at), tuple(told)
 
 
 def _checked(

@@ -1,8 +1,8 @@
-"""The commonest message: a move of which nothing has to be checked but who makes it and what it carries.
+"""What most moves do, worked out once for all conversations of a protocol.
 
-`commit` does all that a message can do; what a plain move does follows from its place in the protocol, so it is worked out once for
-all conversations, and a message then costs little more than the values that it makes. A conversation in which something is still
-open that a message could close (an overlay, a repair, something held) is not for this file.
+`commit` does all that a message can do. What a simple move does follows from its place in the protocol, so a message then costs
+little more than the values that it makes. A conversation in which something is still open that a message could close (an overlay, a
+repair, something held) is not for this file.
 """
 
 import math
@@ -14,22 +14,24 @@ from agentcomm.commitments.ledger import Change, Effect, enter
 from agentcomm.conversation.commit import NO_FIELDS, Step, ended, told
 from agentcomm.conversation.events import DeadlineSet, Event, Grounded, Heard, Moved, Say
 from agentcomm.conversation.parts import Position, Said, Shared
-from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.rules import Rules, is_demonstrated, readback_of
 from agentcomm.conversation.state import Conversation
 from agentcomm.protocol.graph import Criterion, Move
 
-__all__ = ("Plan", "is_open", "plans_of", "say_made", "take")
+__all__ = ("Plan", "completed_made", "is_open", "plans_of", "say_made", "take")
 
 _DELIVERED = ("delivered",)
 _NO_CHANGES: tuple[Change, ...] = ()
 
 
 class Plan:
-    """What a plain move does.
+    """What a simple move does.
 
     Attributes:
         move: The move.
         speaker: Who makes it.
+        is_plain: Nothing has to be checked but who makes it and what it carries; see `Rules.plain`.
+        is_stageable: The same of a move at a gather, but for what bounds it together with other lanes.
     """
 
     __slots__ = (
@@ -37,6 +39,9 @@ class Plan:
         "effect",
         "ends",
         "grounds",
+        "is_plain",
+        "is_stageable",
+        "key",
         "label",
         "move",
         "races",
@@ -57,18 +62,25 @@ class Plan:
         self.grounds = move.act.criterion is not Criterion.NONE
         self.effect = Effect(move.act) if move.act.promises else None
         self.races = len(protocol.states[move.state].speakers) > 1
+        self.is_plain = (move.state, move.label) in rules.plain
+        self.is_stageable = not (move.when or move.given or move.for_all)
+        self.key = move.key if move.at_most is not None else ""
         self.ends = None if state is not None else protocol.outcomes[move.next]
         self.said = f"{move.speaker} said {move.label}"
         self.within = math.inf if state is None or state.gather else state.within
 
 
 def plans_of(rules: Rules) -> Mapping[tuple[str, str], Plan]:
-    """Return state and act -> what the plain move does that says it there; see `Rules.plain`."""
+    """Return state and act -> what the move does that says it there, if it takes effect as soon as it is said and has no budget."""
     protocol = rules.protocol
+    if protocol.runs or rules.choice is not None:
+        return {}
     return {
-        key: Plan(rules, move)
-        for key, move in rules.plain.items()
-        if not (protocol.runs or move.max is not None or move.owner)
+        (state.name, label): Plan(rules, move)
+        for state in protocol.states.values()
+        for label, move in state.moves.items()
+        if not (move.max is not None or move.owner or move.act.repeats)
+        and not (readback_of(move) or is_demonstrated(move))
         and (move.act.criterion is not Criterion.RELEVANT or move.next in protocol.outcomes)
     }
 
@@ -92,11 +104,23 @@ def say_made(
         made_by: How its speaker came to it.
         at: Now, no earlier than the last input.
     """
+    plan = conversation.rules.plans.get((conversation.here.name, made.act))
+    if plan is None or not plan.is_plain:
+        return None
+    heard = completed_made(conversation, plan, made, name, made_by, at)
+    if heard is None:
+        return None
+    after, events = take(conversation, plan, heard, at)
+    return Say(heard, at), after, events
+
+
+def completed_made(
+    conversation: Conversation, plan: Plan, made: Message, name: str, made_by: str, at: float
+) -> Message | None:
+    """Return a message that was made for this conversation as it counts; None if that has to be looked at. Takes what `say_made` does."""
     here, shared = conversation.here, conversation.shared
-    plan = conversation.rules.plans.get((here.name, made.act))
     if (
-        plan is None
-        or plan.speaker != made.sender
+        plan.speaker != made.sender
         or type(made.content) is not plan.content
         or made.in_reply_to
         or here.frame is not None
@@ -105,7 +129,7 @@ def say_made(
         or not shared.at <= at < math.inf
     ):
         return None
-    heard = Message(
+    return Message(
         act=plan.label,
         content=made.content,
         id=name,
@@ -115,12 +139,10 @@ def say_made(
         made_by=made_by,
         lane=here.lane,
     )
-    after, events = take(conversation, plan, heard, at)
-    return Say(heard, at), after, events
 
 
 def take(conversation: Conversation, plan: Plan, message: Message, at: float) -> Step:
-    """Let a message take effect that makes a plain move; `commit` comes to the same.
+    """Let a message take effect that makes a simple move; `commit` comes to the same.
 
     Args:
         conversation: A talk with one position, in which nothing is open.
@@ -130,9 +152,14 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
     """
     here, shared = conversation.here, conversation.shared
     lane, label, target, name = here.lane, plan.label, plan.target, message.id
-    n = shared.n + 1
-    seen = put(shared.seen, n - 1, name, message)
-    events: list[Event] = [Heard(n, message)]
+    n, seen, tally = shared.n, shared.seen, shared.tally
+    events: list[Event] = []
+    if find(seen, n, name) is None:  # what is said for all is heard once
+        seen = put(seen, n, name, message)
+        n += 1
+        events.append(Heard(n, message))
+    if plan.key:
+        tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)
     if plan.grounds:
         events.append(Grounded(name, label, "delivered", _DELIVERED, NO_FIELDS, lane))
     ledger, trunk, changes = here.ledger, shared.trunk, _NO_CHANGES
@@ -159,7 +186,7 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
         conversation.id,
         conversation.whole,
         conversation.members,
-        Shared(at, n, seen, shared.spent, trunk, shared.tally, shared.turn, shared.mended, shared.counted),
+        Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended, shared.counted),
         Position(  # in the order of its fields, for speed
             target,
             deadline,

@@ -96,7 +96,7 @@ def speak(conversation: Conversation, message: Message, at: float, known: Conten
         if here.frame is not None:
             return say_in_overlay(conversation, here.frame, message, at)
         plan = conversation.rules.plans.get((here.name, message.act))
-        if plan is not None and plan.speaker == message.sender and not is_open(here):
+        if plan is not None and plan.is_plain and plan.speaker == message.sender and not is_open(here):
             return take(conversation, plan, completed(conversation, plan.move, message, known), at)
         state = conversation.rules.protocol.states[here.name]
         move = state.moves.get(message.act) or move_for(state, message.act)
@@ -112,11 +112,15 @@ def speak(conversation: Conversation, message: Message, at: float, known: Conten
 
 def perform(conversation: Conversation, move: Move, message: Message, at: float) -> Step:
     """Let a checked message be heard: it opens a repair, a read-back, or takes effect."""
+    here = conversation.here
+    plan = conversation.rules.plans.get((here.name, message.act))
+    if plan is not None and plan.move is move and not is_open(here):
+        return take(conversation, plan, message, at)
     act = move.act
     if act.repeats and (trouble := mismatch(conversation, act, message.content)):
         return open_repair(conversation, message, trouble, at)
     troubles: list[Event] = []
-    if conversation.here.voided:
+    if here.voided:
         conversation, troubles = progress(conversation, move, message)
     if conversation.rules.choice is not None:
         conversation, fields, events = weighed(conversation, move, message)

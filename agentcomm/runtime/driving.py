@@ -8,10 +8,19 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from agentcomm.agents.turn import Turn
-from agentcomm.conversation.events import Event, GatherOpened, Heard, LanesBegan
+from agentcomm.conversation.events import (
+    CommitmentChanged,
+    DeadlineSet,
+    Event,
+    GatherOpened,
+    Grounded,
+    Heard,
+    LanesBegan,
+    Staged,
+)
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, floors, wants, wants_all
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import InternalError
@@ -19,6 +28,9 @@ from agentcomm.runtime.talk import Pending, Talk
 from agentcomm.runtime.waiting import Late, answer_within, forever
 
 __all__ = ("Plural", "Turns", "run_alone", "settle")
+
+_FOLLOWING = (Grounded, CommitmentChanged, DeadlineSet, Staged)
+"""Events that change nobody's go: another tells what did, or the go of a lane is over until its gather's turn is."""
 
 TURNS = 100
 """Turns that a conversation may take before others get a go."""
@@ -152,15 +164,19 @@ class Plural:
     # --- what happened ---
 
     def _happened(self, events: tuple[Event, ...]) -> None:
+        stirred = self._stirred
         for event in events:
-            if type(event) is Heard:
-                self._stirred[event.message.lane] = None
-            elif type(event) is LanesBegan:
-                self._began(event.lanes)
-            elif type(event) is GatherOpened:
-                self._joint = event.lanes
+            kind = type(event)
+            if kind in _FOLLOWING:
+                continue
+            if kind is Heard:
+                stirred[cast("Heard", event).message.lane] = None
+            elif kind is LanesBegan:
+                self._began(cast("LanesBegan", event).lanes)
+            elif kind is GatherOpened:
+                self._joint = cast("GatherOpened", event).lanes
             else:
-                self._stirred[getattr(event, "lane", "")] = None
+                stirred[getattr(event, "lane", "")] = None
         if self._running.get("*"):
             self._joint = self._joint or ()
 
@@ -205,16 +221,15 @@ class Plural:
         conversation = talk.conversation
         if not lane and conversation.begun:
             return
-        place = talk.place(lane)
+        here = conversation.lanes.at(lane)[0] if lane else conversation.here
         going = self._running.get(lane)
-        spot = talk.stage.spots.get(place.position)
-        if spot is None:
-            self._end(going)
-            return
-        if place.frame is None:
-            if spot.is_joint and lane:
+        spot = talk.stage.spots.get(here.name)
+        if spot is None or (lane and spot.is_joint and here.frame is None):
+            if going:
                 self._end(going)
-                return
+            return
+        place = talk.place(lane)
+        if here.frame is None:
             if spot.role and not going:
                 seat = talk.seat(spot.role, lane)
                 self._start(lane, None, Turn(conversation, seat, talk, lane, _place=place, _open=spot.moves))

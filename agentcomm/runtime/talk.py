@@ -18,6 +18,7 @@ from agentcomm.agents.judges import judged
 from agentcomm.agents.tools import Tool, ToolRefused
 from agentcomm.agents.turn import Journal, Said, Seat, Turn, Unspoken
 from agentcomm.agents.using import turn_id, use
+from agentcomm.conversation import lanes
 from agentcomm.conversation.events import (
     Event,
     Evidence,
@@ -380,7 +381,7 @@ class Talk:
             self.tell(f"{turn.agent} answered after its time was up")
             self.expired(turn, until)
             return None
-        if answer is turn.made and self._say_made(turn, answer, now):
+        if answer is turn.made and not turn.lanes and self._say_made(turn, answer, now):
             return None
         if isinstance(answer, Evidence):
             self.take(msgspec.structs.replace(answer, at=now), spans=turn.spans)
@@ -403,10 +404,14 @@ class Talk:
     def _say_made(self, turn: Turn, made: Message, now: float) -> bool:
         """Let a message be heard that the turn itself has made, if it makes a plain move."""
         before = self.conversation
-        if before.members or turn.actual is not before:
-            return False
         made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
-        done = say_made(before, made, f"{self.id}:{before.shared.n + 1}", made_by, now)
+        if turn.lane:
+            name = f"{self.id}:{self.sent + 1}"
+            done = lanes.say_made(before, turn.lane, turn.conversation.here, made, name, made_by, now)
+        elif turn.actual is before and not before.members:
+            done = say_made(before, made, f"{self.id}:{before.shared.n + 1}", made_by, now)
+        else:
+            return False
         if done is None:
             return False
         given, self.conversation, events = done
@@ -487,6 +492,13 @@ class Talk:
         refusals = self.refusals = self.refusals or {}
         several = [answer] if isinstance(answer, Message | Unspoken) else list(cast("Sequence[Any]", answer))
         for one in several or [Unspoken("it gave no move")]:
+            if type(one) is Message and one.lane in turn.lanes:
+                own = turn.lanes[one.lane]
+                if own.made is one and self._say_made(own, one, self.now()):
+                    refusals.pop(one.lane, None)
+                    if self.conversation.outcome is not None:
+                        break
+                    continue
             for event in self._hear_one(turn, one):
                 if isinstance(event, Refused):
                     lane = event.lane or turn.lane
