@@ -1,0 +1,122 @@
+"""What was worked out once for all conversations comes to what is worked out at each message."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from random_protocols import random_rules
+from talks import LANED, SHIPPED, shipped
+
+from agentcomm.acts.message import Message
+from agentcomm.conversation import lanes, plain
+from agentcomm.conversation.events import Say
+from agentcomm.conversation.reading import Unreadable, read
+from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.state import Conversation, state_hash
+from agentcomm.conversation.step import open_conversation, step
+from agentcomm.testing.choices import Dice
+from agentcomm.testing.walking import Manner, Walk, members_for, walk
+
+SOME = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+MANNER = Manner(honest=0.7, asks=0.15, accidents=0.1)
+NAMES = st.one_of(st.sampled_from([*SHIPPED, *LANED]), st.integers(0, 400))
+"""Of a shipped protocol, or the seed of a random one."""
+
+
+def rules_of(name: str | int) -> Rules:
+    found = shipped(name) if isinstance(name, str) else random_rules(name)
+    assume(found is not None)
+    assert found is not None
+    return found
+
+
+def slow(rules: Rules) -> Rules:
+    """Return the same laws with nothing worked out."""
+    made = replace(rules, kept={})
+    vars(made)["plans"] = {}
+    return made
+
+
+def walked(rules: Rules, seed: int) -> Walk:
+    dice = Dice(seed)
+    return walk(Walk(rules, members=members_for(rules.protocol, dice)), dice, MANNER, length=60)
+
+
+@SOME
+@given(NAMES, st.integers(0, 10**6))
+def test_a_walk_is_the_same_message_by_message(name, seed):
+    rules = rules_of(name)
+    talk = walked(rules, seed)
+    other, opening = open_conversation(slow(rules), "walk", members=talk.members)
+    assert opening == talk.opening
+    for given_, events in talk.steps:
+        other, told = step(other, given_)
+        assert told == events
+    assert state_hash(other) == state_hash(talk.conversation)
+
+
+def made_here(now: Conversation, said: Message, name: str, at: float):
+    """Return what becomes of a message as a turn makes it, if it makes a plain move; else None."""
+    place = now.view(said.lane) if said.lane and now.begun else now
+    if place.outcome is not None or now.outcome is not None or place.frame is not None:
+        return None
+    move = place.state.moves.get(said.act)
+    if move is None:
+        return None
+    try:
+        content = read(move.act, said.content)
+    except Unreadable:
+        return None
+    made = Message(act=move.label, content=content, sender=said.sender, lane=said.lane)
+    if said.lane and now.begun:
+        return lanes.say_made(now, said.lane, place.here, made, name, "handler", at)
+    return None if now.members else plain.say_made(now, made, name, "handler", at)
+
+
+@SOME
+@given(NAMES, st.integers(0, 10**6))
+def test_a_message_that_a_turn_made_comes_to_what_a_step_makes_of_it(name, seed):
+    rules = rules_of(name)
+    talk = walked(rules, seed)
+    now, _ = open_conversation(rules, "walk", members=talk.members)
+    for given_, _ in talk.steps:
+        if isinstance(given_, Say):
+            it = given_.message
+            at = max(given_.at, now.at)
+            done = made_here(now, it, "fresh", at)
+            if done is not None:
+                told = Message(
+                    act=it.act,
+                    content=it.content,
+                    id="fresh",
+                    sender=it.sender,
+                    made_by="handler",
+                    lane=it.lane,
+                )
+                after, events = step(now, Say(told, at))
+                said, made, heard = done
+                assert heard == events
+                assert state_hash(made) == state_hash(after)
+                again, same = step(now, said)  # what is kept of it replays
+                assert same == events
+                assert state_hash(again) == state_hash(after)
+        now, _ = step(now, given_)
+
+
+def test_most_messages_of_a_plain_talk_go_this_way():
+    """The two above would hold if nothing were worked out."""
+    rules = shipped("protocols/request.yaml")
+    now, _ = open_conversation(rules, "walk")
+    assert rules.plans
+    made = Message(
+        act="request",
+        content=read(rules.protocol.acts["request"], {"action": "paint"}),
+        sender=next(iter(rules.protocol.roles)),
+    )
+    assert plain.say_made(now, made, "m1", "handler", 0.0) is not None
+    other = made_here(now, Message(act="request", content={}, sender="participant"), "m1", 0.0)
+    assert other is None
+
+
+def test_protocols_with_lanes_have_moves_that_are_worked_out():
+    assert shipped("protocols/contract-net.yaml").plans
