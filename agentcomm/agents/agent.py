@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from types import CoroutineType
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -194,11 +195,9 @@ class Agent:
             answer = handler(turn)
             if type(answer) is Message:
                 return answer
-            return (
-                self._awaited(handler, answer)
-                if inspect.isawaitable(answer)
-                else self._check(handler, answer)
-            )
+            if type(answer) is CoroutineType or inspect.isawaitable(answer):
+                return self._awaited(handler, answer)
+            return self._check(handler, answer)
         gathers = self._handlers.get((GATHER, "", "")) if turn.lanes else None
         if gathers is not None:  # what is said for all, and no handler answers what was heard last
             return gathers(turn)

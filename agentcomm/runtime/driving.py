@@ -25,7 +25,7 @@ from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, floors, w
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import InternalError
 from agentcomm.runtime.talk import Pending, Talk
-from agentcomm.runtime.waiting import Late, answer_within, forever
+from agentcomm.runtime.waiting import Alarm, Late, forever
 
 __all__ = ("Plural", "Turns", "run_alone", "settle")
 
@@ -38,45 +38,52 @@ TURNS = 100
 
 async def run_alone(talk: Talk) -> None:
     """Carry on a conversation in which one role at a time has the floor."""
-    while True:
-        pending = talk.advance(TURNS)
-        if pending is not None:
-            await settle(talk, pending)
-        elif talk.conversation.outcome is not None:
-            return
-        else:
-            await asyncio.sleep(0)
-
-
-async def settle(talk: Talk, pending: Pending) -> None:
-    """Wait for an answer, let it count, and try again where it does not, until the turn is over."""
-    turn, spans = pending[0], pending[0].spans
+    alarm: Alarm | None = None
     try:
-        await _settle(talk, pending)
+        while True:
+            pending = talk.advance(TURNS)
+            if pending is not None:
+                alarm = alarm or Alarm()
+                await settle(talk, pending, alarm)
+            elif talk.conversation.outcome is not None:
+                return
+            else:
+                await asyncio.sleep(0)
+    finally:
+        if alarm is not None:
+            alarm.stop()
+
+
+async def settle(talk: Talk, waited: Pending, alarm: Alarm | None = None) -> None:
+    """Wait for an answer, let it count, and try again where it does not, until the turn is over."""
+    spans, lane = waited[0].spans, waited[0].lane
+    own = alarm or Alarm()
+    pending: Pending | None = waited
+    try:
+        while pending is not None:
+            turn, answer = pending
+            until = talk.until(turn)
+            left = max(0.0, until - talk.now()) if until < math.inf else None
+            try:
+                said = await own.wait(answer, left)
+            except Late:
+                talk.expired(turn, until)
+                break
+            except Exception as error:
+                if talk.could_not(turn, error):
+                    break
+                talk.failed(turn, error)
+                raise
+            pending = talk.answered(turn, said, until)
     except BaseException as error:
         if spans is not None:
-            spans.end(talk.place(turn.lane), error=error)
+            spans.end(talk.place(lane), error=error)
         raise
+    finally:
+        if own is not alarm:
+            own.stop()
     if spans is not None:
-        spans.end(talk.place(turn.lane))
-
-
-async def _settle(talk: Talk, pending: Pending | None) -> None:
-    while pending is not None:
-        turn, answer = pending
-        until = talk.until(turn)
-        left = max(0.0, until - talk.now()) if until < math.inf else None
-        try:
-            said = await answer_within(answer, left)
-        except Late:
-            talk.expired(turn, until)
-            return
-        except Exception as error:
-            if talk.could_not(turn, error):
-                return
-            talk.failed(turn, error)
-            raise
-        pending = talk.answered(turn, said, until)
+        spans.end(talk.place(lane))
 
 
 class Turns(Mapping[str, Turn]):

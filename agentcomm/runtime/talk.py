@@ -6,6 +6,7 @@ anybody hears of it. Nothing here waits: what takes time is returned, for whoeve
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import CoroutineType
 from typing import Any, cast
 
 import msgspec
@@ -319,7 +320,7 @@ class Talk:
                     return None
                 self.failed(turn, error)
                 raise
-            if type(answer) is not Message and inspect.isawaitable(answer):
+            if type(answer) is not Message and (type(answer) is CoroutineType or inspect.isawaitable(answer)):
                 return turn, answer
             trying = self.hear(turn, answer)
         return None

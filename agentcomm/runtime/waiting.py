@@ -1,11 +1,12 @@
 """Waiting for an answer, only where there is something to wait for."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Coroutine, Generator
 from types import CoroutineType
 from typing import Any, TypeVar, cast
 
-__all__ = ("Late", "answer_within", "forever")
+__all__ = ("Alarm", "Late", "answer_within", "forever")
 
 T = TypeVar("T")
 
@@ -14,33 +15,87 @@ class Late(Exception):
     """The time was up before there was an answer."""
 
 
-async def answer_within(answer: Awaitable[T], seconds: float | None) -> T:
-    """Return what something comes to.
+class Alarm:
+    """Wakes the task that waits for an answer when its time is up.
 
-    A coroutine runs at once, in the caller's task, as an eager task would: one that never waits costs no timer.
-
-    Args:
-        answer: What to wait for.
-        seconds: How long; None for ever.
-
-    Raises:
-        Late: If the time is up.
-        Exception: Whatever the coroutine raises.
+    It is set for one answer after another; a timer that still runs for an earlier one is left to find out that it was for nothing,
+    since answers come and timers seldom ring.
     """
-    if isinstance(answer, CoroutineType):
-        coroutine = cast("Coroutine[Any, None, T]", answer)
-        try:
-            answer = _Rest(coroutine, coroutine.send(None))
-        except StopIteration as done:
-            return cast("T", done.value)
-    scope = asyncio.timeout(seconds)
-    try:
-        async with scope:
+
+    __slots__ = ("_handle", "_loop", "_rang", "_task", "_until")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        self._until = math.inf
+        self._rang = False
+        self._task: asyncio.Task[Any] | None = None
+
+    async def wait(self, answer: Awaitable[T], seconds: float | None) -> T:
+        """Return what something comes to.
+
+        A coroutine runs at once, in the caller's task, as an eager task would: one that never waits costs no timer.
+
+        Args:
+            answer: What to wait for.
+            seconds: How long; None for ever.
+
+        Raises:
+            Late: If the time is up.
+            Exception: Whatever the coroutine raises.
+        """
+        if type(answer) is CoroutineType:
+            coroutine = cast("Coroutine[Any, None, T]", answer)
+            try:
+                answer = _Rest(coroutine, coroutine.send(None))
+            except StopIteration as done:
+                return cast("T", done.value)
+        if seconds is None:
             return await answer
-    except TimeoutError:
-        if scope.expired():
-            raise Late from None
-        raise
+        task = self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancelling = task.cancelling()
+        self._set(self._loop.time() + seconds)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if self._rang and task.uncancel() <= cancelling:
+                raise Late from None
+            raise
+        finally:
+            self._until, self._rang = math.inf, False
+
+    def stop(self) -> None:
+        """Let it never ring again."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _set(self, until: float) -> None:
+        self._until = until
+        if self._handle is not None:
+            if self._handle.when() <= until:
+                return
+            self._handle.cancel()
+        self._handle = self._loop.call_at(until, self._ring)
+
+    def _ring(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is None or self._until == math.inf:
+            return
+        if self._until > handle.when():
+            self._set(self._until)
+        elif self._task is not None:
+            self._rang = True
+            self._task.cancel()
+
+
+async def answer_within(answer: Awaitable[T], seconds: float | None) -> T:
+    """Return what something comes to; see `Alarm.wait`."""
+    alarm = Alarm()
+    try:
+        return await alarm.wait(answer, seconds)
+    finally:
+        alarm.stop()
 
 
 class _Rest(Awaitable[T]):
