@@ -12,7 +12,7 @@ from agentcomm.acts.content import entries_of, format_value
 __all__ = ("Message", "format_content")
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One act performed in a conversation.
 
     What an agent returns has `act` and `content`; the runtime fills the rest.

@@ -429,7 +429,7 @@ class Turn(msgspec.Struct, eq=False):
 
     def _message(self, move: Move, content: Content) -> Message:
         lane = "" if move.for_all else self.lane
-        made = self.made = Message(act=move.act.label, content=content, sender=self.role, lane=lane)
+        made = self.made = Message(move.act.label, content, "", self.seat.role, (), "", "", "", lane)
         return made
 
     def note(self, text: str) -> None:

@@ -125,20 +125,12 @@ def completed_made(
         or made.in_reply_to
         or here.frame is not None
         or is_open(here)
-        or find(shared.seen, shared.n, name) is not None
+        or name in shared.seen
         or not shared.at <= at < math.inf
     ):
         return None
-    return Message(
-        act=plan.label,
-        content=made.content,
-        id=name,
-        sender=plan.speaker,
-        receivers=plan.to,
-        in_reply_to=here.last.get(plan.speaker, ""),
-        made_by=made_by,
-        lane=here.lane,
-    )
+    heard = here.last.get(plan.speaker, "")
+    return Message(plan.label, made.content, name, plan.speaker, plan.to, heard, made_by, "", here.lane)
 
 
 def take(conversation: Conversation, plan: Plan, message: Message, at: float) -> Step:

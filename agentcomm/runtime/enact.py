@@ -22,7 +22,7 @@ from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
 from agentcomm.protocol.library import load
 from agentcomm.runtime.casting import Cast, Player, players_of
-from agentcomm.runtime.host import Host
+from agentcomm.runtime.host import open_talk, run_talk
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
 
@@ -143,7 +143,6 @@ async def enact(
         EdgeError: If a model or the transcript fails.
         Exception: Whatever a handler raises.
     """
-    host = Host(watch=watch, note=note)
     human = "human" in cast and "human" not in protocol.roles
     name = judge.name if judge is not None else ""
     if choice is None:
@@ -151,16 +150,19 @@ async def enact(
     else:
         known = choice if choice.models else msgspec.structs.replace(choice, models=models_of(cast))
         stage = Stage(rules_for(protocol, human=human, judge=name, choice=known))
-    talk = host.open(
+    talk = open_talk(
         stage,
         cast,
+        asyncio.get_running_loop().time,
         brief=brief,
         whole=seconds(deadline),
         transcript=Path(transcript) if transcript is not None else None,
         conversation_id=conversation_id,
         judge=judge,
+        watch=watch,
+        note=note,
     )
-    return await host.run(talk)
+    return await run_talk(talk)
 
 
 def models_of(cast: Cast) -> dict[str, str]:

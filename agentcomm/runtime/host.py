@@ -20,7 +20,7 @@ from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk
 from agentcomm.store.jsonl import JsonlLog
 
-__all__ = ("Host",)
+__all__ = ("Host", "open_talk", "run_talk")
 
 _NOTHING: dict[str, Any] = {}
 
@@ -48,91 +48,100 @@ class Host:
         self.talks: dict[str, Talk] = {}
         """By id: those that are open."""
 
-    def open(
-        self,
-        stage: Stage,
-        cast: Cast,
-        *,
-        brief: Mapping[str, Any] | None = None,
-        whole: float | None = None,
-        transcript: Path | None = None,
-        conversation_id: str = "",
-        judge: Judge | None = None,
-    ) -> Talk:
-        """Open a conversation; nobody speaks yet.
-
-        Args:
-            stage: Its protocol.
-            cast: Role -> who plays it.
-            brief: Role or member -> what it is told.
-            whole: Seconds for the whole conversation.
-            transcript: File to write; without it the record stays in memory.
-            conversation_id: Unique id; one is made if it is empty.
-            judge: Who says whether a demonstration shows understanding.
+    def open(self, stage: Stage, cast: Cast, **given: Any) -> Talk:
+        """Open a conversation, as `open_talk` does; nobody speaks yet.
 
         Raises:
             UsageError: If the cast does not fit the protocol.
             StoreError: If the transcript cannot be written.
         """
-        told = dict(brief) if brief else _NOTHING
-        casting = stage.casting(cast, told, judge)
-        log = JsonlLog(transcript) if transcript is not None else None
-        name = conversation_id or f"conv-{drawn()[:12]}"
-        try:
-            talk = Talk(
-                stage,
-                casting,
-                name,
-                clock=self._clock,
-                brief=told,
-                whole=whole,
-                log=log,
-                watch=self._watch,
-                note=self._note,
-            )
-        except Exception as error:
-            if log is not None:
-                tell_path(error, log.path)
-                log.close()
-            raise
-        self.talks[name] = talk
+        talk = open_talk(stage, cast, self._clock, watch=self._watch, note=self._note, **given)
+        self.talks[talk.id] = talk
         return talk
 
     async def run(self, talk: Talk) -> Result:
-        """Carry a conversation on to its end.
-
-        Raises:
-            UsageError: If an agent says what it may not.
-            EdgeError: If a model or the transcript fails.
-            Exception: Whatever a handler raises.
-        """
+        """Carry a conversation on to its end, as `run_talk` does."""
         try:
-            await self._run(talk)
-        except Exception as error:
-            if talk.recording.path is not None:
-                tell_path(error, talk.recording.path)
-            raise
+            return await run_talk(talk)
         finally:
             self.talks.pop(talk.id, None)
-            talk.recording.close()
-        return talk.result()
 
-    async def _run(self, talk: Talk) -> None:
-        try:
-            talk.show_opening()
-            if talk.stage.is_plural:
-                await Plural(talk).run()
-            else:
-                await run_alone(talk)
-        except asyncio.CancelledError:
-            talk.stop(Cancel("the caller", "stopped from outside", talk.now()))
-            raise
-        except StoreError:
-            raise
-        except BaseException as error:
-            talk.stop(Leave("the runtime", f"{type(error).__name__}: {error}", talk.now()))
-            raise
+
+def open_talk(
+    stage: Stage,
+    cast: Cast,
+    clock: Callable[[], float],
+    *,
+    brief: Mapping[str, Any] | None = None,
+    whole: float | None = None,
+    transcript: Path | None = None,
+    conversation_id: str = "",
+    judge: Judge | None = None,
+    watch: Callable[[Event], None] | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Talk:
+    """Open a conversation; nobody speaks yet.
+
+    Args:
+        stage: Its protocol.
+        cast: Role -> who plays it.
+        clock: Returns seconds; only differences count.
+        brief: Role or member -> what it is told.
+        whole: Seconds for the whole conversation.
+        transcript: File to write; without it the record stays in memory.
+        conversation_id: Unique id; one is made if it is empty.
+        judge: Who says whether a demonstration shows understanding.
+        watch: Called with every event, after it was recorded.
+        note: Called with a line of text when something takes long or is done for an agent.
+
+    Raises:
+        UsageError: If the cast does not fit the protocol.
+        StoreError: If the transcript cannot be written.
+    """
+    told = dict(brief) if brief else _NOTHING
+    casting = stage.casting(cast, told, judge)
+    log = JsonlLog(transcript) if transcript is not None else None
+    name = conversation_id or f"conv-{drawn()[:12]}"
+    try:
+        return Talk(stage, casting, name, clock=clock, brief=told, whole=whole, log=log, watch=watch, note=note)
+    except Exception as error:
+        if log is not None:
+            tell_path(error, log.path)
+            log.close()
+        raise
+
+
+async def run_talk(talk: Talk) -> Result:
+    """Carry a conversation on to its end.
+
+    Raises:
+        UsageError: If an agent says what it may not.
+        EdgeError: If a model or the transcript fails.
+        Exception: Whatever a handler raises.
+    """
+    try:
+        talk.show_opening()
+        if talk.stage.is_plural:
+            await Plural(talk).run()
+        else:
+            await run_alone(talk)
         talk.seal()
+    except BaseException as error:
+        _stop(talk, error)
+        raise
+    finally:
+        talk.recording.close()
+    return talk.result()
+
+
+def _stop(talk: Talk, error: BaseException) -> None:
+    """End a conversation that something outside of it has ended, and seal its record unless that is what failed."""
+    if isinstance(error, asyncio.CancelledError):
+        talk.stop(Cancel("the caller", "stopped from outside", talk.now()))
+    elif not isinstance(error, StoreError) and not talk.is_ending:
+        talk.stop(Leave("the runtime", f"{type(error).__name__}: {error}", talk.now()))
+    if isinstance(error, Exception) and talk.recording.path is not None:
+        tell_path(error, talk.recording.path)
 
 
 def tell_path(error: Exception, path: Path) -> None:
