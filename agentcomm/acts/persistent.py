@@ -23,7 +23,7 @@ _SMALL = 32
 
 def with_entry(entries: Mapping[str, T], key: str, value: T) -> Mapping[str, T]:
     """Return a map with one entry more, or another value for one."""
-    if type(entries) is dict:
+    if isinstance(entries, dict):
         if len(entries) < _SMALL:
             made: dict[str, T] = entries.copy()
             made[key] = value

@@ -196,7 +196,7 @@ class Agent:
             if type(answer) is Message:
                 return answer
             if type(answer) is CoroutineType or inspect.isawaitable(answer):
-                return self._awaited(handler, answer)
+                return self._awaited(handler, cast("Awaitable[Said]", answer))
             return self._check(handler, answer)
         gathers = self._handlers.get((GATHER, "", "")) if turn.lanes else None
         if gathers is not None:  # what is said for all, and no handler answers what was heard last

@@ -182,9 +182,7 @@ def enter(
             name, n = message if not lane else _id(message, hearers[0], lane), ledger.n + 1
             debtor, creditor = (hearers[0], speaker) if effect.asks else (speaker, hearers[0])
             status = _PROPOSED if effect.asks else _CONDITIONAL
-            made = Commitment(
-                name, debtor, creditor, effect.label, message, status, effect.outlives, lane, n
-            )
+            made = Commitment(name, debtor, creditor, effect.label, message, status, effect.outlives, lane, n)
             return Ledger((made,), ledger.ended, ledger.count, n), trunk, (Change(None, made),)
         if len(live) == 1 and not effect.makes:
             was = live[0]

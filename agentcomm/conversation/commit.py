@@ -332,6 +332,7 @@ def _is_other(entry: Held, message: Message) -> bool:
 
 
 def told(change: Change, lane: str) -> CommitmentChanged:
+    """Return what is told of a change of a commitment."""
     now = change.now
     was = change.was.status if change.was is not None else ""
     return CommitmentChanged(now.id, now.act, now.debtor, now.creditor, was, now.status, lane)

@@ -114,7 +114,9 @@ def say_made(
     plan = rules.plans.get((here.name, made.act))
     if plan is None or made.lane != lane or (turn is not None and turn.has_heard(name)):
         return None
-    place = Conversation(rules, conversation.id, conversation.whole, conversation.members, shared, here, checkpoints)
+    place = Conversation(
+        rules, conversation.id, conversation.whole, conversation.members, shared, here, checkpoints
+    )
     if plan.is_plain:
         done = completed_made(place, plan, made, name, made_by, at)
         if done is None:

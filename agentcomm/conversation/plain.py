@@ -6,83 +6,20 @@ repair, something held) is not for this file.
 """
 
 import math
-from collections.abc import Mapping
 
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find, put, with_entry
-from agentcomm.commitments.ledger import Change, Effect, enter
+from agentcomm.commitments.ledger import Change, enter
 from agentcomm.conversation.commit import NO_FIELDS, Step, ended, told
 from agentcomm.conversation.events import DeadlineSet, Event, Grounded, Heard, Moved, Say
 from agentcomm.conversation.parts import Position, Said, Shared
-from agentcomm.conversation.rules import Rules, is_demonstrated, readback_of
+from agentcomm.conversation.plans import Plan
 from agentcomm.conversation.state import Conversation
-from agentcomm.protocol.graph import Criterion, Move
 
-__all__ = ("Plan", "completed_made", "is_open", "plans_of", "say_made", "take")
+__all__ = ("completed_made", "is_open", "say_made", "take")
 
 _DELIVERED = ("delivered",)
 _NO_CHANGES: tuple[Change, ...] = ()
-
-
-class Plan:
-    """What a simple move does.
-
-    Attributes:
-        move: The move.
-        speaker: Who makes it.
-        is_plain: Nothing has to be checked but who makes it and what it carries; see `Rules.plain`.
-        is_stageable: The same of a move at a gather, but for what bounds it together with other lanes.
-    """
-
-    __slots__ = (
-        "content",
-        "effect",
-        "ends",
-        "grounds",
-        "is_plain",
-        "is_stageable",
-        "key",
-        "label",
-        "move",
-        "races",
-        "said",
-        "source",
-        "speaker",
-        "target",
-        "to",
-        "within",
-    )
-
-    def __init__(self, rules: Rules, move: Move) -> None:
-        protocol = rules.protocol
-        state = protocol.states.get(move.next)
-        self.move, self.label, self.speaker, self.to = move, move.label, move.speaker, move.to
-        self.source, self.target = move.state, move.next
-        self.content = None if move.act.registered is not None else move.act.content
-        self.grounds = move.act.criterion is not Criterion.NONE
-        self.effect = Effect(move.act) if move.act.promises else None
-        self.races = len(protocol.states[move.state].speakers) > 1
-        self.is_plain = (move.state, move.label) in rules.plain
-        self.is_stageable = not (move.when or move.given or move.for_all)
-        self.key = move.key if move.at_most is not None else ""
-        self.ends = None if state is not None else protocol.outcomes[move.next]
-        self.said = f"{move.speaker} said {move.label}"
-        self.within = math.inf if state is None or state.gather else state.within
-
-
-def plans_of(rules: Rules) -> Mapping[tuple[str, str], Plan]:
-    """Return state and act -> what the move does that says it there, if it takes effect as soon as it is said and has no budget."""
-    protocol = rules.protocol
-    if protocol.runs or rules.choice is not None:
-        return {}
-    return {
-        (state.name, label): Plan(rules, move)
-        for state in protocol.states.values()
-        for label, move in state.moves.items()
-        if not (move.max is not None or move.owner or move.act.repeats)
-        and not (readback_of(move) or is_demonstrated(move))
-        and (move.act.criterion is not Criterion.RELEVANT or move.next in protocol.outcomes)
-    }
 
 
 def is_open(here: Position) -> bool:

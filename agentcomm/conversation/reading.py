@@ -6,7 +6,7 @@ may have been built without validation.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -90,7 +90,9 @@ def read(act: Act, content: Any) -> Content:
             made = act.validate(given)
             values = made.__dict__
             for value in values.values():
-                if not (type(value) is str and len(value) < _SHORT and value.isascii()) and not _is_exact(value):
+                if not (type(value) is str and len(value) < _SHORT and value.isascii()) and not _is_exact(
+                    value
+                ):
                     break
             else:
                 if len(values) == len(cast("dict[str, Any]", given)) and act.registered is None:
@@ -121,7 +123,7 @@ def as_data(content: Any) -> dict[str, Any]:
 
 def _is_exact(value: Any) -> bool:
     """Say whether a value is immutable, short, and the same when it is written and read."""
-    kind = type(value)
+    kind = cast("type[Any]", type(value))
     if kind is int:
         return bool(value.bit_length() <= _BITS)
     if kind is str:

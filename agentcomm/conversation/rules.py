@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from agentcomm.acts.content import FieldType
+from agentcomm.conversation.plans import Plan
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.bound import longest
 from agentcomm.protocol.graph import Act, Criterion, Move, Protocol, Stakes, State
-
-if TYPE_CHECKING:
-    from agentcomm.conversation.plain import Plan
 
 __all__ = ("REPAIR_OVERLAYS", "Rules", "is_demonstrated", "readback_of")
 
@@ -104,11 +102,19 @@ class Rules:
         }
 
     @cached_property
-    def plans(self) -> "Mapping[tuple[str, str], Plan]":
-        """State and act -> what the plain move does that says it there."""
-        from agentcomm.conversation.plain import plans_of
-
-        return plans_of(self)
+    def plans(self) -> Mapping[tuple[str, str], Plan]:
+        """State and act -> what the move does that says it there, if it takes effect as soon as it is said and has no budget."""
+        protocol = self.protocol
+        if protocol.runs or self.choice is not None:
+            return {}
+        return {
+            (state.name, label): Plan(protocol, move, is_plain=(state.name, label) in self.plain)
+            for state in protocol.states.values()
+            for label, move in state.moves.items()
+            if not (move.max is not None or move.owner or move.act.repeats)
+            and not (readback_of(move) or is_demonstrated(move))
+            and (move.act.criterion is not Criterion.RELEVANT or move.next in protocol.outcomes)
+        }
 
     @cached_property
     def authority(self) -> str:

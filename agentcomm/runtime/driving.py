@@ -236,11 +236,10 @@ class Plural:
                 self._end(going)
             return
         place = talk.place(lane)
-        if here.frame is None:
-            if spot.role and not going:
-                seat = talk.seat(spot.role, lane)
-                self._start(lane, None, Turn(conversation, seat, talk, lane, _place=place, _open=spot.moves))
-                return
+        if here.frame is None and spot.role and not going:
+            seat = talk.seat(spot.role, lane)
+            self._start(lane, None, Turn(conversation, seat, talk, lane, _place=place, _open=spot.moves))
+            return
         roles = sorted(floors(place), key=lambda role: role != self._first(place)) or [""]
         wanted = {self._key(place, role): role for role in roles}
         self._end(going, wanted)

@@ -103,7 +103,9 @@ def open_talk(
     log = JsonlLog(transcript) if transcript is not None else None
     name = conversation_id or f"conv-{drawn()[:12]}"
     try:
-        return Talk(stage, casting, name, clock=clock, brief=told, whole=whole, log=log, watch=watch, note=note)
+        return Talk(
+            stage, casting, name, clock=clock, brief=told, whole=whole, log=log, watch=watch, note=note
+        )
     except Exception as error:
         if log is not None:
             tell_path(error, log.path)

@@ -321,7 +321,7 @@ class Talk:
                 self.failed(turn, error)
                 raise
             if type(answer) is not Message and (type(answer) is CoroutineType or inspect.isawaitable(answer)):
-                return turn, answer
+                return turn, cast("Awaitable[Said]", answer)
             trying = self.hear(turn, answer)
         return None
 
@@ -376,13 +376,17 @@ class Talk:
                 until = self.until(turn)
             else:
                 until, whole = conversation.here.deadline, conversation.whole
-                if whole < until:
-                    until = whole
+                until = min(until, whole)
         if now >= until:  # whoever never gives up control cannot be interrupted
             self.tell(f"{turn.agent} answered after its time was up")
             self.expired(turn, until)
             return None
-        if answer is turn.made and not turn.lanes and self._say_made(turn, answer, now):
+        if (
+            turn.made is not None
+            and answer is turn.made
+            and not turn.lanes
+            and self._say_made(turn, turn.made, now)
+        ):
             return None
         if isinstance(answer, Evidence):
             self.take(msgspec.structs.replace(answer, at=now), spans=turn.spans)

@@ -1,6 +1,7 @@
 """What was worked out once for all conversations comes to what is worked out at each message."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def walked(rules: Rules, seed: int) -> Walk:
 
 @SOME
 @given(NAMES, st.integers(0, 10**6))
-def test_a_walk_is_the_same_message_by_message(name, seed):
+def test_a_walk_is_the_same_message_by_message(name: Any, seed: int):
     rules = rules_of(name)
     talk = walked(rules, seed)
     other, opening = open_conversation(slow(rules), "walk", members=talk.members)
@@ -75,7 +76,7 @@ def made_here(now: Conversation, said: Message, name: str, at: float):
 
 @SOME
 @given(NAMES, st.integers(0, 10**6))
-def test_a_message_that_a_turn_made_comes_to_what_a_step_makes_of_it(name, seed):
+def test_a_message_that_a_turn_made_comes_to_what_a_step_makes_of_it(name: Any, seed: int):
     rules = rules_of(name)
     talk = walked(rules, seed)
     now, _ = open_conversation(rules, "walk", members=talk.members)

@@ -1,0 +1,53 @@
+"""What a move does by its place in the protocol, so that it need not be worked out at each message."""
+
+import math
+
+from agentcomm.commitments.ledger import Effect
+from agentcomm.protocol.graph import Criterion, Move, Protocol
+
+__all__ = ("Plan",)
+
+
+class Plan:
+    """What a simple move does.
+
+    Attributes:
+        move: The move.
+        speaker: Who makes it.
+        is_plain: Nothing has to be checked but who makes it and what it carries; see `Rules.plain`.
+        is_stageable: The same of a move at a gather, but for what bounds it together with other lanes.
+    """
+
+    __slots__ = (
+        "content",
+        "effect",
+        "ends",
+        "grounds",
+        "is_plain",
+        "is_stageable",
+        "key",
+        "label",
+        "move",
+        "races",
+        "said",
+        "source",
+        "speaker",
+        "target",
+        "to",
+        "within",
+    )
+
+    def __init__(self, protocol: Protocol, move: Move, *, is_plain: bool) -> None:
+        state = protocol.states.get(move.next)
+        self.move, self.label, self.speaker, self.to = move, move.label, move.speaker, move.to
+        self.source, self.target = move.state, move.next
+        self.content = None if move.act.registered is not None else move.act.content
+        self.grounds = move.act.criterion is not Criterion.NONE
+        self.effect = Effect(move.act) if move.act.promises else None
+        self.races = len(protocol.states[move.state].speakers) > 1
+        self.is_plain = is_plain
+        self.is_stageable = not (move.when or move.given or move.for_all)
+        self.key = move.key if move.at_most is not None else ""
+        self.ends = None if state is not None else protocol.outcomes[move.next]
+        self.said = f"{move.speaker} said {move.label}"
+        self.within = math.inf if state is None or state.gather else state.within
