@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.message import Message
+from agentcomm.agents.ladder import spent
 from agentcomm.agents.prompt import Offer, build
 from agentcomm.agents.provenance import Prompt, Segment, Trail, classified, digest, sent_as
 from agentcomm.agents.turn import Turn, Unspoken
@@ -41,7 +42,9 @@ async def ask(turn: Turn, prompt: Prompt, schema: Mapping[str, Any] | None, offe
     """
     model = cast("Model", turn.model)
     messages = prompt.messages()
-    attempt = turn.conversation.here.misfires + 1
+    attempt = (
+        turn.conversation.here.misfires + 1 + spent(turn)
+    )  # asked in the same way, it would say the same
     request = ModelRequest(
         messages=messages,
         schema=schema,

@@ -17,6 +17,7 @@ import msgspec
 from agentcomm.acts.content import format_value, to_plain
 from agentcomm.acts.message import Message, format_content
 from agentcomm.agents.fence import fenced
+from agentcomm.agents.ladder import AFRESH, restated, spent
 from agentcomm.agents.provenance import Prompt, Segment, digest
 from agentcomm.agents.shown import shown
 from agentcomm.agents.turn import Turn
@@ -76,6 +77,11 @@ def build(turn: Turn, offer: Offer, last: Segment | None = None) -> Prompt:
     if turn.brief and not offer.known:  # with facts, code has read the brief and says what follows from it
         told = turn.brief if isinstance(turn.brief, str) else _json(to_plain(turn.brief))
         parts.append(Segment(label="brief", role="user", data=told, by="author"))
+    if judges and spent(turn) >= AFRESH and (told := restated(turn, moves)):
+        before = "From the record, afresh:\n"
+        parts.append(Segment(label="restated", role="user", before=before, data=told, by="record"))
+        parts += [_moves(offer, follows=_follows(turn)), *ends]
+        return _finished(turn, Prompt(parts, left_out=("what was said before",)))
     record = shown(turn, moves)
     if record.record:
         parts.append(
@@ -146,11 +152,13 @@ def _said(turn: Turn, message: Message, label: str) -> Segment:
 
 
 def _trouble(turn: Turn) -> list[Segment]:
-    if not turn.troubles:
+    corrected = turn.overlay.trouble if turn.overlay is not None and turn.can("readback") else ()
+    troubles = turn.troubles or corrected
+    if not troubles:
         return []
     text = "\n".join(
         f"- {item.field}: you said {format_value(item.understood)}, it must be {format_value(item.meant)}"
-        for item in turn.troubles
+        for item in troubles
     )
     before = "Say it again, with this put right:\n"
     return [Segment(label="trouble", role="user", before=before, data=text, by="record")]

@@ -311,3 +311,37 @@ def test_a_model_of_the_users_own_stays_open(root):
     sale = load(root / "examples/purchase/protocol.yaml")
     enact_sync(sale, cast={"buyer": Agent("Ann", model=Mine(CFP, READBACK, ACCEPT)), "seller": seller()})
     assert not closed
+
+
+@pytest.mark.parametrize("judges", [True, False])
+def test_what_was_read_back_wrongly_is_asked_for_in_another_way(root, judges):
+    wrong = {"act": "readback", "content": {"fields": {"price": "101 EUR", "valid_until": "2026-12-01"}}}
+    result, model = run(root, CFP, wrong, wrong, READBACK, ACCEPT, judges=judges)
+    assert result.outcome == "sold"
+    seeds = [request.seed for request in model.asked[1:4]]
+    assert len(set(seeds)) == 3
+    assert [request.temperature > 0 for request in model.asked[1:4]] == [False, True, True]
+    again, afresh = (request.messages[-1].content for request in model.asked[2:4])
+    if judges:
+        assert "- price: you said 101 EUR, it must be 110 EUR" in again
+        assert "From the record, afresh:\n- price: 110 EUR (one one zero, in EUR)" in afresh
+        assert "- valid_until: 2026-12-01 (Tuesday, 1 December 2026)" in afresh
+        assert "seller (data)" in again
+        assert "seller (data)" not in afresh
+    else:
+        assert again == afresh == 'Read back: {"price":"110 EUR","valid_until":"2026-12-01"}'
+
+
+def test_what_differs_from_the_record_twice_is_said_again_from_the_record_alone(root):
+    wrong = {"act": "accept-proposal", "content": {"price": "101 EUR"}}
+    worse = {"act": "accept-proposal", "content": {"price": "102 EUR"}}
+    confirm = {"act": "confirm", "content": {}}
+    result, model = run(root, CFP, READBACK, wrong, confirm, worse, confirm, ACCEPT)
+    assert result.outcome == "sold"
+    offered = [
+        request.messages[-1].content for request in model.asked if "accept-proposal(" in str(request.messages)
+    ]
+    assert ["afresh" in text for text in offered] == [False, False, True]
+    assert "- price: you said 101 EUR, it must be 110 EUR" in offered[1]
+    assert "- price: 110 EUR (one one zero, in EUR)" in offered[2]
+    assert "101" not in offered[2]
