@@ -149,13 +149,15 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    from agentcomm.conversation.entries import lines_of
     from agentcomm.conversation.render import View
     from agentcomm.conversation.transcript import Transcript
 
     store = _store(options)
     rows = store.rows(conversation=options.id)
     try:
-        lines = b"".join(entry.lines for entry in store.read(options.id))
+        every, damage = lines_of(entry.data for entry in store.read(options.id))
+        lines = b"".join(every)
         told, dead = _about(rows[0], store), store.dead(options.id)
         waiting = store.waiting(options.id)
     finally:
@@ -165,7 +167,8 @@ def _show(options: argparse.Namespace) -> int:
         return 0
     if options.transcript:
         put(lines.decode().rstrip("\n"), options.transcript)
-    transcript = Transcript.from_lines(lines.splitlines(keepends=True), where=f"{options.store}#{options.id}")
+    transcript = Transcript.from_lines(every, where=f"{options.store}#{options.id}")
+    damage = damage or transcript.damage
     told["dead"] = [
         {"agent": one.mailbox, "about": one.note, "reason": one.reason, "at": _time(one.at)} for one in dead
     ]
@@ -175,12 +178,12 @@ def _show(options: argparse.Namespace) -> int:
         for record in transcript.records
         if record.type == "turn.rejected"
     ]
-    told["damage"] = transcript.damage.what if transcript.damage else None
+    told["damage"] = f"{damage.what}: {damage.why}" if damage else None
     if options.json:
         print_json(told)
     else:
         _print(told, View(told["cast"], style=style(), width=width()).lines(transcript.events()))
-    return EXIT_FINDINGS if transcript.damage else 0
+    return EXIT_FINDINGS if damage else 0
 
 
 def _print(told: dict[str, Any], lines: Any) -> None:
@@ -334,7 +337,7 @@ def _check(options: argparse.Namespace) -> int:
         tape = Tape()
         try:
             for entry in store.read(row.conversation):
-                for _ in tape.feed(entry.lines):
+                for _ in tape.feed(entry.data):
                     pass
         except StoreError:
             raise

@@ -1,11 +1,13 @@
 """Fold the lines of a record into a conversation, entry by entry: hashes are checked, inputs stepped, and only they are decoded."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from agentcomm.conversation.entries import Took, opened_up, taken_in
 from agentcomm.conversation.events import Input
 from agentcomm.conversation.transcript import ERASED, SCHEMA, Record, blob_name, joined
 from agentcomm.errors import RecordError
@@ -33,61 +35,92 @@ class _Blob(msgspec.Struct, frozen=True):
 
 
 class Tape:
-    """Reads lines in order.
+    """Reads entries in order.
 
     Attributes:
         seq: Records read.
-        head: Hash of the last.
+        link: What chains the next entry to those before.
         opening: The record that opens the conversation, and its content.
         brief: What roles were told.
-        at: When the last record was written, in RFC 3339.
+        begun: When it was opened, in seconds since 1970.
     """
 
     def __init__(self) -> None:
         self.seq = 0
-        self.head = ""
-        self.at = ""
+        self.link = b""
+        self.begun = 0.0
         self.opening: tuple[Record, Any] | None = None
         self.brief: Any = None
         self._blobs: dict[str, msgspec.Raw] = {}
 
-    def feed(self, lines: bytes) -> Iterator[Input | Step]:
-        """Yield the inputs and steps in some more lines.
+    def feed(self, data: bytes) -> Iterator[Input | Step]:
+        """Yield the inputs and steps in one more entry.
 
         Raises:
             RecordError: If the chain is broken, or an input was erased.
         """
-        for line in lines.splitlines():
+        while data.startswith(b"{"):
+            line, _, data = data.partition(b"\n")
             if line.startswith(b'{"blob":'):
                 self._keep(line)
-                continue
-            try:
-                entry = msgspec.json.decode(line, type=_Line)
-                text = bytes(entry.record)
-                if sha256(text).hexdigest() != entry.hash:
-                    raise self._broken("the record was changed after it was written")
-                record = msgspec.json.decode(text, type=Record)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise self._broken(f"not a line of a record: {error}") from None
-            if record.prev != self.head or record.seq != self.seq:
-                raise self._broken("a record before this one is missing or was changed")
-            if record.v > SCHEMA:
-                raise self._broken(f"written by a newer version (format {record.v}, this one reads {SCHEMA})")
-            self.seq += 1
-            self.head, self.at = entry.hash, record.time
-            if record.kind == "input":
-                yield joined(record, self._body(record), Input)
-            elif record.kind == "step":
-                yield Step(record.type, record.data, self._body(record))
-            elif record.kind == "open":
-                if record.type == "brief":
-                    self.brief = self._body(record)
+            else:
+                yield from self._line(line)
+        if data:
+            _, parts, self.link = opened_up(data, self.link)
+            for part in parts:
+                if isinstance(part, Took):
+                    given = taken_in(part)
+                    self.seq += (given is not None) + len(
+                        msgspec.json.decode(part.events, type=list[msgspec.Raw])
+                    )
+                    if given is not None:
+                        yield given
                 else:
-                    self.opening = record, self._body(record)
-            elif record.kind == "seal":
-                continue
+                    record = Record(
+                        v=SCHEMA,
+                        seq=self.seq,
+                        prev="",
+                        time="",
+                        kind=part.kind,
+                        type=part.type,
+                        data=part.data,
+                        body=part.blob,
+                    )
+                    self.seq += 1
+                    yield from self._other(record, self._body(record) if part.blob else part.body, part.time)
         if len(self._blobs) > _KEPT:
             self._blobs = dict(list(self._blobs.items())[-_KEPT:])
+
+    def _line(self, line: bytes) -> Iterator[Input | Step]:
+        """Read a record as versions before 3 of the store kept it."""
+        try:
+            entry = msgspec.json.decode(line, type=_Line)
+            text = bytes(entry.record)
+            if sha256(text).hexdigest() != entry.hash:
+                raise self._broken("the record was changed after it was written")
+            record = msgspec.json.decode(text, type=Record)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._broken(f"not a line of a record: {error}") from None
+        if record.prev.encode() != self.link or record.seq != self.seq:
+            raise self._broken("a record before this one is missing or was changed")
+        if record.v > SCHEMA:
+            raise self._broken(f"written by a newer version (format {record.v}, this one reads {SCHEMA})")
+        self.seq += 1
+        self.link = entry.hash.encode()
+        body = self._body(record)
+        if record.kind == "input":
+            yield joined(record, body, Input)
+        else:
+            yield from self._other(record, body, datetime.fromisoformat(record.time).timestamp())
+
+    def _other(self, record: Record, body: Any, time: float) -> Iterator[Step]:
+        if record.kind == "step":
+            yield Step(record.type, record.data, body)
+        elif record.kind == "open":
+            if record.type == "brief":
+                self.brief = body
+            else:
+                self.opening, self.begun = (record, body), time
 
     def _keep(self, line: bytes) -> None:
         try:

@@ -34,9 +34,11 @@ __all__ = (
     "Transcript",
     "blob_name",
     "content_of",
+    "dump",
     "joined",
     "plain_bytes",
     "replay_inputs",
+    "split_up",
 )
 
 SCHEMA = 2
@@ -81,7 +83,7 @@ class _Blob(msgspec.Struct, frozen=True):
     body: msgspec.Raw
 
 
-def _dump(value: Any) -> bytes:
+def dump(value: Any) -> bytes:
     """Return the bytes that are hashed: fields in the order they were said, no spaces."""
     return msgspec.json.encode(value, enc_hook=_plain)
 
@@ -97,7 +99,7 @@ def plain_bytes(value: Any, what: str) -> bytes:
         UsageError: If it has no JSON form.
     """
     try:
-        return _dump(value)
+        return dump(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"what belongs to {what!r} cannot be written down",
@@ -131,7 +133,14 @@ class Chain:
         """The content that was written last, and the name of its blob."""
 
     def record(
-        self, kind: Kind, type_: str, data: dict[str, Any], body: Any = None, *, salt: str | None = None
+        self,
+        kind: Kind,
+        type_: str,
+        data: dict[str, Any],
+        body: Any = None,
+        *,
+        salt: str | None = None,
+        blob: str = "",
     ) -> bytes:
         """Return the lines of one record, the blob's first; content that the record before holds is not written again.
 
@@ -141,9 +150,10 @@ class Chain:
             data: Its structure.
             body: Its content, for a blob.
             salt: For content that is no secret and the same in many records: an empty one makes it one blob for all.
+            blob: Name of the content, where that stands elsewhere.
         """
         lines = b""
-        name = ""
+        name = blob
         if body is not None:
             text = plain_bytes(body, type_)
             if salt is None and text == self._last[0]:
@@ -151,7 +161,7 @@ class Chain:
             else:
                 salt = self._salt() if salt is None else salt
                 name = blob_name(salt, text)
-                lines = _dump({"blob": name, "salt": salt, "body": msgspec.Raw(text)}) + b"\n"
+                lines = dump({"blob": name, "salt": salt, "body": msgspec.Raw(text)}) + b"\n"
                 self._last = text, name
         entry = {
             "v": SCHEMA,
@@ -163,10 +173,10 @@ class Chain:
             "data": data,
             "body": name,
         }
-        text = _dump(entry)
+        text = dump(entry)
         self.head = hashlib.sha256(text).hexdigest()
         self.seq += 1
-        return lines + _dump({"hash": self.head, "record": msgspec.Raw(text)}) + b"\n"
+        return lines + dump({"hash": self.head, "record": msgspec.Raw(text)}) + b"\n"
 
     def input(self, given: Input) -> bytes:
         """Return the lines of an input."""
@@ -187,10 +197,10 @@ class Chain:
 
 def content_of(value: Input | Event) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an input or event as (structure, content): only the second holds what was said."""
-    return _split_up(cast("dict[str, Any]", msgspec.to_builtins(value, enc_hook=to_plain)))
+    return split_up(cast("dict[str, Any]", msgspec.to_builtins(value, enc_hook=to_plain)))
 
 
-def _split_up(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_up(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the fields of an input or event as (structure, content)."""
     body = {name: data.pop(name) for name in _CONTENT_OF.get(data["type"], ())}
     message = data.get("message")
@@ -408,7 +418,7 @@ class Replay(msgspec.Struct, frozen=True):
 
 def _is_as_recorded(event: Event, record: Record, wanted: Any) -> bool:
     """Say whether an event of now is the one of a record with this content."""
-    plain, said = _split_up(msgspec.json.decode(_dump(event)))
+    plain, said = split_up(msgspec.json.decode(dump(event)))
     kind, held, body = plain.pop("type"), record.data, said or None
     if record.v < SCHEMA:
         plain, body, held, wanted = _as_older(plain, body, held, wanted)

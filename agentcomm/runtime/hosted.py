@@ -10,6 +10,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from agentcomm.acts.content import to_plain
 from agentcomm.agents.calls import Calls
 from agentcomm.agents.choose import choose
 from agentcomm.agents.judges import judged
@@ -17,14 +20,16 @@ from agentcomm.agents.turn import Journal, Recalled, Seat, Turn
 from agentcomm.conversation.events import Event, Evidence, GatherOpened, Heard, LanesBegan
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, floors, limit_of, wants, wants_all
 from agentcomm.conversation.state import Conversation
-from agentcomm.conversation.step import step
+from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.tape import Step, Tape
+from agentcomm.conversation.transcript import blob_name, dump
 from agentcomm.protocol.graph import Move
 from agentcomm.runtime.driving import Turns
 from agentcomm.runtime.recording import Stored
-from agentcomm.runtime.talk import Talk
+from agentcomm.runtime.stage import Stage
+from agentcomm.runtime.talk import Talk, opening
 
-__all__ = ("DEADLINE", "JUDGE", "Go", "HostedTalk")
+__all__ = ("DEADLINE", "JUDGE", "Go", "HostedTalk", "law_of")
 
 JUDGE = "@judge"
 """Mailbox of whoever says whether a demonstration shows understanding."""
@@ -64,6 +69,24 @@ class Go:
         self.group, self.mailbox, self.role, self.note = group, mailbox, role, note
         self.turn, self.asked = turn, asked
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Return what a claim on it names: mailbox, note and group."""
+        return self.mailbox, self.note, self.group
+
+
+def law_of(stage: Stage) -> tuple[str, bytes]:
+    """Return the content of the record that opens a conversation, as its name and its line: the same for all by some rules."""
+    kept: dict[str, Any] = stage.rules.kept
+    found = kept.get("law")
+    if found is None:
+        _, body = opening(stage.rules, {}, "", None, [])
+        text = dump(body)
+        name = blob_name("", text)
+        line = dump({"blob": name, "salt": "", "body": msgspec.Raw(text)}) + b"\n"
+        found = kept["law"] = name, line
+    return found
+
 
 class HostedTalk(Talk):
     """A talk that a store keeps.
@@ -78,6 +101,7 @@ class HostedTalk(Talk):
     __slots__ = (
         "_resumed",
         "armed",
+        "floor",
         "fresh",
         "lock",
         "mark",
@@ -111,17 +135,27 @@ class HostedTalk(Talk):
         self.working: dict[tuple[str, str], Journal] = {}
         """By role and lane: the journal of a turn that is going on."""
         self.mark: Any = None
+        self.floor: tuple[Conversation | None, Go | None] = None, None
+        """Who got the floor by the last commit, if it was one."""
         self._resumed = resumed
         super().__init__(*given, recording=recording, **more)
         if resumed is not None:
             self.conversation, self.begun = resumed
             self.opened = ()
-            recording.back(*recording.place)
             self.stirred = {}
             self.mark = self.conversation, recording.place, self.latest, self.sent
 
     def _begin(self, whole: float | None) -> tuple[Conversation, tuple[Event, ...]]:
-        return super()._begin(whole) if self._resumed is None else (self._resumed[0], ())
+        if self._resumed is not None:
+            return self._resumed[0], ()
+        rules, members = self.stage.rules, list(self.casting.members)
+        begun, events = open_conversation(rules, self.id, whole=whole, members=members)
+        data, _ = opening(rules, self.casting.players(), self.id, whole, members)
+        self.stored.put("open", "conversation", data, blob=law_of(self.stage)[0])
+        if self.brief:
+            self.stored.put("open", "brief", {}, to_plain(self.brief))
+        self.stored.add(None, events, is_sealed=True)
+        return begun, events
 
     def recalled(self, kind: str, key: str, go: str) -> Recalled | None:
         """Return a step that an earlier attempt of a turn recorded; it is handed out once."""
@@ -182,7 +216,7 @@ class HostedTalk(Talk):
     def back(self) -> None:
         """Forget what was not kept."""
         self.conversation, place, self.latest, self.sent = self.mark
-        self.stored.back(*place)
+        self.stored.back(place)
         self.fresh = []
         self.stirred = {}
 
@@ -193,8 +227,8 @@ class HostedTalk(Talk):
             RecordError: If the chain is broken.
         """
         tape = Tape()
-        tape.seq, tape.head = self.stored.place
-        found = [one for lines in entries for one in tape.feed(lines)]
+        tape.seq, tape.link = self.stored.place
+        found = [one for data in entries for one in tape.feed(data)]
         conversation = self.conversation
         every: list[Event] = []
         for one in found:
@@ -203,7 +237,7 @@ class HostedTalk(Talk):
                 every += events
         self.conversation = conversation
         self.take_up([one for one in found if isinstance(one, Step)])
-        self.stored.back(tape.seq, tape.head)
+        self.stored.back((tape.seq, tape.link))
         self.mark = conversation, self.stored.place, self.latest, self.sent
         if self.watch is not None or self.spans is not None:
             super()._told(tuple(every), None)

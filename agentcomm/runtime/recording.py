@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
+from agentcomm.conversation.entries import count_of, put, sealed_up, took
 from agentcomm.conversation.events import Event, Input, Say
 from agentcomm.conversation.reading import recorded
 from agentcomm.conversation.state import Conversation, state_hash
@@ -153,58 +154,79 @@ class Recording:
 class Stored(Recording):
     """What happened since the last entry of a conversation that a store keeps.
 
-    Attributes:
+    Args:
         read: Returns the lines that the store has.
+        clock: Returns seconds since 1970.
+        place: Records before, and what chains the next entry to them.
     """
 
-    __slots__ = ("read",)
+    __slots__ = ("_read", "place")
 
     def __init__(
-        self, read: Callable[[], list[bytes]], clock: Callable[[], float], seq: int = 0, head: str = ""
+        self,
+        read: Callable[[], list[bytes]],
+        clock: Callable[[], float],
+        place: tuple[int, bytes] = (0, b""),
     ) -> None:
         super().__init__(clock=clock)
-        self._chain = Chain(now=self._stamp, salt=drawn)
-        self._chain.at(seq, head)
-        self.read = read
-
-    @property
-    def place(self) -> tuple[int, str]:
-        """Records written, and the hash of the last."""
-        chain = cast("Chain", self._chain)
-        return chain.seq, chain.head
-
-    @property
-    def head(self) -> str:
-        """Head of the hash chain."""
-        return self.place[1]
-
-    @property
-    def count(self) -> int:
-        """Records so far."""
-        return self.place[0]
+        self.place = place
+        """Records that the store has, or will have with the entry that was made last, and the link to them."""
+        self._read = read
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits to be written."""
         return not self._waiting
 
-    def entry(self) -> tuple[int, int, bytes]:
-        """Return place, count and lines of what waits; it waits no more."""
-        chain = cast("Chain", self._chain)
-        first = chain.seq
-        chain.at(first, chain.head)  # an entry leans on nothing but the hash before it
-        waiting, self._waiting = self._waiting, []
-        lines = b"".join(self._encode(chain, waiting))
-        return first, chain.seq - first, lines
+    def add(self, given: Input | None, events: tuple[Event, ...], *, is_sealed: bool = False) -> None:
+        """Keep an input and its events."""
+        self._waiting.append(took(round(self._clock(), 3), given, events, is_sealed=is_sealed))
 
-    def back(self, seq: int, head: str) -> None:
+    def put(self, kind: Kind, type_: str, data: dict[str, Any], body: Any = None, *, blob: str = "") -> None:
+        """Keep a record of another kind as it is now, whatever becomes of what it refers to.
+
+        Args:
+            kind: What kind of record it is.
+            type_: What it is.
+            data: Its structure.
+            body: Its content.
+            blob: Name of the content, where that stands elsewhere.
+
+        Raises:
+            UsageError: If it cannot be written down.
+        """
+        known = msgspec.Raw(plain_bytes(data, type_))
+        said = None if body is None else msgspec.Raw(plain_bytes(body, type_))
+        self._waiting.append(put(round(self._clock(), 3), kind, type_, known, said, blob))
+
+    def seal(self, conversation: Conversation) -> None:
+        """Keep the last record: the state's hash and the outcome."""
+        outcome = conversation.outcome
+        data = {
+            "count": self.place[0] + sum(map(count_of, self._waiting)),
+            "state": state_hash(conversation),
+            "outcome": outcome.name if outcome else None,
+            "class": outcome.kind.value if outcome else None,
+        }
+        self.put("seal", "conversation", data)
+
+    def entry(self) -> tuple[int, int, bytes]:
+        """Return place, count and bytes of what waits; it waits no more."""
+        first, link = self.place
+        waiting, self._waiting = self._waiting, []
+        count = sum(map(count_of, waiting))
+        data, link = sealed_up(waiting, drawn(), link)
+        self.place = first + count, link
+        return first, count, data
+
+    def back(self, place: tuple[int, bytes]) -> None:
         """Forget what was not kept: others wrote, up to this place."""
         self._waiting = []
-        cast("Chain", self._chain).at(seq, head)
+        self.place = place
 
     def lines(self) -> list[bytes]:
         """Return everything that the store has, line by line."""
-        return self.read()
+        return self._read()
 
     def close(self) -> None:
         """Nothing to give back."""

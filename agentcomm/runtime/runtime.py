@@ -10,7 +10,6 @@ import json
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -21,6 +20,7 @@ import msgspec
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
 from agentcomm.agents.judges import Judge
+from agentcomm.conversation.entries import lines_of
 from agentcomm.conversation.events import Cancel, Event, Evidence, Say
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
@@ -30,7 +30,8 @@ from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.casting import Casting, Player
 from agentcomm.runtime.enact import models_of, rules_for, seconds, stage_for
-from agentcomm.runtime.hosted import JUDGE, Go, HostedTalk
+from agentcomm.runtime.hosted import JUDGE, Go, HostedTalk, law_of
+from agentcomm.runtime.quiet import Quiet
 from agentcomm.runtime.recording import Stored
 from agentcomm.runtime.replay import rules_from
 from agentcomm.runtime.result import Result
@@ -45,6 +46,9 @@ _JUMP = 5.0
 """Seconds between the wall clock and the steady one from which on the clock was set."""
 _IDLE = 0.25
 """Seconds between looks for timers that are due."""
+_SUSPECT = 2
+"""Times that a turn may lose its process, among others, until it is taken when nothing else goes on: a process that dies often must not
+use up the attempts of turns that did nothing to it."""
 _RESIDENT = 512
 """Conversations kept in memory when nobody works on them."""
 
@@ -73,7 +77,8 @@ class Runtime:
         turns: Turns at once.
         model_calls: Calls at once of one model; or by the model's name, with `*` for the others.
         backlog: Turns that may wait for one agent; beyond that it refuses as busy, where the protocol lets it.
-        attempts: How often a turn is tried that fails or takes the process with it, until the agent says that it cannot.
+        attempts: How often a turn is tried that fails, or takes the process with it when nothing else goes on there, until the agent
+            says that it cannot.
         retry: Seconds until a failed turn is tried again; twice as long each time.
         lease: Seconds after which a turn of a process that is gone is taken up by another.
         watch: Called with the conversation's id and every event, once it is kept.
@@ -119,6 +124,7 @@ class Runtime:
         self._waiters: dict[str, list[asyncio.Future[HostedTalk]]] = {}
         self._full: dict[str, tuple[float, bool]] = {}
         self._room = asyncio.Event()
+        self._quiet = Quiet()
         self._is_draining = self._is_over = False
         self._dispatcher: asyncio.Task[None] | None = None
         self._beat: threading.Thread | None = None
@@ -332,11 +338,18 @@ class Runtime:
         go = self._go(talk, claim)
         if go is None:  # the talk has moved on since
             return await work.commit(lambda: True)
-        if claim.attempt > self.attempts:
-            why = f"it was begun {claim.attempt - 1} times and never came to an end"
+        failed, alone = work.count("turn.failed"), work.count("turn.alone")
+        if failed + alone >= self.attempts:
+            why = f"it was begun {claim.attempt - 1} times, {alone} of them alone, and never came to an end"
             return await self._give_up(work, go, why)
         try:
-            return await work.turn(go)
+            if claim.attempt - 1 - failed < _SUSPECT:
+                async with self._quiet.among():
+                    return await work.turn(go)
+            async with self._quiet.alone():  # if its process dies now, it is by this turn
+                work.step("turn.alone", {"agent": go.mailbox, "attempt": claim.attempt}, None)
+                await work.kept()
+                return await work.turn(go)
         except EffectInDoubt as error:
             work.leave()
             work.step("effect.in_doubt", {"agent": go.mailbox, "key": error.key}, error.as_dict())
@@ -351,18 +364,23 @@ class Runtime:
             return await self._failed(work, go, error)
 
     def _go(self, talk: HostedTalk, claim: Claim) -> Go | None:
-        goes = talk.goes((claim.group,))
-        return next((go for go in goes if (go.mailbox, go.note) == (claim.mailbox, claim.note)), None)
+        wanted = claim.mailbox, claim.note, claim.group
+        seen, known = talk.floor
+        if seen is talk.conversation and known is not None and known.place == wanted:
+            return known
+        return next((go for go in talk.goes((claim.group,)) if go.place == wanted), None)
 
     async def _failed(self, work: Work, go: Go, error: Exception) -> tuple[Claim, ...]:
         claim = cast("Claim", work.claim)
         what = f"{error.what} ({error.code})" if isinstance(error, AgentcommError) else repr(error)
-        data = {"agent": go.mailbox, "role": go.role, "attempt": claim.attempt, "type": type(error).__name__}
+        tried = work.count("turn.failed") + 1
+        data = {"agent": go.mailbox, "role": go.role, "attempt": tried, "type": type(error).__name__}
         work.step("turn.failed", data, {"error": what})
-        if claim.attempt >= self.attempts:
+        if tried >= self.attempts:
             return await self._give_up(work, go, what)
         await work.commit(lambda: False)
-        wait = min(60.0, self._retry * 2 ** (claim.attempt - 1))
+        work.leave()
+        wait = min(60.0, self._retry * 2 ** (tried - 1))
         await self.store.give_back(claim, not_before=self.store.now() + wait, reason=what)
         self.say(f"{work.talk.id}: {go.mailbox} failed ({what}); it is tried again in {wait:g} s")
         return ()
@@ -398,6 +416,7 @@ class Runtime:
                     talk.give_up(go.turn(), f"{go.mailbox} is busy", ("refuse",), leaves=False)
             if talk.conversation is before:
                 break
+        talk.floor = talk.conversation, goes[0] if len(goes) == 1 else None
         keeps = len(goes) == 1 and goes[0].mailbox in self.agents and self._dispatcher is not None
         return [Delivery(go.mailbox, go.group, go.note, keep=keeps and not self._is_draining) for go in goes]
 
@@ -441,7 +460,7 @@ class Runtime:
         stage: Stage | None = None
         steps: list[Step] = []
         for count, entry in enumerate(entries):
-            for one in tape.feed(entry.lines):
+            for one in tape.feed(entry.data):
                 if begun is None:
                     stage, begun = self._opened(conversation, tape)
                 if isinstance(one, Step):
@@ -461,9 +480,9 @@ class Runtime:
             conversation,
             clock=self.now,
             brief=tape.brief or {},
-            recording=Stored(lambda: self.lines(conversation), self.now, tape.seq, tape.head),
+            recording=Stored(lambda: self.lines(conversation), self.now, (tape.seq, tape.link)),
             slot=self._slot,
-            resumed=(begun, datetime.fromisoformat(opening.time).timestamp()),
+            resumed=(begun, tape.begun),
             watch=self._watcher(conversation),
             note=self.say if self._note is not None else None,
         )
@@ -502,9 +521,16 @@ class Runtime:
         return self.agents.get(name) or _Absent(name)
 
     def lines(self, conversation: str) -> list[bytes]:
-        """Return the transcript of a conversation, line by line, as it would stand in a file."""
-        entries = b"".join(entry.lines for entry in self.store.read(conversation))
-        return entries.splitlines(keepends=True)
+        """Return the transcript of a conversation, line by line, as it would stand in a file.
+
+        Raises:
+            StoreError: If there is none of that id.
+            RecordError: If its record is damaged.
+        """
+        lines, damage = lines_of(entry.data for entry in self.store.read(conversation))
+        if damage is not None:
+            raise damage
+        return lines
 
     def catch_up(self, talk: HostedTalk) -> None:
         """Take up what others wrote in a conversation."""
@@ -512,7 +538,7 @@ class Runtime:
         if entries:
             talk.armed = None
             try:
-                talk.catch_up(entry.lines for entry in entries)
+                talk.catch_up(entry.data for entry in entries)
             except RecordError:
                 self._talks.pop(talk.id, None)
                 raise
@@ -620,9 +646,6 @@ class Runtime:
             )
         due = talk.next_due(talk.groups())
         timers = (Timer("deadline", self.wall(talk.begun + due)),) if due < float("inf") else ()
-        seq, count, lines = talk.stored.entry()
-        law, _, rest = lines.partition(b"\n")
-        law_name = msgspec.json.decode(law)["blob"]
         receipt = None
         if key:
             asked = json.dumps(
@@ -631,12 +654,12 @@ class Runtime:
             receipt = Receipt(principal, key, asked)
         opened = await self.store.open(
             name,
-            Entry(seq, count, rest),
+            Entry(*talk.stored.entry()),
             out,
             timers,
             about=self.about(talk),
             receipt=receipt,
-            shared={law_name: law + b"\n"},
+            shared=dict([law_of(stage)]),
             lease=self.lease,
         )
         if not opened.is_new:
@@ -672,6 +695,8 @@ class Runtime:
         self._waiters.setdefault(conversation, []).append(waiter)
         try:
             while True:
+                if waiter.done():
+                    return waiter.result().result()
                 rows = self.store.rows(conversation=conversation)
                 if not rows or rows[0].closed is not None:
                     talk = await self._talk(conversation)

@@ -86,6 +86,10 @@ class Work:
         """Return what an earlier attempt of this turn recorded."""
         return self.talk.recalled(kind, key, self.go)
 
+    def count(self, kind: str) -> int:
+        """Return how many steps of a kind earlier attempts of this turn recorded."""
+        return sum(one.type == kind and one.data.get("go") == self.go for one in self.talk.steps)
+
     async def kept(self) -> None:
         """Commit the steps so far; the turn goes on."""
         if not self._steps:
@@ -153,7 +157,8 @@ class Work:
         arguments = self.talk.id, self.claim, entry, out, timers
         for wait in (0.05, 0.5, None):
             try:
-                return await asyncio.shield(store.commit(*arguments, lease=runtime.lease, **how))
+                doing = store.commit(*arguments, lease=runtime.lease, **how)
+                return await (doing if isinstance(doing, asyncio.Future) else asyncio.shield(doing))
             except StoreError as error:
                 if wait is None or error.code not in _AGAIN:
                     self.talk.back()

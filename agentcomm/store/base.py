@@ -1,6 +1,6 @@
 """What every store does: keeps records, hands out what is to be done, and lets one turn be one transaction.
 
-A store knows nothing of dialogue. It keeps **entries**, lines of records that were appended together; **deliveries**, rows that say
+A store knows nothing of dialogue. It keeps **entries**, records that were appended together; **deliveries**, rows that say
 that somebody has something to do in a conversation; **timers**; **receipts** for keys of outsiders; and **dead letters**, deliveries
 that could not be dealt with. Whoever works on a delivery holds a **claim** on it for the time of a lease. A turn is one `commit`: the
 claim is used up, the records are appended at the place where they were expected, and the next deliveries and timers are set, all
@@ -9,7 +9,7 @@ of it or nothing. Somebody whose lease ran out is told that he is stale, and has
 Times are seconds since 1970 by the store's own clock, `now`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -25,6 +25,7 @@ __all__ = (
     "Opened",
     "Receipt",
     "Row",
+    "Snapshot",
     "Stale",
     "Store",
     "Timer",
@@ -41,7 +42,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     seq: int
     """Place of the first, from 0."""
     count: int
-    lines: bytes
+    data: bytes
+    """What was appended, as whoever appends it writes it."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -55,6 +57,14 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     keep: bool = False
     """Whether the one who commits goes on with it himself."""
     not_before: float = 0.0
+
+
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
+    """What a conversation came to at a place of its record: a cache, which may be gone at any time."""
+
+    seq: int
+    """Records that it stands for."""
+    data: bytes
 
 
 class Timer(msgspec.Struct, frozen=True, gc=False):
@@ -199,7 +209,7 @@ class Store(Protocol):
             timers: What is due.
             about: For lists.
             receipt: The key of whoever asks for it.
-            shared: Name -> lines that stand before `first`, and are the same in many conversations.
+            shared: Name -> what stands before `first`, and is the same in many conversations.
             lease: Seconds for what is kept.
 
         Raises:
@@ -224,7 +234,7 @@ class Store(Protocol):
         """Hold claims for longer; returns those that are lost."""
         ...
 
-    async def commit(
+    def commit(
         self,
         conversation: str,
         claim: Claim | None,
@@ -236,9 +246,10 @@ class Store(Protocol):
         consume: bool = True,
         closes: bytes | None = None,
         receipt: Receipt | None = None,
+        snapshot: Snapshot | None = None,
         lease: float = 30.0,
-    ) -> Committed | Stale:
-        """Do one turn, all of it or nothing.
+    ) -> Awaitable[Committed | Stale]:
+        """Do one turn, all of it or nothing. A future that is returned is done whether somebody waits for it or not.
 
         Args:
             conversation: In which.
@@ -250,6 +261,7 @@ class Store(Protocol):
             consume: Whether the claim is used up; False for a step within a turn.
             closes: Ends the conversation: nothing is due in it any more; the value is for lists.
             receipt: The key of whoever asks for it.
+            snapshot: What it comes to with this turn, in place of the snapshot that is there.
             lease: Seconds for what is kept.
         """
         ...
@@ -268,6 +280,10 @@ class Store(Protocol):
         Raises:
             StoreError: X406 if there is no such conversation.
         """
+        ...
+
+    def snapshot(self, conversation: str) -> Snapshot | None:
+        """Return the snapshot that was kept last, if there is one."""
         ...
 
     async def wait(self, mailboxes: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109  (a hint, and it may come late)

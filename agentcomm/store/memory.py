@@ -1,6 +1,5 @@
 """A store in memory: for tests, and for conversations that need not outlive their process. It says what every store must do."""
 
-import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +15,12 @@ from agentcomm.store.base import (
     Opened,
     Receipt,
     Row,
+    Snapshot,
     Stale,
     Timer,
     Waiting,
 )
+from agentcomm.store.bell import Bell, is_news
 from agentcomm.store.faults import key_used, no_such, there_already
 
 __all__ = ("MemoryStore",)
@@ -46,7 +47,7 @@ class _Item:
 
 
 class _Conversation:
-    __slots__ = ("about", "closed", "dead", "entries", "head", "items", "opened", "timers")
+    __slots__ = ("about", "closed", "dead", "entries", "head", "items", "opened", "snapshot", "timers")
 
     def __init__(self, about: bytes, opened: float) -> None:
         self.about, self.opened = about, opened
@@ -56,6 +57,7 @@ class _Conversation:
         self.items: dict[tuple[str, str, str], _Item] = {}
         self.timers: dict[str, _Item] = {}
         self.dead: list[Dead] = []
+        self.snapshot: Snapshot | None = None
 
 
 class MemoryStore:
@@ -70,7 +72,9 @@ class MemoryStore:
         self._all: dict[str, _Conversation] = {}
         self._receipts: dict[tuple[str, str], tuple[str, str]] = {}
         self._count = 0
-        self._changed = asyncio.Event()
+        self._bell = Bell()
+        self._boxes: dict[str, dict[int, _Item]] = {}
+        """Mailbox -> what waits there; timers under an empty one."""
 
     @property
     def name(self) -> str:
@@ -103,8 +107,8 @@ class MemoryStore:
         if receipt is not None:
             self._receipts[receipt.scope, receipt.key] = receipt.digest, conversation
         made = self._all[conversation] = _Conversation(about, self.now())
-        lines = b"".join((shared or {}).values())
-        made.entries.append(Entry(first.seq, first.count, lines + first.lines))
+        before = b"".join((shared or {}).values())
+        made.entries.append(Entry(first.seq, first.count, before + first.data))
         made.head = first.seq + first.count
         kept = self._set(conversation, made, out, timers, secrets.token_hex(8), lease)
         return Opened(conversation, is_new=True, kept=kept)
@@ -113,18 +117,17 @@ class MemoryStore:
         self, mailboxes: Sequence[str], limit: int, lease: float, *, conversation: str = ""
     ) -> list[Claim]:
         """Claim what is to be done; see `Store`."""
-        every = [self._all[conversation]] if conversation in self._all else []
         free = self._free(
             item
-            for talk in (every if conversation else self._all.values())
-            for item in talk.items.values()
-            if item.mailbox in mailboxes
+            for name in mailboxes
+            for item in self._boxes.get(name, {}).values()
+            if conversation in ("", item.conversation)
         )
         return self._claimed(free[:limit], lease)
 
     async def due(self, limit: int, lease: float) -> list[Claim]:
         """Claim timers that are due; see `Store`."""
-        free = self._free(item for talk in self._all.values() for item in talk.timers.values())
+        free = self._free(iter(self._boxes.get("", {}).values()))
         return self._claimed(free[:limit], lease)
 
     def _free(self, items: Iterator[_Item]) -> list[_Item]:
@@ -170,6 +173,7 @@ class MemoryStore:
         consume: bool = True,
         closes: bytes | None = None,
         receipt: Receipt | None = None,
+        snapshot: Snapshot | None = None,
         lease: float = 30.0,
     ) -> Committed | Stale:
         """Do one turn; see `Store`."""
@@ -200,15 +204,20 @@ class MemoryStore:
             self._drop(talk, item)
         wanted = {(one.group, one.mailbox, one.note) for one in out}
         for place in [place for place in talk.items if place[0] in replace and place not in wanted]:
-            del talk.items[place]
+            self._drop(talk, talk.items[place])
         if closes is not None:
-            talk.closed, talk.about = self.now(), closes
-            talk.items.clear()
-            talk.timers.clear()
+            talk.closed, talk.about, talk.snapshot = self.now(), closes, None
+            for one in (*talk.items.values(), *talk.timers.values()):
+                self._drop(talk, one)
             return Committed(talk.head)
+        talk.snapshot = snapshot or talk.snapshot
         return Committed(talk.head, self._set(conversation, talk, out, timers, token, lease))
 
+    def _put(self, item: _Item) -> None:
+        self._boxes.setdefault(item.mailbox, {})[item.id] = item
+
     def _drop(self, talk: _Conversation, item: _Item) -> None:
+        del self._boxes[item.mailbox][item.id]
         if item.mailbox:
             del talk.items[item.group, item.mailbox, item.note]
         else:
@@ -245,16 +254,19 @@ class MemoryStore:
             free = max(one.not_before, now)
             item = _Item(self._count, conversation, one.mailbox, one.group, one.note, free, now)
             talk.items[place] = item
+            self._put(item)
             if one.keep:
                 kept.append(item.claimed(token, now + lease))
         for timer in timers:
-            if timer.due is None:
-                talk.timers.pop(timer.name, None)
-            else:
+            if timer.name in talk.timers:
+                self._drop(talk, talk.timers[timer.name])
+            if timer.due is not None:
                 self._count += 1
-                talk.timers[timer.name] = _Item(self._count, conversation, "", "", timer.name, timer.due, now)
-        if out or timers:
-            self._changed.set()
+                item = _Item(self._count, conversation, "", "", timer.name, timer.due, now)
+                talk.timers[timer.name] = item
+                self._put(item)
+        if is_news(out, timers):
+            self._bell.ring()
         return tuple(kept)
 
     async def give_back(self, claim: Claim, *, not_before: float | None, reason: str) -> bool:
@@ -270,7 +282,7 @@ class MemoryStore:
             )
         else:
             item.token, item.free = "", not_before
-            self._changed.set()
+            self._bell.ring()
         return True
 
     def read(self, conversation: str, after: int = -1) -> Iterator[Entry]:
@@ -280,14 +292,15 @@ class MemoryStore:
             raise no_such(conversation)
         return iter([entry for entry in talk.entries if entry.seq > after])
 
+    def snapshot(self, conversation: str) -> Snapshot | None:
+        """Return the snapshot that was kept last; see `Store`."""
+        talk = self._all.get(conversation)
+        return talk.snapshot if talk is not None else None
+
     async def wait(self, mailboxes: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109
         """Return when there may be something to do; see `Store`."""
         del mailboxes
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
-        except TimeoutError:
-            return
-        self._changed.clear()
+        await self._bell.rings(timeout)
 
     def rows(self, *, closed: bool | None = None, conversation: str = "", limit: int = 0) -> list[Row]:
         """Return conversations; see `Store`."""

@@ -1,9 +1,7 @@
-"""Lines of records made smaller for the disk, and given back as they were, to the byte.
+"""What is stored made smaller for the disk, and given back as it was, to the byte.
 
-Three things make them small. A hash that follows from what stands beside it is left out: all but the last of an entry, every
-`prev` but the first, and the name of a blob where the line before holds that blob; so the chain from entry to entry, and
-everything that was said, stays protected. What is left is deflated with the words that all records share. The first byte says how
-it is packed, so that what was written once can always be read.
+The first byte says how it is packed, so that what was written once can always be read. Before version 3 of the store entries were
+lines of records, from which every hash that follows from what stands beside it was left out: those are only read.
 """
 
 import zlib
@@ -13,6 +11,9 @@ from agentcomm.errors import RecordError
 
 __all__ = ("pack", "unpack")
 
+_PLAIN, _LINES, _DEFLATED = b"\x00", b"\x01", b"\x04"
+_SHORT, _LONG = 128, 4096
+"""Bytes: what is shorter is left as it is; in what is longer, repeated words are looked for."""
 _WORDS_1 = (
     b'"differs":[{"field":"","meant":,"understood":,"kind":"changed","why":""}],"kind":"readback"'
     b'"type":"model.result","data":{"agent":"","model":"","done_reason":"stop","prompt_tokens":,"output_tokens":,"seconds":,'
@@ -34,10 +35,7 @@ _WORDS_1 = (
     b'"data":{"message":{"act":"","id":"conv-:","sender":"","receivers":[],"in_reply_to":"","about":"","made_by":"handler","lane":""},'
     b'"at":0.0},"body":"sha256:'
 )
-"""What the lines of a turn look like; it must never change, since packed lines refer to it. Another one gets another number."""
-
-_PLAIN, _ZLIB_1 = b"\x00", b"\x01"
-
+"""What the lines of a turn looked like; it must never change, since packed lines refer to it."""
 
 _HASH = b'{"hash":"'
 _RECORD = b'","record":'
@@ -49,31 +47,37 @@ _NO_HASH, _NO_PREV, _NO_BODY = b"\x01", b"\x02", b"\x03"
 """Stand for what was left out; JSON text never holds them."""
 
 
-def pack(lines: bytes) -> bytes:
-    """Return lines made smaller."""
-    press = zlib.compressobj(1, zlib.DEFLATED, -13, 6, zlib.Z_DEFAULT_STRATEGY, _WORDS_1)
-    made = press.compress(_shorten(lines)) + press.flush()
-    return _ZLIB_1 + made if len(made) < len(lines) else _PLAIN + lines
+def pack(data: bytes) -> bytes:
+    """Return it made smaller, if it is long enough."""
+    if len(data) >= _SHORT:
+        how = zlib.Z_DEFAULT_STRATEGY if len(data) >= _LONG else zlib.Z_HUFFMAN_ONLY
+        press = zlib.compressobj(1, zlib.DEFLATED, -13, 6, how)
+        made = press.compress(data) + press.flush()
+        if len(made) + 1 < len(data):
+            return _DEFLATED + made
+    return _PLAIN + data if data[:1] in _TAKEN else data
+
+
+_TAKEN = (_PLAIN, _LINES, _DEFLATED)
 
 
 def unpack(packed: bytes) -> bytes:
-    """Return the lines that were packed.
+    """Return what was packed.
 
     Raises:
         RecordError: If this is not what was packed.
     """
-    how, rest = packed[:1], packed[1:]
+    how = packed[:1]
+    if how == _PLAIN:
+        return packed[1:]
+    if how not in (_DEFLATED, _LINES):
+        return packed
+    why = "it is cut off"
     try:
-        if how == _ZLIB_1:
-            press = zlib.decompressobj(-13, _WORDS_1)
-            text = press.decompress(rest)
-            if press.eof:
-                return _lengthen(text)
-            why = "it is cut off"
-        elif how == _PLAIN:
-            return rest
-        else:
-            why = "it was packed by a newer version, or changed"
+        press = zlib.decompressobj(-13) if how == _DEFLATED else zlib.decompressobj(-13, _WORDS_1)
+        data = press.decompress(packed[1:])
+        if press.eof:
+            return data if how == _DEFLATED else _lengthen(data)
     except zlib.error as error:
         why = str(error)
     raise RecordError(
@@ -81,33 +85,6 @@ def unpack(packed: bytes) -> bytes:
         why=why,
         fix="restore the store from a backup, or take what is before them",
     )
-
-
-def _shorten(lines: bytes) -> bytes:
-    made: list[bytes] = []
-    blob = last = b""
-    every = lines.splitlines(keepends=True)
-    final = len(every) - 1
-    for number, line in enumerate(every):
-        if line.startswith(_BLOB):
-            blob = line[len(_BLOB) : len(_BLOB) + _NAME]
-        elif line.startswith(_HASH) and line.endswith(b"}\n") and line[73:_TEXT] == _RECORD:
-            name, text = line[len(_HASH) : len(_HASH) + 64], line[_TEXT:-2]
-            if number != final and sha256(text).hexdigest().encode() == name:
-                line = _NO_HASH + _shorter(text, last, blob) + b"\n"  # noqa: PLW2901
-            else:
-                line = line[:_TEXT] + _shorter(text, last, blob) + b"}\n"  # noqa: PLW2901
-            last = name
-        made.append(line)
-    return b"".join(made)
-
-
-def _shorter(text: bytes, last: bytes, blob: bytes) -> bytes:
-    if last:
-        text = text.replace(_PREV + last, _PREV + _NO_PREV, 1)
-    if blob and text.endswith(_BODY + blob + b'"}'):
-        text = text[: -len(blob) - 2] + _NO_BODY + b'"}'
-    return text
 
 
 def _lengthen(short: bytes) -> bytes:

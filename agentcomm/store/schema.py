@@ -44,6 +44,14 @@ STEPS: tuple[str, ...] = (
         reason TEXT NOT NULL, at REAL NOT NULL, attempt INTEGER NOT NULL);
     CREATE INDEX dead_conv ON dead(conv);
     """,
+    """
+    ALTER TABLE delivery ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+    UPDATE delivery SET held = token != '';
+    DROP INDEX delivery_free;
+    CREATE INDEX delivery_ready ON delivery(mailbox, free) WHERE NOT held;
+    CREATE INDEX delivery_held ON delivery(held) WHERE held;
+    CREATE TABLE snapshot(conv INTEGER PRIMARY KEY, seq INTEGER NOT NULL, data BLOB NOT NULL);
+    """,
 )
 """Never changed once released, only added to: the number of steps is the version of a file."""
 

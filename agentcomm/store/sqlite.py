@@ -23,10 +23,12 @@ from agentcomm.store.base import (
     Opened,
     Receipt,
     Row,
+    Snapshot,
     Stale,
     Timer,
     Waiting,
 )
+from agentcomm.store.bell import Bell, is_news
 from agentcomm.store.faults import key_used, no_such, there_already
 from agentcomm.store.packing import pack, unpack
 from agentcomm.store.places import refuse_network
@@ -39,6 +41,8 @@ _POLL = 0.02
 """Seconds between looks for what other processes wrote."""
 _AHEAD = 24 * 3600.0
 """A claim that holds for longer than this was made before the clock went back: it is over."""
+_AMONG = 0.1
+"""Seconds between looks for what others wrote, while this process writes."""
 _NAMES = 100_000
 """Conversations whose number is kept in memory."""
 _CHUNK = 256
@@ -74,7 +78,7 @@ class SQLiteStore:
         self._clock, self._poll = clock, poll
         self._synchronous = {"full": "FULL", "normal": "NORMAL"}[synchronous]
         self._names: dict[str, int] = {}
-        self._changed = asyncio.Event()
+        self._bell = Bell()
         self._reading = threading.Lock()
         self._seen = -1
         refuse_network(self.path)
@@ -87,7 +91,12 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise told(error, str(self.path)) from error
         self._seen = self._rows("PRAGMA data_version", ())[0][0]
-        self._writer = Writer(self._connect, str(self.path))
+        self._heads: dict[int, int] = {}
+        """Records of conversations, as long as nobody else writes; the writer's own."""
+        self._version = -1
+        self._others = False
+        self._looked, self._told = 0, 0.0
+        self._writer = Writer(self._connect, str(self.path), self._begun, self._heads.clear)
         if any(
             self._rows(query, (self.now() + _AHEAD,)) for query in _FROM_BEFORE
         ):  # else opening takes no lock
@@ -146,8 +155,7 @@ class SQLiteStore:
         lease: float = 30.0,
     ) -> Opened:
         """Begin a conversation; see `Store`."""
-        packed, now = pack(first.lines), self.now()
-        token = secrets.token_hex(8)
+        now, token = self.now(), secrets.token_hex(8)
 
         def work(file: _File) -> Opened:
             if receipt is not None and (known := _receipt(file, receipt)):
@@ -162,16 +170,20 @@ class SQLiteStore:
             if not added.rowcount or conv is None:
                 raise there_already(conversation)
             for place, (name, lines) in enumerate((shared or {}).items()):
-                file.execute("INSERT OR IGNORE INTO shared VALUES (?, ?)", (name, pack(lines)))
+                if not file.execute("SELECT 1 FROM shared WHERE name = ?", (name,)).fetchone():
+                    file.execute("INSERT INTO shared VALUES (?, ?)", (name, pack(lines)))
                 file.execute("INSERT INTO leans VALUES (?, ?, ?)", (conv, place, name))
-            _append(file, conv, first, packed)
+            _append(file, conv, first)
+            self._names[conversation] = conv
+            self._heads[conv] = first.seq + first.count
             _keep_receipt(file, receipt, conv)
             kept = _deliver(file, conversation, conv, out, token, now, lease)
             _time(file, conv, timers)
             return Opened(conversation, is_new=True, kept=kept)
 
         done = await self._writer.submit(work)
-        self._hint(out, timers)
+        if is_news(out, timers):
+            self._bell.ring()
         return done
 
     async def claim(
@@ -179,27 +191,27 @@ class SQLiteStore:
     ) -> list[Claim]:
         """Claim what is to be done; see `Store`."""
         now = self.now()
-        names = tuple(mailboxes)
-        where = f"d.mailbox IN ({','.join('?' * len(names))}) AND d.free <= ?"
-        given: tuple[object, ...] = (*names, now)
-        if conversation:
-            where += " AND c.id = ?"
-            given = (*given, conversation)
-        query = f"SELECT d.k, c.id, d.mailbox, d.grp, d.note, d.attempt FROM delivery d JOIN conversation c ON c.k = d.conv WHERE {where} ORDER BY d.free, d.k LIMIT ?"  # noqa: S608  (only question marks)
 
         def work(file: _File) -> list[Claim]:
             found: list[Claim] = []
-            for k, name, mailbox, group, note, attempt in file.execute(query, (*given, limit)).fetchall():
+            rows = _free(file.execute, mailboxes, now, limit, conversation)
+            for _, k, name, mailbox, group, note, attempt in rows:
                 token = secrets.token_hex(8)
                 file.execute(
-                    "UPDATE delivery SET token = ?, free = ?, attempt = ? WHERE k = ?",
+                    "UPDATE delivery SET token = ?, free = ?, attempt = ?, held = 1 WHERE k = ?",
                     (token, now + lease, attempt + 1, k),
                 )
                 found.append(Claim(name, mailbox, group, note, token, now + lease, attempt + 1, k))
             return found
 
-        if limit <= 0 or not names or not self._rows(f"{query}", (*given, 1)):  # reading takes no lock
+        if limit <= 0:
             return []
+        try:
+            with self._reading:  # reading takes no lock
+                if not _free(self._reader.execute, mailboxes, now, 1, conversation):
+                    return []
+        except sqlite3.Error as error:
+            raise told(error, str(self.path)) from error
         return await self._writer.submit(work)
 
     async def due(self, limit: int, lease: float) -> list[Claim]:
@@ -230,7 +242,7 @@ class SQLiteStore:
         """Do what `renew` does, from a thread without an event loop."""
         return self._writer.call(lambda file: _renew(file, claims, self.now() + lease))
 
-    async def commit(
+    def commit(
         self,
         conversation: str,
         claim: Claim | None,
@@ -242,16 +254,27 @@ class SQLiteStore:
         consume: bool = True,
         closes: bytes | None = None,
         receipt: Receipt | None = None,
+        snapshot: Snapshot | None = None,
         lease: float = 30.0,
-    ) -> Committed | Stale:
-        """Do one turn; see `Store`."""
-        packed, now = pack(entry.lines) if entry is not None else b"", self.now()
+    ) -> "asyncio.Future[Committed | Stale]":
+        """Do one turn; see `Store`. It is done whether somebody waits for it or not."""
+        now = self.now()
         token = f"{claim.token if claim else ''}+{entry.seq if entry else ''}"
+        is_plain = not timers and closes is None and receipt is None and consume and len(out) == 1
+        is_plain = is_plain and out[0].keep and claim is not None and claim.mailbox != ""
 
         def work(file: _File) -> Committed | Stale:
             conv = self._number(file, conversation)
-            head = _head(file, conv)
-            if entry is not None and entry.seq < head and _stands(file, conv, entry.seq, packed):
+            if is_plain and entry is not None and self._heads.get(conv) == entry.seq:
+                assert claim is not None  # noqa: S101
+                kept = _go_on(file, conv, claim, out[0], token, now, lease)
+                if kept is not None:
+                    _append(file, conv, entry)
+                    self._heads[conv] = head = entry.seq + entry.count
+                    _snap(file, conv, snapshot)
+                    return Committed(head, (kept,))
+            head = self._heads[conv] = _head(file, conv)
+            if entry is not None and entry.seq < head and _stands(file, conv, entry):
                 return Committed(head, _kept(file, conversation, conv, token), was_done=True)
             if receipt is not None and (known := _receipt(file, receipt)):
                 is_same = known[0] == receipt.digest
@@ -262,8 +285,8 @@ class SQLiteStore:
             if entry is not None:
                 if head != entry.seq:
                     return Stale("seq")
-                _append(file, conv, entry, packed)
-                head += entry.count
+                _append(file, conv, entry)
+                head = self._heads[conv] = head + entry.count
             _keep_receipt(file, receipt, conv)
             if claim is not None and consume:
                 table = "delivery" if claim.mailbox else "timer"
@@ -272,15 +295,18 @@ class SQLiteStore:
                 file.execute("UPDATE conversation SET closed = ?, about = ? WHERE k = ?", (now, closes, conv))
                 file.execute("DELETE FROM delivery WHERE conv = ?", (conv,))
                 file.execute("DELETE FROM timer WHERE conv = ?", (conv,))
+                file.execute("DELETE FROM snapshot WHERE conv = ?", (conv,))
                 return Committed(head)
+            _snap(file, conv, snapshot)
             if replace:
                 _replace(file, conv, replace, out)
             kept = _deliver(file, conversation, conv, out, token, now, lease)
             _time(file, conv, timers)
             return Committed(head, kept)
 
-        done = await self._writer.submit(work)
-        self._hint(out, timers)
+        done = self._writer.submit(work)
+        if is_news(out, timers):
+            done.add_done_callback(self._bell.ring)
         return done
 
     async def give_back(self, claim: Claim, *, not_before: float | None, reason: str) -> bool:
@@ -300,13 +326,13 @@ class SQLiteStore:
                 )
             else:
                 file.execute(
-                    f"UPDATE {table} SET token = '', free = ? WHERE k = ?",  # noqa: S608
+                    f"UPDATE {table} SET token = '', free = ?{', held = 0' if claim.mailbox else ''} WHERE k = ?",  # noqa: S608
                     (not_before, claim.id),
                 )
             return True
 
         done = await self._writer.submit(work)
-        self._changed.set()
+        self._bell.ring()
         return done
 
     def read(self, conversation: str, after: int = -1) -> Iterator[Entry]:
@@ -333,29 +359,40 @@ class SQLiteStore:
             if len(rows) < _CHUNK:
                 return
 
+    def snapshot(self, conversation: str) -> Snapshot | None:
+        """Return the snapshot that was kept last; see `Store`."""
+        found = self._rows(
+            "SELECT s.seq, s.data FROM snapshot s JOIN conversation c ON c.k = s.conv WHERE c.id = ?",
+            (conversation,),
+        )
+        return Snapshot(*found[0]) if found else None
+
     async def wait(self, mailboxes: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109
         """Return when there may be something to do; see `Store`."""
         del mailboxes
         end = monotonic() + timeout
-        while not self._changed.is_set():
-            left = end - monotonic()
-            if self._has_changed() or left <= 0:
+        while (left := end - monotonic()) > 0 and not self._has_changed():
+            if await self._bell.rings(min(left, self._poll)):
                 return
-            try:
-                await asyncio.wait_for(self._changed.wait(), min(left, self._poll))
-            except TimeoutError:
-                continue
-        self._changed.clear()
+
+    def _begun(self, file: _File) -> None:
+        """Look, in the writer's thread, whether another process wrote since the last transaction."""
+        version = file.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version, self._others = version, True
+            self._heads.clear()
 
     def _has_changed(self) -> bool:
-        """Say whether another connection wrote something."""
+        """Say whether another process may have written something."""
         version = self._rows("PRAGMA data_version", ())[0][0]
         before, self._seen = self._seen, version
-        return before != version
-
-    def _hint(self, out: Sequence[Delivery], timers: Sequence[Timer]) -> None:
-        if timers or any(not one.keep for one in out):
-            self._changed.set()
+        is_mine, self._looked = self._writer.count != self._looked, self._writer.count
+        if not self._others and before == version:
+            return False
+        if is_mine and not self._others and monotonic() < self._told + _AMONG:  # most likely only this one
+            return False
+        self._others, self._told = False, monotonic()
+        return True
 
     # --- for those who look after it ---
 
@@ -413,7 +450,7 @@ class SQLiteStore:
             return len(found)
 
         done = await self._writer.submit(work)
-        self._changed.set()
+        self._bell.ring()
         return done
 
     async def prune(self, *, before: float, conversation: str = "") -> int:
@@ -426,8 +463,18 @@ class SQLiteStore:
             ).fetchall()
             for conv, name in found:
                 self._names.pop(name, None)
+                self._heads.pop(conv, None)
                 file.execute("INSERT INTO pruning VALUES (?)", (conv,))
-                for table in ("entry", "delivery", "timer", "dead", "receipt", "leans", "pruning"):
+                for table in (
+                    "entry",
+                    "delivery",
+                    "timer",
+                    "dead",
+                    "receipt",
+                    "leans",
+                    "snapshot",
+                    "pruning",
+                ):
                     file.execute(f"DELETE FROM {table} WHERE conv = ?", (conv,))  # noqa: S608
                 file.execute("DELETE FROM conversation WHERE k = ?", (conv,))
             if len(found) < _CHUNK:
@@ -504,15 +551,62 @@ class SQLiteStore:
                 raise no_such(conversation)
             if len(self._names) >= _NAMES:
                 self._names.clear()
+                self._heads.clear()
             conv = self._names[conversation] = int(row[0])
         return conv
 
 
-def _append(file: _File, conv: int, entry: Entry, packed: bytes) -> None:
+def _free(
+    execute: Callable[..., sqlite3.Cursor],
+    mailboxes: Sequence[str],
+    now: float,
+    limit: int,
+    conversation: str,
+) -> list[Any]:
+    """Return what can be claimed: free, number, conversation, mailbox, group, note and attempt, the oldest first."""
+    tail, given = ("AND c.id = ? ", (conversation,)) if conversation else ("", ())
+    found: list[Any] = []
+    for name in mailboxes:  # each in the order of its index
+        found += execute(
+            f"{_FREE} NOT d.held AND d.mailbox = ? AND d.free <= ? {tail}{_ORDER}", (name, now, *given, limit)
+        )
+    names = ",".join("?" * len(mailboxes))
+    found += execute(
+        f"{_FREE} d.held AND d.free <= ? AND d.mailbox IN ({names}) {tail}{_ORDER}",
+        (now, *mailboxes, *given, limit),
+    )
+    found.sort()
+    return found[:limit]
+
+
+_FREE = "SELECT d.free, d.k, c.id, d.mailbox, d.grp, d.note, d.attempt FROM delivery d JOIN conversation c ON c.k = d.conv WHERE"
+_ORDER = "ORDER BY d.free, d.k LIMIT ?"
+
+
+def _append(file: _File, conv: int, entry: Entry) -> None:
     file.execute(
         "INSERT INTO entry(conv, seq, count, lines) VALUES (?, ?, ?, ?)",
-        (conv, entry.seq, entry.count, packed),
+        (conv, entry.seq, entry.count, pack(entry.data)),
     )
+
+
+def _go_on(
+    file: _File, conv: int, claim: Claim, one: Delivery, token: str, now: float, lease: float
+) -> Claim | None:
+    """Let the only delivery of a conversation become the next one, which its owner keeps; None if it is not that simple."""
+    done = file.execute(
+        "UPDATE delivery SET mailbox = ?, grp = ?, note = ?, free = ?, since = ?, token = ?, attempt = 1"
+        " WHERE k = ? AND token = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE conv = ? AND k != ?)",
+        (one.mailbox, one.group, one.note, now + lease, now, token, claim.id, claim.token, conv, claim.id),
+    )
+    if not done.rowcount:
+        return None
+    return Claim(claim.conversation, one.mailbox, one.group, one.note, token, now + lease, 1, claim.id)
+
+
+def _snap(file: _File, conv: int, snapshot: Snapshot | None) -> None:
+    if snapshot is not None:
+        file.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?)", (conv, snapshot.seq, snapshot.data))
 
 
 def _head(file: _File, conv: int) -> int:
@@ -522,9 +616,9 @@ def _head(file: _File, conv: int) -> int:
     return int(row[0]) if row is not None else 0
 
 
-def _stands(file: _File, conv: int, seq: int, packed: bytes) -> bool:
-    row = file.execute("SELECT lines FROM entry WHERE conv = ? AND seq = ?", (conv, seq)).fetchone()
-    return row is not None and row[0] == packed
+def _stands(file: _File, conv: int, entry: Entry) -> bool:
+    row = file.execute("SELECT lines FROM entry WHERE conv = ? AND seq = ?", (conv, entry.seq)).fetchone()
+    return row is not None and unpack(row[0]) == entry.data
 
 
 def _stale(file: _File, conv: int, claim: Claim | None) -> Stale | None:
@@ -564,7 +658,7 @@ def _deliver(
     for one in out:
         free = now + lease if one.keep else max(one.not_before, now)
         added = file.execute(
-            "INSERT INTO delivery(conv, mailbox, grp, note, free, since, token, attempt) SELECT ?, ?, ?, ?, ?, ?, ?, ?"
+            "INSERT INTO delivery(conv, mailbox, grp, note, free, since, token, attempt, held) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?"
             " WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE conv = ? AND grp = ? AND mailbox = ? AND note = ?)",
             (
                 conv,
@@ -574,6 +668,7 @@ def _deliver(
                 free,
                 now,
                 token if one.keep else "",
+                int(one.keep),
                 int(one.keep),
                 conv,
                 one.group,
@@ -644,6 +739,6 @@ def _free_from_before(file: _File, now: float) -> None:
     """Free what was claimed for a time that lies too far ahead: the clock went back since."""
     for table in ("delivery", "timer"):
         file.execute(
-            f"UPDATE {table} SET free = ?, token = '' WHERE token != '' AND free > ?",  # noqa: S608
+            f"UPDATE {table} SET free = ?, token = ''{', held = 0' if table == 'delivery' else ''} WHERE token != '' AND free > ?",  # noqa: S608
             (now, now + _AHEAD),
         )

@@ -30,11 +30,26 @@ class Writer:
     Args:
         connect: Opens the connection, in the thread.
         where: For errors.
+        begun: Called at the beginning of a transaction.
+        failed: Called when one is undone.
+
+    Attributes:
+        count: Transactions that were done.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], where: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        where: str,
+        begun: Callable[[sqlite3.Connection], None] = lambda _: None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connect, self._where = connect, where
+        self._begun, self._failed = begun, failed
+        self.count = 0
         self._waiting: deque[_Item] = deque()
+        self._batches: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
+        """What was submitted in this turn of an event loop: it comes as one, and so shares a transaction."""
         self._there = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="agentcomm-store", daemon=True)
@@ -44,27 +59,43 @@ class Writer:
         """Have something done; what is returned comes to its result once it is on disk."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put((work, loop, future))
+        if self._is_closing:
+            raise self._closed()
+        batch = self._batches.get(loop)
+        if batch is None:
+            batch = self._batches[loop] = []
+            loop.call_soon(self._flush, loop)
+        batch.append((work, loop, future))
         return future
 
     def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Have something done and wait for it, outside an event loop."""
         answer = _Answer()
-        self._put((work, None, answer))
+        self._put([(work, None, answer)])
         answer.there.wait()
         if answer.error is not None:
             raise answer.error
         return answer.value
 
-    def _put(self, item: _Item) -> None:
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._batches.pop(loop, None)
+        if batch:
+            self._put(batch)
+
+    def _put(self, items: list[_Item]) -> None:
         with self._there:
             if self._is_closing:
-                raise StoreError("the store is closed", where=self._where, fix="open it again")
-            self._waiting.append(item)
+                raise self._closed()
+            self._waiting += items
             self._there.notify()
+
+    def _closed(self) -> StoreError:
+        return StoreError("the store is closed", where=self._where, fix="open it again")
 
     def close(self) -> None:
         """Do what waits, and end."""
+        for loop in tuple(self._batches):
+            self._flush(loop)
         with self._there:
             self._is_closing = True
             self._there.notify()
@@ -100,15 +131,18 @@ class Writer:
         done: list[tuple[_Item, Any, BaseException | None]] = []
         try:
             file.execute("BEGIN IMMEDIATE")
+            self._begun(file)
             for item in items:
                 try:
                     done.append((item, item[0](file), None))
                 except (StoreError, RecordError) as error:
                     done.append((item, None, error))
             file.execute("COMMIT")
+            self.count += 1
         except BaseException as error:  # noqa: BLE001  (whoever waits is told)
             with contextlib.suppress(sqlite3.Error):
                 file.execute("ROLLBACK")
+            self._failed()
             if len(items) > 1 and not isinstance(error, MemoryError):
                 for item in items:
                     self._do(file, [item])

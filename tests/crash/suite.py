@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from agentcomm import load
+from agentcomm.conversation.entries import lines_of
 from agentcomm.conversation.transcript import Transcript, replay_inputs
 from agentcomm.runtime.replay import rules_of
 from agentcomm.runtime.runtime import Runtime
@@ -92,13 +93,13 @@ def harass(
                 break
         while len(running) < processes:
             number += 1
-            running.append(start(folder, f"p{number}", **{"ATTEMPTS": "40", **env}))
+            running.append(start(folder, f"p{number}", **env))
         time.sleep(dice.uniform(0.2, 0.2 + pause))
         for moment, one in list(asleep):
             if time.monotonic() > moment:
                 one.send_signal(signal.SIGCONT)
                 asleep.remove((moment, one))
-        at_work = set(lines_of(folder / "started"))  # one that is not yet at work has nothing to lose
+        at_work = set(told_in(folder / "started"))  # one that is not yet at work has nothing to lose
         asleep_now = [sleeper for _, sleeper in asleep]
         awake = [one for one in running if one not in asleep_now and str(one.args[4]) in at_work]  # type: ignore[index]
         if not awake:
@@ -122,7 +123,7 @@ def harass(
     return done
 
 
-def lines_of(path: Path) -> list[str]:
+def told_in(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
@@ -154,22 +155,21 @@ def counted(folder: Path, names: list[str], *, deep: int | None = None) -> dict[
         if deep is not None and place % deep:
             continue
         found["read"] += 1
-        transcript = Transcript.from_lines(
-            b"".join(entry.lines for entry in store.read(name)).splitlines(keepends=True)
-        )
+        lines, damage = lines_of(entry.data for entry in store.read(name))
+        transcript = Transcript.from_lines(lines)
         heard = [record.data["message"] for record in transcript.records if record.type == "heard"]
         results = [record.data["key"] for record in transcript.records if record.type == "tool.result"]
-        found["damaged"] += transcript.damage is not None
+        found["damaged"] += damage is not None or transcript.damage is not None
         found["duplicated"] += len(heard) != len(set(heard)) or len(results) != len(set(results))
         if place % 10 == 0:
             found["differ"] += not replay_inputs(rules_of(transcript), transcript).same
-    bodies = collections.Counter(lines_of(folder / "bodies"))
+    bodies = collections.Counter(told_in(folder / "bodies"))
     found["bodies"] = sum(bodies.values())
     found["bodies_twice"] = sum(count - 1 for count in bodies.values())
-    effects = collections.Counter(lines_of(folder / "effects"))
+    effects = collections.Counter(told_in(folder / "effects"))
     found["effects"] = len(effects)
     found["keyed_effects_called_again"] = sum(count - 1 for count in effects.values())
-    posts = collections.Counter(lines_of(folder / "posts"))
+    posts = collections.Counter(told_in(folder / "posts"))
     found["unkeyed_effects"] = len(posts)
     found["unkeyed_effects_twice"] = sum(count - 1 for count in posts.values())
     store.close()

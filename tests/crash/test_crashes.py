@@ -8,6 +8,7 @@ import time
 import pytest
 
 from agentcomm import load
+from agentcomm.conversation.entries import lines_of
 from agentcomm.runtime.runtime import Runtime
 from agentcomm.store.memory import MemoryStore
 from agentcomm.store.sqlite import SQLiteStore
@@ -55,13 +56,11 @@ def test_cut_off_before_and_after_every_step(tmp_path):
     names = []
     for place, cut in enumerate(CUTS):
         names += asyncio.run(opened(tmp_path, 3, first=place * 3))
-        process = start(
-            tmp_path, cut.replace(":", "-"), f"{cut}#2", LEASE="0.3", THINK="0.001", ATTEMPTS="40"
-        )
+        process = start(tmp_path, cut.replace(":", "-"), f"{cut}#2", LEASE="0.3", THINK="0.001")
         assert process.wait(30) == -signal.SIGKILL, cut
     end = time.monotonic() + 60
     while left(tmp_path) and time.monotonic() < end:
-        start(tmp_path, "last", LEASE="0.3", THINK="0.001", ATTEMPTS="40").wait(60)
+        start(tmp_path, "last", LEASE="0.3", THINK="0.001").wait(60)
     found = counted(tmp_path, names)
     assert whole(found) == NOTHING, found
     assert found["effects"] == len(names)  # one key each, however often the tool was called with it
@@ -102,6 +101,22 @@ def test_a_handler_that_takes_the_process_with_it_is_given_up(tmp_path):
     assert (found["unfinished"], found["not_done"]) == (0, 1)
     store = SQLiteStore(tmp_path / "talks.db")
     assert b'"class":"failed"' in store.rows()[0].about
+    store.close()
+
+
+@pytest.mark.timeout(90)
+def test_who_dies_with_others_in_flight_uses_up_no_attempts_but_its_own(tmp_path):
+    names = asyncio.run(opened(tmp_path, 12, actions=("crash", *["sing"] * 11)))
+    for number in range(8):
+        if not left(tmp_path):
+            break
+        start(tmp_path, f"p{number}", LEASE="0.2", THINK="0.05", ATTEMPTS="2").wait(30)
+    found = counted(tmp_path, names)
+    assert (found["unfinished"], found["not_done"], found["lost"], found["duplicated"]) == (0, 1, 0, 0), found
+    store = SQLiteStore(tmp_path / "talks.db")
+    (bad,) = [row for row in store.rows() if b'"class":"failed"' in row.about]
+    lines, _ = lines_of(entry.data for entry in store.read(bad.conversation))
+    assert sum(b'"turn.alone"' in line for line in lines) == 2
     store.close()
 
 

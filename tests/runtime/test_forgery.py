@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 from agentcomm import Agent, load
+from agentcomm.conversation.entries import lines_of
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import RecordError, UsageError
 from agentcomm.runtime.runtime import Runtime
@@ -40,7 +41,7 @@ def store(tmp_path):
 
 
 def recorded(store, name, kind):
-    lines = b"".join(entry.lines for entry in store.read(name)).splitlines(keepends=True)
+    lines, _ = lines_of(entry.data for entry in store.read(name))
     return [record for record in Transcript.from_lines(lines).records if record.type == kind]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agentcomm.errors import StoreError
-from agentcomm.store.base import Committed, Delivery, Entry, Receipt, Stale, Timer
+from agentcomm.store.base import Committed, Delivery, Entry, Receipt, Snapshot, Stale, Timer
 
 BOXES = ("ann", "bob")
 NAMES = st.sampled_from(["c1", "c2", "c3"])
@@ -40,7 +40,7 @@ class Item:
 class Talk:
     def __init__(self):
         self.entries, self.items, self.timers, self.dead = [], {}, {}, []
-        self.closed, self.about = False, b""
+        self.closed, self.about, self.snapshot = False, b"", None
 
     @property
     def head(self):
@@ -154,7 +154,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert name not in self.talks
         self.talks[name] = talk = Talk()
         talk.about = b"a"
-        talk.entries.append(Entry(0, 2, b"the law\n" + first.lines))
+        talk.entries.append(Entry(0, 2, b"the law\n" + first.data))
         if key:
             self.receipts[key] = said, name
         self.put(name, out, timers, done.kept)
@@ -220,23 +220,43 @@ class StoreMachine(RuleBasedStateMachine):
         has_claim=st.sampled_from([True, True, True, False]),
         key=st.sampled_from(["", "", "k", "m"]),
         is_asked_twice=st.booleans(),
+        has_snapshot=st.booleans(),
     )
     def commits(
-        self, data, shift, count, out, timers, replace, consume, closes, has_claim, key, is_asked_twice
+        self,
+        data,
+        shift,
+        count,
+        out,
+        timers,
+        replace,
+        consume,
+        closes,
+        has_claim,
+        key,
+        is_asked_twice,
+        has_snapshot,
     ):
-        claim = data.draw(st.sampled_from(self.claims))
+        self.commit(data.draw(st.sampled_from(self.claims)), shift, count, out, timers, replace, consume, closes, has_claim, key, is_asked_twice, has_snapshot)  # fmt: skip
+
+    def commit(
+        self, claim, shift, count, out, timers, replace, consume, closes, has_claim, key, is_asked_twice, has_snapshot
+    ):  # fmt: skip
         name = claim.conversation
         talk = self.talks[name]
         entry = self.entry(max(0, talk.head + shift), count) if count else None
         receipt = Receipt("peer", key, "p") if key else None
+        snapshot = Snapshot(talk.head + count, b"state %d" % self.made) if has_snapshot else None
         given = {
             "replace": replace, "consume": consume, "closes": closes, "receipt": receipt, "lease": self.LEASE,
+            "snapshot": snapshot,
         }  # fmt: skip
 
+        async def commit():
+            return await self.store.commit(name, claim if has_claim else None, entry, out, timers, **given)
+
         def ask():
-            return self.run(
-                self.store.commit(name, claim if has_claim else None, entry, out, timers, **given)
-            )
+            return self.run(commit())
 
         done = ask()
         known = self.receipts.get(key) if key else None
@@ -263,16 +283,30 @@ class StoreMachine(RuleBasedStateMachine):
         for place in [place for place in talk.items if place[0] in replace and place not in wanted]:
             del talk.items[place]
         if closes is not None:
-            talk.closed, talk.about = True, closes
+            talk.closed, talk.about, talk.snapshot = True, closes, None
             talk.items.clear()
             talk.timers.clear()
             assert done.kept == ()
         else:
+            talk.snapshot = snapshot or talk.snapshot
             self.put(name, out, timers, done.kept)
         if is_asked_twice and entry is not None:  # the first answer was lost
             again = ask()
             assert (again.head, again.was_done) == (talk.head, True)
             assert again.kept == done.kept
+
+    @precondition(lambda self: any(self.holds(claim) and claim.mailbox for claim in self.claims))
+    @rule(data=st.data(), who=st.sampled_from(BOXES), note=st.sampled_from("xy"), many=st.integers(1, 3))
+    def goes_on(self, data, who, note, many):
+        """Do what most turns do, some of them in a row."""
+        claim = data.draw(st.sampled_from([c for c in self.claims if self.holds(c) and c.mailbox]))
+        for _ in range(many):
+            out = [Delivery(who, claim.group, note, keep=True)]
+            before = len(self.claims)
+            self.commit(claim, 0, 1, out, [], [claim.group], True, None, True, "", False, False)
+            if len(self.claims) == before:  # somebody had that delivery already
+                return
+            claim = self.claims[-1]
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), later=st.sampled_from([None, 0.0, 15.0]))
@@ -325,6 +359,7 @@ class StoreMachine(RuleBasedStateMachine):
     def nothing_is_lost_and_nothing_is_twice(self):
         for name, talk in self.talks.items():
             assert list(self.store.read(name)) == talk.entries
+            assert self.store.snapshot(name) == talk.snapshot
             if talk.entries[1:]:
                 assert list(self.store.read(name, talk.entries[1].seq - 1)) == talk.entries[1:]
 
