@@ -93,7 +93,8 @@ def _print(verdict: "Verdict") -> None:
     colour = style()
     count = f"{verdict.messages} message{'' if verdict.messages == 1 else 's'}"
     if not verdict.ok:
-        print(f"{colour('bad', f'line {verdict.line}')}: {printable(verdict.said or 'cannot be read')}")
+        said = verdict.said or ("cannot be read" if verdict.code == "broken-line" else "a time")
+        print(f"{colour('bad', f'line {verdict.line}')}: {printable(said)}")
         print(f"  why    {verdict.code}: {printable(verdict.reason)}")
         print(f"  after  {count}, {_place(verdict)}")
     elif verdict.outcome:

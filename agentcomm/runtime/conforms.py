@@ -42,6 +42,7 @@ from agentcomm.runtime.exchange import (
     entries_of_messages,
     entries_of_transcript,
     hash_of,
+    is_map,
     is_transcript,
     members_of,
     whole_of,
@@ -266,6 +267,8 @@ class _Judge:
         self.repeated: list[int] = []
         self.superseded: list[int] = []
         self.messages = 0
+        self.latest: Entry | None = None
+        """The last entry that had a time."""
 
     def judge(self, entries: Iterable[Entry]) -> Verdict:
         """Return the verdict on all entries."""
@@ -295,11 +298,27 @@ class _Judge:
         given = entry.given
         if given is None:
             return _Bad("broken-line", entry.fault)
+        if bad := self._backwards(entry):
+            return bad
         if isinstance(given, Say):
             return self._hear(entry, given)
         if isinstance(given, Tick):
             self._pass_time(given.at, None)
         self.now, _ = step(self.now, given)
+        return None
+
+    def _backwards(self, entry: Entry) -> _Bad | None:
+        """Say where time runs backwards: which deadlines had run out is then not known."""
+        before = self.latest
+        if not entry.has_time or entry.given is None:
+            return None
+        if before is not None and before.given is not None and entry.given.at < before.given.at:
+            earlier = before.given.at - entry.given.at
+            return _Bad(
+                "time-backwards",
+                f"it is {earlier:g} s before line {before.line}: sort the record by time, or leave `at` out",
+            )
+        self.latest = entry
         return None
 
     def _hear(self, entry: Entry, given: Say) -> _Bad | None:
@@ -325,7 +344,7 @@ class _Judge:
         name = message.id or f"line {entry.line}"
         stamped = msgspec.structs.replace(message, id=name, receivers=())
         after, events = step(self.now, Say(stamped, given.at if entry.has_time else self.now.at))
-        bad = self._fault(events, name) or self._misdirected(entry, after, stamped, events)
+        bad = self._fault(events, stamped) or self._misdirected(entry, after, stamped, events)
         if bad is not None:
             return replace_dataclass(bad, lane=message.lane if self.now.begun else "")
         self.now = after
@@ -354,17 +373,17 @@ class _Judge:
             return message
         return msgspec.structs.replace(message, lane=named[0])
 
-    def _fault(self, events: tuple[Event, ...], name: str) -> _Bad | None:
+    def _fault(self, events: tuple[Event, ...], message: Message) -> _Bad | None:
         """Return what is wrong with a message, from what came of it."""
         for event in events:
             match event:
                 case Refused():
-                    return _Bad(event.code, event.reason + self._uncast(event))
+                    return _Bad(event.code, event.reason + self._meant(event, message))
                 case Late():
                     return _Bad("late" if self.now.outcome is None else "after-end", event.reason)
                 case TroubleFound() if not self.grounding:
                     # what was said at a gather is compared once every lane has its move
-                    where = "" if event.message == name else f"line {self.lines.get(event.message, 0)} "
+                    where = "" if event.message == message.id else f"line {self.lines.get(event.message, 0)} "
                     return _Bad(
                         "differs", f"{where}differs from the record: {'; '.join(map(str, event.differs))}"
                     )
@@ -374,12 +393,38 @@ class _Judge:
                     pass
         return None
 
-    def _uncast(self, event: Refused) -> str:
-        """Return what helps where a record has the names of agents for roles."""
-        roles = self.now.protocol.roles
-        if event.code != "wrong-party" or event.role in (*roles, "human") or self.now.protocol.many:
-            return ""
-        return f" ({', '.join(roles)}); a cast says who plays which: {event.role}=ROLE"
+    def _meant(self, event: Refused, message: Message) -> str:
+        """Return what helps where a name is misspelt, or a record has the names of agents for roles."""
+        protocol = self.now.protocol
+        match event.code:
+            case "wrong-party" if event.role not in (*protocol.roles, "human"):
+                known = [*protocol.roles, *self.now.members]
+                close = _close(event.role, known)
+                cast = (
+                    ""
+                    if protocol.many
+                    else f"{' Else' if close else ';'} a cast says who plays which: {event.role}=ROLE"
+                )
+                return f" ({', '.join(known)}){close}{cast}"
+            case "unexpected-act":
+                own = {act.name for act in protocol.acts.values()}
+                legal = [move.partition("(")[0] for floor in floors_of(self.now) for move in floor.legal]
+                if event.act not in (*own, *protocol.acts, *legal):
+                    return _close(event.act, [*legal, *sorted(own)])
+                taken = _close(message.lane, protocol.roles) if message.sender == protocol.many else ""
+                return f"; {message.lane!r} is taken for a {protocol.many}{taken}" if taken else ""
+            case "invalid-content" if is_map(message.content):
+                names = (
+                    message.act,
+                    *(act.label for act in protocol.acts.values() if act.name == message.act),
+                )
+                act = next((protocol.acts[name] for name in names if name in protocol.acts), None)
+                missing = [name for name in act.fields if name not in message.content] if act else []
+                return "".join(
+                    _close(key, missing) for key in message.content if act and key not in act.fields
+                )
+            case _:
+                return ""
 
     def _misdirected(
         self, entry: Entry, after: Conversation, message: Message, events: tuple[Event, ...]
@@ -393,8 +438,10 @@ class _Judge:
         if heard == set(right):
             return None
         given = ", ".join(entry.receivers) or "nobody"
+        known = [*after.protocol.roles, *after.members]
+        hints = "".join(_close(name, known) for name in entry.receivers if name not in known)
         lane = f" in the lane of {message.lane}" if message.lane and after.protocol.many in right else ""
-        return _Bad("wrong-receivers", f"it goes to {', '.join(right)}{lane}, not to {given}")
+        return _Bad("wrong-receivers", f"it goes to {', '.join(right)}{lane}, not to {given}{hints}")
 
     def _pass_time(self, at: float, heard: Message | None) -> None:
         """Let what was due by `at` happen, each thing at its time, and what code says of itself."""
@@ -454,6 +501,12 @@ class _Judge:
             superseded=tuple(self.superseded),
             repeated=tuple(self.repeated),
         )
+
+
+def _close(word: str, known: Iterable[str]) -> str:
+    """Return which known name was meant, if one is like it."""
+    hint = near(word, known)
+    return f"; {hint}" if hint.startswith("did") else ""
 
 
 def _content_of(message: Message) -> tuple[Any, ...]:

@@ -6,7 +6,9 @@ are needed. A line with `at` alone says that the record reaches to that time. No
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from itertools import islice
+from math import isfinite
 from typing import Any, TypeGuard
 
 import msgspec
@@ -23,6 +25,7 @@ __all__ = (
     "entries_of_messages",
     "entries_of_transcript",
     "hash_of",
+    "is_map",
     "is_transcript",
     "members_of",
     "whole_of",
@@ -56,6 +59,29 @@ class _Line(msgspec.Struct, frozen=True):
     in_reply_to: str | None = None
 
 
+_KEYS = _Line.__struct_fields__
+_ALIKE = 0.8
+"""How like a key another must be to be taken for misspelt: a record may have keys of its own."""
+
+
+def _line(given: object) -> _Line:
+    """Return one line of a record; keys that it does not know are left alone, unless one seems to be misspelt.
+
+    Raises:
+        ValueError: If it is no map, a value is of another type, or a key is misspelt.
+    """
+    line = msgspec.convert(given, type=_Line)
+    if not is_map(given):
+        return line
+    for key in given:
+        if key in _KEYS:
+            continue
+        missing = [name for name in _KEYS if len(name) > 2 and name not in given]  # noqa: PLR2004
+        for meant in get_close_matches(key.lower(), missing, n=1, cutoff=_ALIKE):
+            raise ValueError(f"{key!r} is no key of it; did you mean {meant!r}?")
+    return line
+
+
 class _Clock:
     """Seconds since the first time in the record, which is given in seconds or in RFC 3339."""
 
@@ -69,6 +95,8 @@ class _Clock:
             ValueError: If it is no time, or the first one was given in the other way.
         """
         given = _moment(at) if isinstance(at, str) else at
+        if isinstance(given, float) and not isfinite(given):
+            raise ValueError(f"at: {given} is no time")
         first = self._first = given if self._first is None else self._first
         if isinstance(given, datetime) and isinstance(first, datetime):
             return (given - first).total_seconds()
@@ -94,10 +122,11 @@ def is_transcript(lines: Iterable[bytes]) -> bool:
         data = msgspec.json.decode(first)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return _is_map(data) and ({"hash", "record"} <= data.keys() or {"blob", "salt"} <= data.keys())
+    return is_map(data) and ({"hash", "record"} <= data.keys() or {"blob", "salt"} <= data.keys())
 
 
-def _is_map(value: Any) -> TypeGuard[Mapping[str, Any]]:
+def is_map(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Say whether a value of JSON is a map."""
     return isinstance(value, Mapping)
 
 
@@ -112,7 +141,7 @@ def entries_of_lines(lines: Iterable[bytes]) -> Iterator[Entry]:
         if not line.strip():
             continue
         try:
-            yield _entry(number, msgspec.json.decode(line, type=_Line), clock)
+            yield _entry(number, _line(msgspec.json.decode(line)), clock)
         except (ValueError, RecursionError) as error:
             yield Entry(line=number, fault=f"not a line of a record: {error}")
 
@@ -125,7 +154,7 @@ def entries_of_messages(messages: Iterable[Message | Mapping[str, Any]]) -> Iter
             yield Entry(line=number, given=Say(given, 0.0), receivers=given.receivers or None)
             continue
         try:
-            yield _entry(number, msgspec.convert(dict(given), type=_Line), clock)
+            yield _entry(number, _line(dict(given)), clock)
         except (TypeError, ValueError, RecursionError) as error:
             yield Entry(line=number, fault=f"not a message: {error}")
 
@@ -247,4 +276,4 @@ def hash_of(transcript: Transcript) -> str:
     """Return the hash of the protocol that a transcript was recorded under; empty if it says none."""
     opening = transcript.opening
     protocol = None if opening is None else opening.data.get("protocol")
-    return str(protocol.get("hash", "")) if _is_map(protocol) else ""
+    return str(protocol.get("hash", "")) if is_map(protocol) else ""

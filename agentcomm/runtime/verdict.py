@@ -106,7 +106,7 @@ class Verdict:
     said: str = ""
     """What was said there."""
     code: str = ""
-    """Why it is refused: a code of `Refused`, or broken-line, wrong-receivers, differs, late, after-end or reused-id."""
+    """Why it is refused: a code of `Refused`, or broken-line, time-backwards, wrong-receivers, differs, late, after-end or reused-id."""
     reason: str = ""
     open_commitments: tuple[OpenCommitment, ...] = ()
     open_repairs: tuple[OpenRepair, ...] = ()

@@ -48,6 +48,14 @@ def test_the_first_bad_step(call):
     assert "         participant: inform-done()\n" in out
 
 
+def test_time_that_runs_backwards(call):
+    code, out, _ = call(ASK | {"at": 10}, {"at": 4})
+    assert code == 1
+    assert out.startswith(
+        "line 2: a time\n  why    time-backwards: it is 6 s before line 1: sort the record by"
+    )
+
+
 def test_after_the_end(call):
     code, out, _ = call(ASK, REFUSE, AGREE, DONE)
     assert code == 1

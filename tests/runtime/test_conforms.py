@@ -174,6 +174,9 @@ def test_a_time_alone_says_how_far_the_record_reaches(request_protocol):
         (AGREE | {"at": "2026-11-24T10:00:00"}, "offset"),
         (AGREE | {"at": "2026-11-24T10:00:00Z"}, "in one record"),
         (AGREE | {"receivers": 4}, "receivers"),
+        (AGREE | {"at": float("nan")}, "no time"),
+        (AGREE | {"receiver": "initiator"}, "did you mean 'receivers'?"),
+        ({"sender": "participant", "Act": "agree"}, "did you mean 'act'?"),
     ],
 )
 def test_a_line_that_cannot_be_read(request_protocol, line, reason):
@@ -181,6 +184,51 @@ def test_a_line_that_cannot_be_read(request_protocol, line, reason):
     assert (verdict.ok, verdict.line, verdict.code, verdict.messages) == (False, 2, "broken-line", 1)
     assert reason in verdict.reason
     assert verdict.state == "requested"
+
+
+def test_keys_that_a_record_has_of_its_own_are_left_alone(request_protocol):
+    more = {"note": "x", "line": 3, "date": "today", "timestamp": 4, "agent": "x"}
+    assert conforms(request_protocol, [ASK | more, DONE | more]).outcome == "done"
+
+
+@pytest.mark.parametrize(
+    ("second", "earlier"),
+    [(AGREE | {"at": 5}, "5 s"), ({"at": 9.5}, "0.5 s"), (AGREE | {"at": "2026-11-24T09:59:00Z"}, "60 s")],
+)
+def test_time_that_runs_backwards_is_told(request_protocol, second, earlier):
+    first = "2026-11-24T10:00:00Z" if isinstance(second["at"], str) else 10
+    verdict = conforms(request_protocol, [ASK | {"at": first}, second, DONE])
+    assert (verdict.ok, verdict.line, verdict.code) == (False, 2, "time-backwards")
+    assert f"{earlier} before line 1" in verdict.reason
+
+
+def test_the_same_time_again_and_lines_without_one_are_no_step_back(request_protocol):
+    verdict = conforms(request_protocol, [ASK | {"at": 10}, AGREE, DONE | {"at": 10}])
+    assert (verdict.ok, verdict.outcome) == (True, "done")
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "meant"),
+    [
+        ([ASK | {"act": "reqest"}], "unexpected-act", "request"),
+        ([ASK, AGREE | {"act": "agre"}], "unexpected-act", "agree"),
+        ([ASK, AGREE | {"act": "not-understod"}], "unexpected-act", "not-understood"),
+        ([ASK | {"sender": "initator"}], "wrong-party", "initiator"),
+        ([ASK | {"receivers": ["partcipant"]}], "wrong-receivers", "participant"),
+        ([ASK | {"content": {"acton": "sing"}}], "invalid-content", "action"),
+    ],
+)
+def test_what_is_misspelt_is_told_with_what_was_meant(request_protocol, lines, code, meant):
+    verdict = conforms(request_protocol, lines)
+    assert verdict.code == code
+    assert f"did you mean {meant!r}?" in verdict.reason
+
+
+@pytest.mark.parametrize("row", [[DONE], [ASK | {"act": "xyz"}], [ASK | {"sender": "zoe"}]])
+def test_what_is_like_no_name_has_no_hint(request_protocol, row):
+    verdict = conforms(request_protocol, row)
+    assert not verdict.ok
+    assert "did you mean" not in verdict.reason
 
 
 def test_a_lane_where_there_are_none(request_protocol):
@@ -335,6 +383,12 @@ def test_a_message_to_one_member_is_said_in_its_lane(contract_net):
     verdict = conforms(contract_net, record, grounding=False, members=["b1", "b2"])
     assert verdict.ok, verdict
     assert verdict.open_gather == ("b1",)
+
+
+def test_a_misspelt_role_is_not_taken_for_a_member_in_silence(contract_net):
+    verdict = conforms(contract_net, [CFP | {"sender": "manger"}])
+    assert verdict.code == "unexpected-act"
+    assert "'manger' is taken for a bidder; did you mean 'manager'?" in verdict.reason
 
 
 def test_a_member_in_the_lane_of_another(contract_net):
