@@ -2,7 +2,7 @@
 
 from agentcomm.protocol.arcs import Arcs, breadth_first
 from agentcomm.protocol.findings import NOWHERE, Report
-from agentcomm.protocol.graph import Protocol, Settle
+from agentcomm.protocol.graph import OutcomeClass, Protocol, Settle
 
 __all__ = ("check_settles",)
 
@@ -10,8 +10,15 @@ __all__ = ("check_settles",)
 def check_settles(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add E701: a line of `settles` that never fits, for so many lanes cannot end so."""
     low, high = protocol.members
+    unwritten = _unwritten(protocol)
     for number, settle in enumerate(protocol.settles):
-        if settle.quantifier in ("any", "otherwise"):
+        if settle.quantifier == "otherwise" or settle.of in unwritten:
+            continue
+        if settle.of not in {*protocol.outcomes, *map(str, protocol.outcomes.values())}:
+            if settle.of in set(OutcomeClass):  # else it is misspelt, and told
+                _tell_classless(protocol, number, settle, report)
+            continue
+        if settle.quantifier == "any":
             continue
         limit, limited = _limit(protocol, arcs, settle)
         most = min(limit, high)
@@ -33,6 +40,24 @@ def check_settles(protocol: Protocol, arcs: Arcs, report: Report) -> None:
             why=why if settle.quantifier == "at least" else f"{why}; at least {low} play '{protocol.many}'",
             fix="lower the number, raise what bounds it, or remove the line",
         )
+
+
+def _unwritten(protocol: Protocol) -> set[str]:
+    """Return the classes in which a lane may end without an outcome of its own: it is left, called off, or an overlay ends it."""
+    overlays = [overlay.overlay for overlay in protocol.overlays.values() if overlay]
+    ends = {kind for overlay in overlays if overlay for kind in overlay.then.values()}
+    return {str(OutcomeClass.ABORTED), str(OutcomeClass.CANCELLED), *ends}
+
+
+def _tell_classless(protocol: Protocol, number: int, settle: Settle, report: Report) -> None:
+    report.add(
+        "E701",
+        "lanes",
+        protocol.marks.get(f"settles.{number}", NOWHERE),
+        f"`{settle}` can never fit",
+        why=f"no outcome of a lane is of the class '{settle.of}'",
+        fix=f"name an outcome ({', '.join(protocol.outcomes)}), give one that class, or remove the line",
+    )
 
 
 def _limit(protocol: Protocol, arcs: Arcs, settle: Settle) -> tuple[int, str]:

@@ -13,7 +13,7 @@ import yaml
 
 from agentcomm.acts.content import parse_duration
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Event, Evidence, Late, Refused, Say, Tick
+from agentcomm.conversation.events import Event, Evidence, Late, Leave, Refused, Say, Tick
 from agentcomm.conversation.moves import Appraise, Make, wants_all
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
@@ -97,6 +97,9 @@ class Talk:
             self.at += parse_duration(what).total_seconds()
             self.now, events = step(self.now, Tick(self.at))
             return events
+        if who == "leave":
+            self.now, events = step(self.now, Leave(self.now.protocol.many, "lost", self.at, what))
+            return events
         ((act, content),) = what.items()
         if who == "judge":
             asked = next(asked for asked in wants_all(self.now) if isinstance(asked, Appraise))
@@ -174,6 +177,9 @@ def test_each_step_is_in_the_protocol(name, row):
         if who == "wait":
             assert parse_duration(what)
             continue
+        if who == "leave":
+            assert what in row["members"]
+            continue
         if who == "judge":
             assert set(what["verdict"]) <= {"missing", "added", "error"}
             continue
@@ -209,6 +215,19 @@ def test_each_outcome_of_its_own_is_reached(name):
         pytest.skip("its outcomes are those of lanes")
     ends = {row["ends"] for row in tables()[name]["accept"]}
     assert {end for end in protocol.outcomes if f"outcomes.{end}" in protocol.marks} - ends == set()
+
+
+MANY = [name for name in names() if load(name).many]
+
+
+@pytest.mark.parametrize("kind", ["aborted", "cancelled"])
+@pytest.mark.parametrize("name", MANY)
+def test_lanes_that_are_all_lost_or_called_off_are_settled_as_that(name, kind):
+    protocol = load(name)
+    ends = {kind: max(2, protocol.members[0])}
+    settled = next(settle.outcome for settle in protocol.settles if settle.fits(ends, protocol.outcomes))
+    # of an incident, command has moved before lanes begin: the team does not know yet
+    assert settled == ("partial" if name == "incident-command" else kind)
 
 
 @pytest.mark.parametrize("name", [*names(), *names(overlays=True)])
