@@ -6,6 +6,7 @@ repair, something held) is not for this file.
 """
 
 import math
+from typing import Any
 
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import find, put, with_entry
@@ -19,6 +20,7 @@ from agentcomm.conversation.state import Conversation
 __all__ = ("completed_made", "is_open", "say_made", "take")
 
 _DELIVERED = ("delivered",)
+_NOTHING: dict[str, Any] = {}
 _NO_CHANGES: tuple[Change, ...] = ()
 
 
@@ -126,7 +128,7 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
             said,
             last,
             here.used,
-            {},
+            _NOTHING,
             ledger,
             (),
             (),

@@ -117,7 +117,7 @@ class Talk:
         """Told of every event, for whoever carries several lanes on."""
         self.calls: dict[tuple[str, str], Calls] | None = None
         """By role and lane: tool calls of the turn that is going on."""
-        self.errors: list[AgentcommError] = []
+        self.errors: tuple[AgentcommError, ...] = ()
         """What an agent could not do, and why."""
         self.sent = 0
         self.is_ending = False
@@ -136,7 +136,7 @@ class Talk:
         if self.brief or self.casting.members or whole is not None:
             self.recording.defer(self._opening(whole))
         else:
-            self.recording.defer(_plain(self.stage.rules, self.casting, self.id))
+            self.recording.defer(_PlainOpening(self.stage.rules, self.casting, self.id))
         self.recording.add(None, events, is_sealed=True)
         return begun, events
 
@@ -220,7 +220,7 @@ class Talk:
 
     def result(self) -> Result:
         """Return what it came to."""
-        return Result(self.conversation, self.recording, self.casting.names, tuple(self.errors))
+        return Result(self.conversation, self.recording, self.casting.names, self.errors)
 
     # --- turns ---
 
@@ -343,7 +343,7 @@ class Talk:
         """Take the protocol's own way where an agent's model or tool failed; False if it was something else that did."""
         if not isinstance(error, EdgeError | ToolRefused) or isinstance(error, StoreError | RecordError):
             return False
-        self.errors.append(error)
+        self.errors = (*self.errors, error)
         told = {"agent": turn.agent, "role": turn.role, "code": error.code}
         self.journal_of(turn).step("agent.failed", told, error.as_dict())
         reason = f"{turn.agent}: {error.what} ({error.code})"
@@ -629,14 +629,16 @@ class _Steps:
         """Return at once: what is written is as safe here as it gets."""
 
 
-def _plain(rules: Any, casting: Casting, name: str) -> Callable[[Chain], bytes]:
-    """Return what gives the first lines of a talk of which nothing was told but its cast."""
+class _PlainOpening(msgspec.Struct):
+    """Gives the first lines of a talk of which nothing was told but its cast."""
 
-    def lines(chain: Chain) -> bytes:
-        data, body = opening(rules, casting.players(), name, None, [])
+    rules: Any
+    casting: Casting
+    name: str
+
+    def __call__(self, chain: Chain) -> bytes:
+        data, body = opening(self.rules, self.casting.players(), self.name, None, [])
         return chain.record("open", "conversation", data, body, salt="")
-
-    return lines
 
 
 def opening(
