@@ -82,6 +82,13 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
         at: Now.
     """
     here, shared = conversation.here, conversation.shared
+    used = here.used
+    if plan.budget:
+        times = used.get(plan.budget, 0)
+        if times < plan.max:
+            used = with_entry(used, plan.budget, times + 1)
+        else:
+            plan = plan.after
     lane, label, target, name = here.lane, plan.label, plan.target, message.id
     n, seen, tally = shared.n, shared.seen, shared.tally
     events: list[Event] = []
@@ -127,7 +134,7 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
             0,
             said,
             last,
-            here.used,
+            used,
             _NOTHING,
             ledger,
             (),

@@ -15,10 +15,14 @@ class Plan:
         move: The move.
         speaker: Who makes it.
         is_plain: Nothing has to be checked but who makes it and what it carries; see `Rules.plain`.
+        budget: Its key among what is used up; empty without a budget.
+        after: What it does once its budget is used up.
         is_stageable: The same of a move at a gather, but for what bounds it together with other lanes.
     """
 
     __slots__ = (
+        "after",
+        "budget",
         "content",
         "effect",
         "ends",
@@ -27,6 +31,7 @@ class Plan:
         "is_stageable",
         "key",
         "label",
+        "max",
         "move",
         "races",
         "said",
@@ -37,10 +42,11 @@ class Plan:
         "within",
     )
 
-    def __init__(self, protocol: Protocol, move: Move, *, is_plain: bool) -> None:
-        state = protocol.states.get(move.next)
+    def __init__(self, protocol: Protocol, move: Move, *, is_plain: bool, then: bool = False) -> None:
+        target = move.then if then else move.next
+        state = protocol.states.get(target)
         self.move, self.label, self.speaker, self.to = move, move.label, move.speaker, move.to
-        self.source, self.target = move.state, move.next
+        self.source, self.target = move.state, target
         self.content = None if move.act.registered is not None else move.act.content
         self.grounds = move.act.criterion is not Criterion.NONE
         self.effect = Effect(move.act) if move.act.promises else None
@@ -48,6 +54,10 @@ class Plan:
         self.is_plain = is_plain
         self.is_stageable = not (move.when or move.given or move.for_all)
         self.key = move.key if move.at_most is not None else ""
-        self.ends = None if state is not None else protocol.outcomes[move.next]
+        self.ends = None if state is not None else protocol.outcomes[target]
         self.said = f"{move.speaker} said {move.label}"
         self.within = math.inf if state is None or state.gather else state.within
+        self.budget, self.max = ("", 0) if move.max is None or then else (move.key, move.max)
+        self.after = self
+        if self.budget and move.then:
+            self.after = Plan(protocol, move, is_plain=is_plain, then=True)

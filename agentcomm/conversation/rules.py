@@ -103,7 +103,7 @@ class Rules:
 
     @cached_property
     def plans(self) -> Mapping[tuple[str, str], Plan]:
-        """State and act -> what the move does that says it there, if it takes effect as soon as it is said and has no budget."""
+        """State and act -> what the move does that says it there, if it takes effect as soon as it is said."""
         protocol = self.protocol
         if protocol.runs or self.choice is not None:
             return {}
@@ -111,9 +111,12 @@ class Rules:
             (state.name, label): Plan(protocol, move, is_plain=(state.name, label) in self.plain)
             for state in protocol.states.values()
             for label, move in state.moves.items()
-            if not (move.max is not None or move.owner or move.act.repeats)
+            if not ((move.max is not None and move.for_all) or move.owner or move.act.repeats)
             and not (readback_of(move) or is_demonstrated(move))
-            and (move.act.criterion is not Criterion.RELEVANT or move.next in protocol.outcomes)
+            and (
+                move.act.criterion is not Criterion.RELEVANT
+                or {move.next, move.then or move.next} <= protocol.outcomes.keys()
+            )
         }
 
     @cached_property
