@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,6 +18,9 @@ from agentcomm.cli.words import Pulse, fault, note, print_json, style, width
 from agentcomm.errors import InputError, UsageError
 
 __all__ = ("add_to", "brief_of", "cast_of")
+
+_STAYS = 60.0
+"""Seconds that a page which nobody has opened stays after the end."""
 
 BETTER = "ollama:qwen3:4b"
 """A model that judges, in the hint for those who ran the demo model."""
@@ -70,6 +74,14 @@ def add_to(commands: Any) -> None:
         metavar="URL",
         help="send spans, what was said included, to this OTLP/HTTP endpoint, such as http://127.0.0.1:4318",
     )
+    parser.add_argument(
+        "--one-trace",
+        action="store_true",
+        help="with --trace: the whole conversation is one trace; for short ones",
+    )
+    parser.add_argument(
+        "--watch", action="store_true", help="show it live as a page, for a browser on this machine"
+    )
     parser.set_defaults(call=run)
 
 
@@ -99,7 +111,20 @@ def run(options: argparse.Namespace) -> int:
     brief = brief_of(protocol, example, options.brief, options.input)
     path = _transcript(options.transcript, example.name if example else protocol.name)
     head = [] if options.json else _head(options.name, protocol, models, is_example=example is not None)
-    return asyncio.run(_enact(options, protocol, cast, brief, path, head))
+    if options.one_trace and not options.trace:
+        raise UsageError("--one-trace says nothing without --trace", fix="--trace http://127.0.0.1:4318")
+    if not options.watch:
+        return asyncio.run(_enact(options, protocol, cast, brief, path, head))
+    from agentcomm.cli.watching import LivePage
+
+    with LivePage(path) as page:
+        note(f"live: {page.url}")
+        done = asyncio.run(_enact(options, protocol, cast, brief, path, head))
+        if done != EXIT_STOPPED and not page.wait(1):
+            note(f"the page stays until it was opened, at most {_STAYS:g} seconds; Ctrl-C ends it")
+            with contextlib.suppress(KeyboardInterrupt):
+                page.wait(_STAYS)
+        return done
 
 
 def cast_of(
@@ -199,7 +224,7 @@ async def _enact(
     if options.trace:
         from agentcomm.tracing.setup import setup
 
-        tracing = setup(options.trace, content="full")
+        tracing = setup(options.trace, content="full", scope="conversation" if options.one_trace else "turn")
         note(f"spans go to {tracing.where}, with what was said")
     for line in head:
         print(line, flush=True)

@@ -9,11 +9,10 @@ const make = (tag, kind, text) => {
 };
 const put = (node, ...parts) => (node.append(...parts.filter((part) => part)), node);
 
-async function read() {
-  const packed = Uint8Array.from(atob(id("data").textContent), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+async function unpacked(body) {
+  return JSON.parse(await new Response(body.pipeThrough(new DecompressionStream("gzip"))).text());
 }
+const read = () => unpacked(new Blob([Uint8Array.from(atob(id("data").textContent), (letter) => letter.charCodeAt(0))]).stream());
 
 const clock = (seconds) => {
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
@@ -26,7 +25,9 @@ const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 // The name of a model without the folders of its file.
 const short = (model) => model.replace(/^(\w+:)(?!.*:).*\//, "$1");
 
-function begin(story) {
+// Shows a story, as `kept` has it from before, and returns how it is shown; `over` ends what listens.
+function begin(story, kept, over) {
+  const signal = over?.signal, on = (node, kind, call) => node.addEventListener(kind, call, { signal });
   const { rows, pieces } = story;
   const names = Object.fromEntries(story.players.map((player) => [player.role, player.agent]));
   const roles = [...new Set(rows.flatMap((row) => (row.by ? [row.by] : [])))];
@@ -40,10 +41,13 @@ function begin(story) {
     trouble: (row) => row.trouble,
   };
   const words = { all: "All", said: "Main talk", repair: "Read-backs and repairs", refused: "Refusals", trouble: "Trouble" };
-  const state = { at: rows.length - 1, filter: "all", lane: "", search: "" };
+  const state = kept || { at: rows.length - 1, filter: "all", lane: "", search: "" };
 
   // --- the head ---
   const about = id("about");
+  about.replaceChildren();
+  id("filters").replaceChildren();
+  id("lane").replaceChildren();
   const badge = make("span", `tag ${story.ok ? "good" : story.outcome ? "bad" : ""}`, story.outcome ? (story.outcome === story.outcome_class ? story.outcome : `${story.outcome} (${story.outcome_class})`) : "still open");
   put(about, badge, ` ${story.cause ? story.cause + " · " : ""}${count(story.messages, "message")} · ${count(story.repairs, "repair")} · ${clock(story.duration)} · ${story.opened.slice(0, 19).replace("T", " ")} UTC · `);
   about.append(story.players.map((player) => `${player.role}: ${player.agent}${player.model ? ` (${short(player.model)})` : ""}`).join(", "));
@@ -53,7 +57,7 @@ function begin(story) {
     const button = make("button", "", word);
     button.type = "button";
     button.append(make("span", "n", rows.filter(is[key]).length));
-    button.addEventListener("click", () => choose(key));
+    on(button, "click", () => choose(key));
     button.dataset.key = key;
     id("filters").append(button);
   }
@@ -62,11 +66,13 @@ function begin(story) {
     const select = id("lane");
     select.hidden = false;
     for (const lane of ["", ...lanes]) put(select, Object.assign(make("option", "", lane || "every lane"), { value: lane }));
-    select.addEventListener("change", () => { state.lane = select.value; sift(); });
+    select.value = state.lane;
+    on(select, "change", () => { state.lane = select.value; sift(); });
   }
 
   // --- the talk: only the rows that can be seen are in the page ---
   const talk = id("talk"), list = id("rows");
+  list.replaceChildren();
   const drawn = new Map(); // number of a row -> its node
   const heights = Float64Array.from(rows, guess);
   let shown = rows.map((_, number) => number); // rows that the filters let through
@@ -130,12 +136,14 @@ function begin(story) {
     paintAll();
   }
   let waiting = false;
-  talk.addEventListener("scroll", () => {
+  on(talk, "scroll", () => {
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => { waiting = false; paintAll(); });
   });
-  new ResizeObserver(() => paintAll()).observe(talk);
+  const sized = new ResizeObserver(() => paintAll());
+  sized.observe(talk);
+  signal?.addEventListener("abort", () => sized.disconnect());
 
   function article(row, number) {
     const fault = ["refused", "late", "expired"].includes(row.kind);
@@ -167,7 +175,7 @@ function begin(story) {
     }
     return put(node, mark, body);
   }
-  talk.addEventListener("click", (event) => {
+  on(talk, "click", (event) => {
     const node = event.target.closest(".row");
     if (node && !String(getSelection())) go(Number(node.dataset.number));
   });
@@ -346,9 +354,11 @@ function begin(story) {
   function go(at, block) {
     state.at = at;
     reveal(at, block);
-    const point = standing(at);
-    light(point, rows[at]);
-    side(point, rows[at]);
+    tell(at);
+    side(standing(at), rows[at]);
+  }
+  function tell(at) {
+    light(standing(at), rows[at]);
     id("slider").value = at;
     id("now").textContent = `${at + 1} of ${rows.length}, ${clock(rows[at].at)}`;
   }
@@ -397,14 +407,14 @@ function begin(story) {
   }
   const slider = id("slider");
   slider.max = rows.length - 1;
-  slider.addEventListener("input", () => go(Number(slider.value)));
-  id("search").addEventListener("input", (event) => { state.search = event.target.value; sift(); });
-  id("help").addEventListener("click", () => keys());
+  on(slider, "input", () => go(Number(slider.value)));
+  on(id("search"), "input", (event) => { state.search = event.target.value; sift(); });
+  on(id("help"), "click", () => keys());
   function keys() {
     id("keys").hidden = !id("keys").hidden;
     id("help").setAttribute("aria-expanded", !id("keys").hidden);
   }
-  addEventListener("keydown", (event) => {
+  on(window, "keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = event.target.matches("input[type=search], select");
     if (typing) { if (event.key === "Escape") event.target.blur(); return; }
@@ -418,15 +428,49 @@ function begin(story) {
     filters.forEach((key, number) => { acts[number + 1] = () => choose(key); });
     if (acts[event.key]) { event.preventDefault(); acts[event.key](); }
   });
-  addEventListener("resize", marks);
+  on(window, "resize", marks);
   if (rows.length) {
     const first = story.ok ? rows.length - 1 : story.first;
-    state.at = first >= 0 ? first : rows.length - 1;
+    if (!kept) state.at = first >= 0 ? first : rows.length - 1;
+    const top = talk.scrollTop;
     sift();
-    go(state.at, "center");
+    if (kept && !kept.follows) { // whoever reads further up is left alone
+      talk.scrollTop = top;
+      paintAll();
+      tell(state.at);
+    } else go(state.at, kept ? undefined : "center");
   }
   marks();
   document.documentElement.dataset.ready = Math.round(performance.now());
+  return state;
 }
 
-read().then(begin, (error) => { id("about").textContent = `This page cannot be shown: ${error.message}`; });
+// While the talk goes on, the page asks for what came since, and follows it as long as it stands at its end.
+async function follow(story, state, over) {
+  const line = id("live"), tell = (text, kind) => { line.hidden = false; line.className = kind; line.textContent = text; };
+  for (let version = id("data").dataset.live, misses = 0; !story.outcome; ) {
+    tell("live", "good");
+    try {
+      const answer = await fetch(`data?after=${version}`, { cache: "no-store" });
+      if (answer.status === 204) continue;
+      if (!answer.ok) throw new Error(answer.status);
+      version = answer.headers.get("x-version");
+      const rows = story.rows.length;
+      story = await unpacked(answer.body);
+      over.abort();
+      over = new AbortController();
+      const follows = state.at >= rows - 1;
+      state = begin(story, { ...state, at: follows ? story.rows.length - 1 : state.at, follows }, over);
+      misses = 0;
+    } catch {
+      if (++misses > 5) return tell("no longer live: the program that showed it is gone", "bad");
+      await new Promise((again) => setTimeout(again, 300 * misses));
+    }
+  }
+  tell("over", "dim");
+}
+
+read().then((story) => {
+  const over = new AbortController(), state = begin(story, null, over);
+  if (id("data").dataset.live) follow(story, state, over);
+}).catch((error) => { id("about").textContent = `This page cannot be shown: ${error.message}`; });

@@ -8,6 +8,7 @@ import base64
 import gzip
 import hashlib
 import html
+import re
 from importlib.resources import files
 from typing import Any, cast
 
@@ -22,28 +23,42 @@ from agentcomm.views.prompts import pieces_of
 from agentcomm.views.story import Call, Story, story_of
 from agentcomm.views.why import why_of
 
-__all__ = ("page_of",)
+__all__ = ("data_of", "page_of")
 
 
-def page_of(transcript: Transcript) -> str:
+def page_of(transcript: Transcript, *, live: str = "") -> str:
     """Return a transcript as an HTML page, for a browser from 2023 on.
 
     Args:
         transcript: What `read_transcript` returned; of one that is cut, the page shows what is there.
+        live: The version of it, for a page that goes on asking whoever served it for the next one, at `data?after=VERSION`.
     """
     story = story_of(transcript)
     script = _file("page.js")
     name = f"{story.protocol} {story.version}".strip()
-    return (
-        _file("page.html")
-        .replace("{title}", html.escape(f"{name}, {story.conversation}"))
-        .replace("{heading}", html.escape(f"{name}, {story.conversation}"))
-        .replace("{script_hash}", base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
-        .replace("{style}", _file("page.css"))
-        .replace("{graph}", _graph(transcript))
-        .replace("{data}", base64.b64encode(gzip.compress(_data(story), 6, mtime=0)).decode())
-        .replace("{script}", script)
-    )
+    about = html.escape(f"{name}, {story.conversation}")
+    parts = {
+        "title": about,
+        "heading": about,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "connect": "; connect-src 'self'" if live else "",
+        "live": f' data-live="{html.escape(live)}"' if live else "",
+        "style": _file("page.css"),
+        "graph": _graph(transcript),
+        "data": base64.b64encode(_packed(story)).decode(),
+        "script": script,
+    }
+    # in one go: what is put in is not looked at again
+    return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], _file("page.html"))
+
+
+def data_of(transcript: Transcript) -> bytes:
+    """Return what a page shows of a transcript: JSON, packed with gzip."""
+    return _packed(story_of(transcript))
+
+
+def _packed(story: Story) -> bytes:
+    return gzip.compress(_data(story), 6, mtime=0)
 
 
 def _file(name: str) -> str:

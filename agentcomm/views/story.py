@@ -488,10 +488,14 @@ class Teller:
             call.thinking = str(content.get("thinking", ""))
 
     def _leftovers(self) -> None:
-        """Keep the calls of which nothing came."""
+        """Keep the calls of which nothing came: in a row of their own, as long as something may."""
         left = [call for calls in self.pending.values() for call in calls]
-        if left and self.rows:
-            self.rows[-1].calls += left
+        if not left or not self.rows:
+            return
+        if self.end is None:
+            last = self.transcript.records[-1]
+            self._add(last, "note", by=left[-1].agent, text="nothing has come of it yet")
+        self.rows[-1].calls += left
 
 
 def _said(content: dict[str, Any], *names: str) -> str:

@@ -28,6 +28,10 @@ def main() -> None:
                 ),
                 "repairs": len(repairs),
                 "chats": sum(span.name.startswith("chat ") for span in spans),
+                "tokens": [
+                    sum(span.attributes.get(f"gen_ai.usage.{way}_tokens") or 0 for span in spans)
+                    for way in ("input", "output")
+                ],
                 "turns": sum(trace.data.spans[0].name.startswith("invoke_agent") for trace in traces),
                 "errors": sum("ERROR" in str(span.status.status_code) for span in spans),
             }

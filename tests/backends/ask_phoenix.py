@@ -45,6 +45,10 @@ def main() -> None:
                 "rejected": sum(a.get("agentcomm.transition.outcome") == "rejected" for a in attributes),
                 "repairs": len(repairs),
                 "chats": sum(span["span_kind"] == "LLM" for span in spans),
+                "tokens": [
+                    sum(a.get(f"llm.token_count.{way}") or 0 for a in attributes)
+                    for way in ("prompt", "completion")
+                ],
                 "turns": len(turns),
                 "errors": sum(span["status_code"] == "ERROR" for span in spans),
                 "shown": sum("output.value" in turn["attributes"] for turn in turns),

@@ -76,15 +76,34 @@ def served(command: list[str], url: str, environment: dict[str, str], log: Path)
 
 def conversations(folder: Path) -> list[Path]:
     """Hold the demo conversations; return their transcripts: one with a repair and a refusal, one that fails, one of the examples."""
-    from agentcomm import enact_sync
+    import msgspec
+
+    from agentcomm import Agent, enact_sync
     from agentcomm.cli.main import main
+    from agentcomm.models.scripted import ScriptedModel
     from tests.tracing.traced_scenes import cast, sale
+
+    class Counting(ScriptedModel):
+        """Says what it was told to, and counts tokens: a word is one."""
+
+        async def reply(self, request: Any) -> Any:
+            reply = await super().reply(request)
+            asked = sum(len(str(message.content).split()) for message in request.messages)
+            return msgspec.structs.replace(reply, prompt_tokens=asked, output_tokens=len(reply.text.split()))
+
+    def seller() -> Agent:
+        bob = Agent("bob", model=Counting(["rubbish", {"act": "propose", "content": {"price": "20 EUR"}}]))
+        bob.on("accept-proposal")(lambda turn: turn.say("inform-done"))
+        return bob
 
     paths = []
     for name, how in (("mended", {"slip": True, "misfires": 1}), ("failed", {"misfires": 9})):
         path = folder / f"{name}.jsonl"
         enact_sync(
-            sale(folder), cast=cast(**how), transcript=path, conversation_id=f"conv-{name}-{os.getpid()}"
+            sale(folder),
+            cast={**cast(**how), **({"seller": seller()} if name == "mended" else {})},
+            transcript=path,
+            conversation_id=f"conv-{name}-{os.getpid()}",
         )
         paths.append(path)
     os.chdir(folder)
@@ -110,6 +129,8 @@ def expected(path: Path) -> dict[str, Any]:
         "messages": len(story.messages),
         "rejected": story.refusals,
         "repairs": story.repairs,
+        "tokens": list(story.tokens),
+        "turns": len(story.messages),
         "chats": sum(call.kind == "model" for row in story.rows for call in row.calls),
     }
 

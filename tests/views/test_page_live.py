@@ -5,10 +5,12 @@ With AGENTCOMM_PICTURES=FOLDER it also leaves screenshots there, to be looked at
 
 import itertools
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from agentcomm.cli.watching import LivePage
 from agentcomm.runtime.replay import read_transcript
 from agentcomm.views.page import page_of
 from tests.views.browser import chromium, opened
@@ -131,6 +133,130 @@ def test_whatever_agents_say_stays_text(tmp_path):
         assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
         assert browser.get_log("browser") == []
         picture(browser, "evil")
+
+
+def grow(path, lines, share):
+    beside = path.with_suffix(".new")
+    beside.write_bytes(b"".join(lines[: round(len(lines) * share)]))
+    beside.replace(path)
+
+
+def until(browser, script, *arguments, seconds=10):
+    end = time.monotonic() + seconds
+    while not (found := browser.execute_script(script, *arguments)):
+        assert time.monotonic() < end, browser.get_log("browser")
+        time.sleep(0.05)
+    return found
+
+
+def test_the_page_of_a_talk_that_goes_on_follows_it(tmp_path):
+    long_talk(tmp_path / "whole.jsonl", 60)
+    lines = (tmp_path / "whole.jsonl").read_bytes().splitlines(keepends=True)
+    path = tmp_path / "live.jsonl"
+    rows = "return document.querySelectorAll('#rows .row').length && Number(document.getElementById('slider').max) + 1"
+    with LivePage(path) as served, chromium() as browser:
+        browser.get(served.url)
+        assert "about to begin" in browser.page_source
+        grow(path, lines, 1 / 4)
+        first = until(browser, rows)
+        assert browser.find_element("id", "live").text.endswith("live")
+        assert now(browser).startswith(f"{first} of {first}")
+        grow(path, lines, 1 / 2)
+        second = until(browser, f"const n = (() => {{ {rows} }})(); return n > arguments[0] && n", first)
+        assert now(browser).startswith(f"{second} of {second}")
+        picture(browser, "live")
+        for _ in range(12):  # whoever looks at something further up is left there
+            press(browser, "k")
+        press(browser, "1")
+        browser.execute_script("document.getElementById('talk').scrollTop = 0")
+        settled(browser)
+        grow(path, lines, 1)
+        until(browser, "return document.getElementById('live').textContent === 'over'")
+        last = browser.execute_script(rows)
+        assert last > second
+        assert now(browser).startswith(f"{second - 12} of {last}")
+        assert browser.execute_script("return document.getElementById('talk').scrollTop") == 0
+        assert served.wait(0)
+        press(browser, "j")
+        assert now(browser).startswith(f"{second - 11} of {last}")  # one step: nothing listens twice
+        assert len(browser.find_elements("css selector", "#filters button")) == 5
+        assert browser.get_log("browser") == []
+
+
+def test_a_live_page_whose_program_is_gone_says_so_and_stays(tmp_path):
+    long_talk(tmp_path / "whole.jsonl", 20)
+    lines = (tmp_path / "whole.jsonl").read_bytes().splitlines(keepends=True)
+    path = tmp_path / "live.jsonl"
+    grow(path, lines, 1 / 2)
+    with chromium() as browser:
+        with LivePage(path) as served:
+            browser.get(served.url)
+            until(browser, "return document.querySelectorAll('#rows .row').length")
+        until(browser, "return document.getElementById('live').textContent.startsWith('no longer live')")
+        assert browser.find_elements("css selector", "#rows .row")
+
+
+def test_whatever_agents_say_stays_text_while_it_is_said(tmp_path):
+    evil_talk(tmp_path / "evil.jsonl")
+    lines = (tmp_path / "evil.jsonl").read_bytes().splitlines(keepends=True)
+    path = tmp_path / "live.jsonl"
+    with LivePage(path) as served, chromium() as browser:
+        browser.get(served.url)
+        for share in range(1, 7):
+            grow(path, lines, share / 6)
+            time.sleep(0.4)
+        until(browser, "return document.getElementById('live')?.textContent === 'over'")
+        for _ in range(len(EVIL) * 2):
+            press(browser, "k")
+        settled(browser)
+        assert browser.title != "owned"
+        counts = browser.execute_script(
+            "return ['script', 'img', 'iframe', 'style', 'textarea'].map(t => document.querySelectorAll(t).length)"
+        )
+        assert counts == [2, 0, 0, 2, 0]
+        assert browser.get_log("browser") == []
+
+
+def test_a_prompt_is_shown_piece_by_piece_with_what_changed(tmp_path):
+    long_talk(tmp_path / "talk.jsonl", 8)
+    with chromium() as browser:
+        opened(browser, page(tmp_path / "talk.jsonl"))
+        record = read_transcript(tmp_path / "talk.jsonl")
+        requests = [one for one in record.records if one.type == "model.request"]
+        from selenium.webdriver import Keys
+
+        press(browser, Keys.HOME)
+        seen = []
+        for _ in range(20):
+            side = browser.find_element("id", "side")
+            calls = side.find_elements("css selector", ".call")
+            if calls:
+                parts = browser.execute_script(
+                    "return [...document.querySelectorAll('#side .call details')].map(d =>"
+                    " [d.querySelector('summary').textContent, d.open, d.querySelector('pre').textContent,"
+                    " d.querySelectorAll('ins').length])"
+                )
+                if not seen or parts != seen[-1]:
+                    seen.append(parts)
+            press(browser, "j")
+        picture(browser, "prompt")
+        assert len(seen) == len(requests)
+        for parts, request in zip(seen, requests, strict=True):
+            labels = [segment["label"] for segment in request.data["segments"]]
+            assert [summary.split(" ")[0] for summary, *_ in parts[: len(labels)]] == [
+                x.split(" ")[0] for x in labels
+            ]
+            sent = "".join(m["content"] for m in record.body(request)["messages"])
+            for _, _, text, inserted in parts[: len(labels)]:
+                assert inserted or text.strip() in sent
+        assert not any("as before" in summary for summary, *_ in seen[0])
+        later = seen[1]
+        assert any("as before" in summary and not is_open for summary, is_open, *_ in later)
+        changed = [part for part in later if "changed" in part[0]]
+        assert changed
+        assert all(is_open for _, is_open, *_ in changed)
+        assert any(inserted for *_, inserted in changed)
+        assert browser.get_log("browser") == []
 
 
 def test_lanes_are_lit_and_counted(tmp_path):

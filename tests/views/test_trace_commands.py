@@ -183,3 +183,19 @@ def test_tail_follows_until_the_seal(record, trace, tmp_path):
 def test_a_human_cast_is_named_by_its_agents(record, trace):
     record(players=cast())
     assert "bob -> ann  propose" in trace("show")[1]
+
+
+def test_a_call_that_nothing_has_come_of_yet_is_in_a_row_of_its_own(tmp_path):
+    from agentcomm.runtime.replay import read_transcript
+    from agentcomm.views.story import story_of
+    from tests.views.page_scenes import long_talk
+
+    path = tmp_path / "talk.jsonl"
+    long_talk(path, 6)
+    lines = path.read_bytes().splitlines(keepends=True)
+    results = [n for n, line in enumerate(lines) if b'"type":"model.result"' in line]
+    path.write_bytes(b"".join(lines[: results[2] + 1]))
+    *_, before, last = story_of(read_transcript(path)).rows
+    assert (before.by, before.calls) == ("keeper", [])
+    assert (last.kind, last.by, last.text) == ("note", "Cleo", "nothing has come of it yet")
+    assert len(last.calls) == 1
