@@ -15,7 +15,7 @@ import msgspec
 from pydantic import ValidationError
 
 from agentcomm.acts.content import FieldType, content_model, format_value, printable
-from agentcomm.acts.message import Message
+from agentcomm.acts.message import Message, format_content
 from agentcomm.agents.turn import Turn, Unspoken
 from agentcomm.conversation.moves import given, limit_of, on_record, signature
 from agentcomm.errors import IllegalMove
@@ -174,9 +174,13 @@ class Human:
         for name, item in list(turn.ground.newest())[:12]:
             lines.append(f"  on record: {name} = {format_value(item.value)}")
         if turn.heard is not None:
-            lines.append(f"Heard: {turn.heard}")
+            heard = turn.heard
+            by = " -> ".join(filter(None, (heard.sender, ", ".join(heard.receivers))))
+            lines.append(f"Heard: {by} {heard.act} {format_content(heard.content)}".rstrip())
         lines += [f"Trouble: {trouble}" for trouble in turn.troubles]
         overlay = turn.overlay
+        if overlay is not None:
+            lines += [f"Differs: {trouble}" for trouble in overlay.trouble]
         if overlay is not None and overlay.fields:
             lines.append("Meant: " + ", ".join(f"{n}={format_value(v)}" for n, v in overlay.fields.items()))
         return "\n".join(lines)
@@ -225,12 +229,26 @@ class Human:
                 continue
             ref = move.act.repeats.get(name)
             default = on_record(turn.conversation, ref) if ref is not None else None
-            value = await self._value(name, kind, default)
+            if kind.kind == "map" and kind.fields:
+                value = await self._map(kind.fields, _meant(turn))
+            else:
+                value = await self._value(name, kind, default)
             if value is _BACK:
                 return None
             if value is not _NOTHING:
                 content[name] = value
         return content
+
+    async def _map(self, kinds: Mapping[str, FieldType], meant: Mapping[str, Any]) -> Any:
+        """Return a map's entries, asked for one by one."""
+        found: dict[str, Any] = {}
+        for name, kind in kinds.items():
+            value = await self._value(name, kind, meant.get(name))
+            if value is _BACK:
+                return _BACK
+            if value is not _NOTHING:
+                found[name] = value
+        return found
 
     async def _value(self, name: str, kind: FieldType, default: Any) -> Any:
         """Return a field's value, asked for until it is one of its type."""
@@ -255,6 +273,14 @@ class Human:
                 return read_value(kind, text)
             except ValueError as error:
                 self._console.show(f"  {name}: {error}; `..` chooses another act.")
+
+
+def _meant(turn: Turn) -> Mapping[str, Any]:
+    """Return what the one who speaks had meant where another understood something else."""
+    overlay = turn.overlay
+    if overlay is None:
+        return {}
+    return {item.field: overlay.fields[item.field] for item in overlay.trouble if item.field in overlay.fields}
 
 
 _BACK, _NOTHING = object(), object()
@@ -305,7 +331,7 @@ def _plain(kind: FieldType, text: str) -> Any:
             return [_plain(item, part.strip()) for part in text.split(",") if part.strip()]
         case "list" | "map":
             return _json(text)
-        case "any" if text[:1] in "{[":
+        case "any" if text[:1] in ("{", "["):
             return _json(text)
         case _:
             return text

@@ -45,7 +45,7 @@ def seller(price="110 EUR"):
 def test_a_person_picks_an_act_fills_its_fields_and_reads_back(root):
     console = Typist(
         "1", "city bike", "120 EUR",  # cfp
-        "readback", '{"price": "110 EUR", "valid_until": "2026-12-01"}',
+        "readback", "110 EUR", "2026-12-01",
         "accept-proposal", "",  # the price that was proposed stands there already
     )  # fmt: skip
     result = enact_sync(
@@ -59,6 +59,25 @@ def test_a_person_picks_an_act_fills_its_fields_and_reads_back(root):
     assert "1. cfp(item: text, budget: money)" in console.text
     assert "Heard: seller -> buyer propose item='city bike'" in console.text
     assert "price (money, such as 120 EUR) [110 EUR]:" in console.text
+
+
+def test_what_was_understood_otherwise_is_put_right_by_a_key(root):
+    console = Typist("propose", "city bike", "110 EUR", "2026-12-14", "wrong", "", "")
+    ann = Agent("Ann")
+    ann.opens(lambda turn: turn.say("cfp", item="city bike", budget="120 EUR"))
+    ann.on("propose")(lambda turn: turn.say("accept-proposal", price=turn.ground["price"]))
+    backs = iter(["2026-12-04", "2026-12-14"])
+    read = ann.on("propose", overlay="read-back")
+    again = ann.on("wrong", overlay="read-back")
+    for register in (read, again):
+        register(
+            lambda turn: turn.say("readback", fields={"price": "110 EUR", "valid_until": next(backs)})
+        )
+    result = enact_sync(sale(root), cast={"buyer": ann, "seller": Human("Bob", console=console)})
+    assert result.outcome == "sold"
+    assert "Heard: buyer readback fields={price=110 EUR valid_until=2026-12-04}" in console.text
+    assert "  price (optional money, such as 120 EUR) (empty: none): " in console.text
+    assert "  valid_until (optional date, such as 2026-12-01) [2026-12-14]: " in console.text
 
 
 def test_what_does_not_fit_is_said_in_words_and_asked_again(root):
