@@ -23,13 +23,20 @@ if TYPE_CHECKING:
     from agentcomm.tracing.late import LateSpan
     from agentcomm.tracing.tracer import Attributes, Kind, OpenSpan
 
-__all__ = ("EventSpans",)
+__all__ = ("UNKNOWN", "EventSpans", "method_of")
 
 UNKNOWN = "unknown"
 """Stands in a span's name for an act that no protocol declares: a model may have made it up."""
 
 STEP_NS = 1000
 """Between two steps drawn for one moment, so that backends, which sort by time, keep their order."""
+
+
+def method_of(event: Grounded) -> str:
+    """Return how something was grounded: readback, relevant or delivered."""
+    first = event.evidence[0] if event.evidence else ""
+    method = "readback" if first.startswith("readback") else event.criterion
+    return method if method in {"readback", "relevant"} else "delivered"
 
 
 class EventSpans:
@@ -144,10 +151,7 @@ class EventSpans:
         self.draw(f"{names.TRANSITION} {act if declared else UNKNOWN}", attributes, at, error=error)
 
     def _grounded(self, event: Grounded, at: int) -> None:
-        first = event.evidence[0] if event.evidence else ""
-        method = "readback" if first.startswith("readback") else event.criterion
-        if method not in {"readback", "relevant"}:
-            method = "delivered"
+        method = method_of(event)
         known: dict[str, Any] = {names.GROUNDING_CRITERION: event.criterion, names.GROUNDING_ACTION: "accept"}
         if event.evidence:
             known[names.GROUNDING_EVIDENCE] = list(event.evidence)

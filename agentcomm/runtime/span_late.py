@@ -9,9 +9,11 @@ from agentcomm.conversation.events import Event, Expired
 from agentcomm.conversation.moves import legal
 from agentcomm.conversation.state import Conversation
 from agentcomm.protocol.graph import Protocol
+from agentcomm.runtime.measures import Measured
 from agentcomm.runtime.span_notes import TurnNotes
 from agentcomm.runtime.span_plain import PlainTurns
 from agentcomm.runtime.spans import Closing, ConversationSpans, Standing, TurnSpans, place_name
+from agentcomm.tracing.signals import signals
 from agentcomm.tracing.spans import active
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ __all__ = ("Drawing", "LateConversation", "LateTurn", "begin_spans")
 
 def begin_spans(
     protocol: Protocol, conversation: str, cast: Mapping[str, str]
-) -> "ConversationSpans | LateConversation | None":
-    """Mark that a conversation opens; None if nobody traces it.
+) -> "ConversationSpans | LateConversation | Measured | None":
+    """Mark that a conversation opens; None if nobody traces or measures it.
 
     Args:
         protocol: Its protocol.
@@ -32,11 +34,14 @@ def begin_spans(
         cast: Role -> agent's name.
     """
     tracer: Any = active()
-    if tracer is None or not tracer.keeps(conversation):
-        return None
-    if tracer.submit is not None:
-        return LateConversation(tracer, protocol, conversation, cast)
-    return ConversationSpans(tracer, protocol, conversation, cast, caller=tracer.ambient())
+    where = signals()
+    spans: ConversationSpans | LateConversation | None = None
+    if tracer is not None and tracer.keeps(conversation):
+        if tracer.submit is not None:
+            spans = LateConversation(tracer, protocol, conversation, cast)
+        else:
+            spans = ConversationSpans(tracer, protocol, conversation, cast, caller=tracer.ambient())
+    return spans if where is None else Measured(where, spans, protocol, conversation, cast)
 
 
 class Drawing:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentcomm.tracing.late import LateSpan
     from agentcomm.tracing.tracer import Kind, OpenSpan
 
-__all__ = ("Steps",)
+__all__ = ("Steps", "model_of")
 
 TRANSCRIPT = "transcript"
 """The sink that always keeps what was said: every conversation has a transcript, in a file or in memory."""
@@ -97,7 +97,7 @@ class Steps:
     def _chat(
         self, begun: _Begun, result: Mapping[str, Any], body: Any, end: int, error: str | None = None
     ) -> None:
-        provider, model = _model(str(begun.data["model"]))
+        provider, model = model_of(str(begun.data["model"]))
         kind: Kind = "internal" if provider in _IN_PROCESS else "client"
         attributes = {
             names.OI_KIND: names.OI_LLM,
@@ -218,7 +218,7 @@ def _answer(result: Mapping[str, Any]) -> dict[str, Any]:
     ):
         value = result.get(key)
         if value is not None and value != "":
-            found[name] = _model(value)[1] if key == "model" else value
+            found[name] = model_of(value)[1] if key == "model" else value
     if reason := result.get("done_reason"):
         found[names.GENAI_FINISH_REASONS] = [reason]
     if address := result.get("address"):
@@ -230,7 +230,7 @@ def _answer(result: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _model(name: str) -> tuple[str, str]:
+def model_of(name: str) -> tuple[str, str]:
     """Return provider and model of a backend's string; a file is named without its folders."""
     provider, colon, rest = name.partition(":")
     if not colon:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from agentcomm.tracing.late import LateSpan, LateTracer
     from agentcomm.tracing.tracer import Attributes, OpenSpan, Tracer
 
-__all__ = ("Closing", "ConversationSpans", "Standing", "TurnSpans", "place_name")
+__all__ = ("Closing", "ConversationSpans", "Standing", "TurnSpans", "error_type", "place_name")
 
 _BAD_ENDS = frozenset({OutcomeClass.FAILED, OutcomeClass.ABORTED, OutcomeClass.EXPIRED})
 
@@ -458,7 +458,7 @@ class TurnSpans:
         if expired is not None:
             self._timeout(expired, awaiting, now)
         if self._root.is_recording:
-            self._steps.close(now, "timeout" if expired else _type(error) if error else "no_result")
+            self._steps.close(now, "timeout" if expired else error_type(error) if error else "no_result")
         for at, event in moments:
             if isinstance(event, Heard):
                 sent = self._sent(event, after, at)
@@ -531,7 +531,7 @@ def _outcome(events: Sequence[Event], error: BaseException | None) -> tuple[str,
     if isinstance(error, asyncio.CancelledError):
         return "closed", None
     if error is not None:
-        return "failed", _type(error)
+        return "failed", error_type(error)
     spent = any(isinstance(event, Refused) and not event.left for event in events)
     if any(isinstance(event, Heard) for event in events):
         return ("refused" if spent else "sent"), None
@@ -542,7 +542,8 @@ def _outcome(events: Sequence[Event], error: BaseException | None) -> tuple[str,
     return "closed", None
 
 
-def _type(error: BaseException) -> str:
+def error_type(error: BaseException) -> str:
+    """Return the `error.type` of what a turn failed with."""
     match error:
         case asyncio.CancelledError():
             return "cancelled"

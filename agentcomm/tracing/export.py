@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from agentcomm.tracing.outlets import REQUEST_SECONDS, Outlet, in_short
 from agentcomm.tracing.protobuf import Stencil
+from agentcomm.tracing.signals import count_dropped
 
 __all__ = ("CountedBatches", "Counts")
 
@@ -58,12 +59,17 @@ class CountedBatches(SpanProcessor):
 
     Args:
         outlet: What makes and sends spans.
+        sink: What the count of lost spans calls it.
         queue: Turns and spans that may wait.
         delay: Seconds that a batch waits for company.
     """
 
-    def __init__(self, outlet: Outlet, *, queue: int = QUEUE, delay: float = DELAY_MS / 1000) -> None:
+    def __init__(
+        self, outlet: Outlet, *, sink: str = "otel", queue: int = QUEUE, delay: float = DELAY_MS / 1000
+    ) -> None:
         self.counts = Counts()
+        self._sink = sink
+        self._told = 0
         self._outlet = outlet
         self._queue, self._delay = queue, delay
         self._waiting: deque[tuple[Any, ...]] = deque()
@@ -141,6 +147,7 @@ class CountedBatches(SpanProcessor):
             counts.exported += taken
             counts.failed += len(batch) - taken
             counts.idle.notify_all()
+        self._tell_lost(counts.failed + counts.overflowed)
 
     def _draw(self, enough: float) -> None:
         waiting = self._waiting
@@ -178,6 +185,12 @@ class CountedBatches(SpanProcessor):
             self._made.clear()
             counts = self.counts
             counts.problem = counts.problem or (self._outlet.problem if counts.lost else "")
+            self._tell_lost(counts.lost)
+
+    def _tell_lost(self, lost: int) -> None:
+        """Count what was lost since it was counted last."""
+        count_dropped(self._sink, lost - self._told)
+        self._told = max(lost, self._told)
 
 
 _BATCHES: "weakref.WeakSet[CountedBatches]" = weakref.WeakSet()

@@ -191,7 +191,7 @@ def pushing(
     else:
         outlet = ExporterOutlet(exporter, resource)
         where = sink = type(exporter).__name__
-    batches = CountedBatches(outlet)
+    batches = CountedBatches(outlet, sink=sink)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(batches)
     tracer = LateTracer(
