@@ -10,7 +10,9 @@ from agentcomm import version as _version
 if TYPE_CHECKING:
     from agentcomm.acts.message import Message
     from agentcomm.agents.agent import Agent
-    from agentcomm.agents.turn import Turn
+    from agentcomm.agents.human import Human
+    from agentcomm.agents.tools import tool
+    from agentcomm.agents.turn import Turn, Unspoken
     from agentcomm.conversation.ground import CommonGround
     from agentcomm.conversation.state import Conversation
     from agentcomm.conversation.transcript import Transcript
@@ -30,12 +32,14 @@ __all__ = (
     "Agent",
     "CommonGround",
     "Conversation",
+    "Human",
     "Message",
     "Protocol",
     "Result",
     "Runtime",
     "Transcript",
     "Turn",
+    "Unspoken",
     "check",
     "conforms",
     "converse",
@@ -43,18 +47,21 @@ __all__ = (
     "enact_sync",
     "load",
     "replay",
+    "tool",
 )
 
 _HOMES = {
     "Agent": "agentcomm.agents.agent",
     "CommonGround": "agentcomm.conversation.ground",
     "Conversation": "agentcomm.conversation.state",
+    "Human": "agentcomm.agents.human",
     "Message": "agentcomm.acts.message",
     "Protocol": "agentcomm.protocol.graph",
     "Result": "agentcomm.runtime.result",
     "Runtime": "agentcomm.runtime.runtime",
     "Transcript": "agentcomm.conversation.transcript",
     "Turn": "agentcomm.agents.turn",
+    "Unspoken": "agentcomm.agents.turn",
     "check": "agentcomm.protocol.library",
     "conforms": "agentcomm.runtime.conforms",
     "converse": "agentcomm.runtime.converse",
@@ -62,6 +69,7 @@ _HOMES = {
     "enact_sync": "agentcomm.runtime.enact",
     "load": "agentcomm.protocol.library",
     "replay": "agentcomm.runtime.replay",
+    "tool": "agentcomm.agents.tools",
 }
 
 

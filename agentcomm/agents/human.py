@@ -280,7 +280,9 @@ def _meant(turn: Turn) -> Mapping[str, Any]:
     overlay = turn.overlay
     if overlay is None:
         return {}
-    return {item.field: overlay.fields[item.field] for item in overlay.trouble if item.field in overlay.fields}
+    return {
+        item.field: overlay.fields[item.field] for item in overlay.trouble if item.field in overlay.fields
+    }
 
 
 _BACK, _NOTHING = object(), object()

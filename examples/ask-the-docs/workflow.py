@@ -11,9 +11,7 @@ from typing import Any
 
 from pages import Hit, areas_of, own_docs, rivals, search, stands_in
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm import Agent, Message, Turn, Unspoken
 from agentcomm.errors import UsageError
 
 ENOUGH = 0.6

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.turn import Turn
+from agentcomm import Agent, Message, Turn
 from agentcomm.errors import UsageError
 from agentcomm.testing.noise import noisy
 

@@ -10,10 +10,7 @@ from typing import Any
 
 from diffs import mended, parse, problems_of, read_diff
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.tools import tool
-from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm import Agent, Message, Turn, Unspoken, tool
 
 HERE = Path(__file__).parent / "input"
 MOST = 5

@@ -12,10 +12,7 @@ from typing import Any
 from digests import Document, extract, outline, price, read_document
 from msgspec.structs import replace
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.tools import tool
-from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm import Agent, Message, Turn, Unspoken, tool
 
 HERE = Path(__file__).parent
 WINDOW = 8192

@@ -11,9 +11,7 @@ from typing import Any
 
 from sandbox import Ran, run_tests
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm import Agent, Message, Turn, Unspoken
 from agentcomm.errors import InputError
 
 PROTOCOL = "plan-execute-verify"

@@ -12,9 +12,7 @@ from typing import Any
 
 from facts import Facts, read_facts
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm import Agent, Message, Turn, Unspoken
 
 HERE = Path(__file__).parent
 LOG = HERE / "input" / "error.log"

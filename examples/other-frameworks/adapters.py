@@ -6,10 +6,10 @@ Both leave read-backs and repairs to `by_code`: what has to be said there is on 
 
 from typing import Any
 
+from agentcomm import Message, Turn, Unspoken
 from agentcomm.acts.content import to_plain
-from agentcomm.acts.message import Message, format_content
+from agentcomm.acts.message import format_content
 from agentcomm.agents.agent import by_code
-from agentcomm.agents.turn import Turn, Unspoken
 from agentcomm.conversation.moves import signature
 
 __all__ = ("LangGraphPlayer", "PydanticAIPlayer")

@@ -10,10 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from agentcomm import Agent, Message, Turn, Unspoken
 from agentcomm.acts.content import Money
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.turn import Turn, Unspoken
 from agentcomm.errors import UsageError
 
 HERE = Path(__file__).parent

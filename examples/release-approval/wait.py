@@ -15,10 +15,9 @@ from pathlib import Path
 
 from workflow import PROTOCOL, RELEASE, deployer
 
-from agentcomm import Runtime
+from agentcomm import Runtime, load
 from agentcomm.conversation.events import Moved, Refused
 from agentcomm.conversation.render import View
-from agentcomm.protocol.library import load
 from agentcomm.store.sqlite import SQLiteStore
 
 STORE = Path("approvals.db")

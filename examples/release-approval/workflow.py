@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm import Agent, Message, Turn, Unspoken
 from agentcomm.errors import UsageError
 
 PROTOCOL = "ask-a-human"

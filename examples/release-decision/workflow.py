@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 from typing import cast as typed
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.agent import Agent
-from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm import Agent, Message, Turn, Unspoken
 from agentcomm.errors import UsageError
 
 PROTOCOL = "deliberation"

@@ -70,9 +70,7 @@ def test_what_was_understood_otherwise_is_put_right_by_a_key(root):
     read = ann.on("propose", overlay="read-back")
     again = ann.on("wrong", overlay="read-back")
     for register in (read, again):
-        register(
-            lambda turn: turn.say("readback", fields={"price": "110 EUR", "valid_until": next(backs)})
-        )
+        register(lambda turn: turn.say("readback", fields={"price": "110 EUR", "valid_until": next(backs)}))
     result = enact_sync(sale(root), cast={"buyer": ann, "seller": Human("Bob", console=console)})
     assert result.outcome == "sold"
     assert "Heard: buyer readback fields={price=110 EUR valid_until=2026-12-04}" in console.text
