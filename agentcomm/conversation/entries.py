@@ -30,6 +30,7 @@ __all__ = (
     "Took",
     "count_of",
     "lines_of",
+    "link_of",
     "opened_up",
     "put",
     "sealed_up",
@@ -135,6 +136,11 @@ def sealed_up(parts: Sequence[Any], salt: str, link: bytes) -> tuple[bytes, byte
     text = dump((salt, parts))
     link = sha256(link + text).digest()
     return _FORM + link + text, link
+
+
+def link_of(data: bytes) -> bytes:
+    """Return what chains the next entry to this one, without looking whether it is right; empty for another form."""
+    return data[1:_HEAD] if data[:1] == _FORM else b""
 
 
 def opened_up(data: bytes, link: bytes) -> tuple[str, list[Took | Put], bytes]:

@@ -7,7 +7,7 @@ else was faster, what he wrote is read first, and what was said is heard again, 
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from agentcomm.agents.judges import judged
 from agentcomm.agents.turn import Journal, Recalled, Seat, Turn
 from agentcomm.conversation.events import Event, Evidence, GatherOpened, Heard, LanesBegan
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, floors, limit_of, wants, wants_all
+from agentcomm.conversation.snapshot import Kept, taken
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.tape import Step, Tape
@@ -28,6 +29,7 @@ from agentcomm.runtime.driving import Turns
 from agentcomm.runtime.recording import Stored
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk, opening
+from agentcomm.store.base import Snapshot
 
 __all__ = ("DEADLINE", "JUDGE", "Go", "HostedTalk", "law_of")
 
@@ -37,6 +39,8 @@ DEADLINE = "deadline"
 """The timer of a conversation."""
 ALL = "*"
 """Group of turns that are for several lanes."""
+_EACH = 256
+"""Messages between snapshots."""
 _STEPS = 400
 """Steps of turns that may still be taken up."""
 
@@ -106,6 +110,7 @@ class HostedTalk(Talk):
         "lock",
         "mark",
         "slot",
+        "snapped",
         "steps",
         "stirred",
         "users",
@@ -130,6 +135,8 @@ class HostedTalk(Talk):
         self.slot = slot
         self.armed: float | None = None
         """When the store's timer is due, in seconds since the opening, as far as it is known here."""
+        self.snapped: Kept | None = None
+        """The snapshot that the store has."""
         self.users = 0
         """Who works on it in this process."""
         self.working: dict[tuple[str, str], Journal] = {}
@@ -241,6 +248,22 @@ class HostedTalk(Talk):
         self.mark = conversation, self.stored.place, self.latest, self.sent
         if self.watch is not None or self.spans is not None:
             super()._told(tuple(every), None)
+
+    def snapshot(self, seq: int, going: Callable[[], Iterable[str]]) -> tuple[Snapshot, Kept] | None:
+        """Return a snapshot, if it is time for one and it can be had.
+
+        Args:
+            seq: Place of the entry that was just made.
+            going: Returns the notes of turns that go on.
+        """
+        last = self.snapped.shared.n if self.snapped is not None else 0
+        if self.conversation.n < last + _EACH:
+            return None
+        notes = frozenset(going())
+        steps = tuple(one for one in self.steps if one.data.get("go") in notes)
+        head, link = self.stored.place
+        found = taken(self.conversation, seq, link, steps, self.snapped)
+        return None if found is None else (Snapshot(head, found[0]), found[1])
 
     # --- who has something to do ---
 

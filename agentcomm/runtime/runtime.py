@@ -22,9 +22,6 @@ from agentcomm.acts.message import Message
 from agentcomm.agents.judges import Judge
 from agentcomm.conversation.entries import lines_of
 from agentcomm.conversation.events import Cancel, Event, Evidence, Say
-from agentcomm.conversation.state import Conversation
-from agentcomm.conversation.step import open_conversation, step
-from agentcomm.conversation.tape import Step, Tape
 from agentcomm.errors import AgentcommError, EffectInDoubt, RecordError, StoreError, UsageError
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
@@ -33,8 +30,8 @@ from agentcomm.runtime.enact import models_of, rules_for, seconds, stage_for
 from agentcomm.runtime.hosted import JUDGE, Go, HostedTalk, law_of
 from agentcomm.runtime.quiet import Quiet
 from agentcomm.runtime.recording import Stored
-from agentcomm.runtime.replay import rules_from
 from agentcomm.runtime.result import Result
+from agentcomm.runtime.resuming import Resuming
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.work import Lost, Work
 from agentcomm.store.base import Claim, Delivery, Entry, Receipt, Store, Timer
@@ -117,7 +114,7 @@ class Runtime:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._talks: dict[str, HostedTalk] = {}
         self._loading: dict[str, asyncio.Task[HostedTalk]] = {}
-        self._stages: dict[Any, Stage] = {}
+        self._resuming = Resuming(self.store, self.say)
         self._castings: dict[Any, Casting] = {}
         self._claims: dict[str, tuple[Claim, asyncio.Task[Any]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -454,54 +451,24 @@ class Runtime:
         return await asyncio.shield(task)
 
     async def _load(self, conversation: str) -> HostedTalk:
-        tape = Tape()
-        entries = self.store.read(conversation)
-        begun: Conversation | None = None
-        stage: Stage | None = None
-        steps: list[Step] = []
-        for count, entry in enumerate(entries):
-            for one in tape.feed(entry.data):
-                if begun is None:
-                    stage, begun = self._opened(conversation, tape)
-                if isinstance(one, Step):
-                    steps.append(one)
-                else:
-                    begun, _ = step(begun, one)
-            if begun is None:
-                stage, begun = self._opened(conversation, tape)
-            if count % 64 == 63:  # noqa: PLR2004
-                await asyncio.sleep(0)  # others get their turn
-        if begun is None or stage is None or tape.opening is None:
-            raise RecordError("the record has no opening", fix="restore the store from a backup")
-        opening = tape.opening[0]
+        found = await self._resuming.take_up(conversation)
+        tape = found.tape
+        assert tape.opening is not None  # noqa: S101
         talk = HostedTalk(
-            stage,
-            self._casting(stage, opening.data),
+            found.stage,
+            self._casting(found.stage, tape.opening[0].data),
             conversation,
             clock=self.now,
             brief=tape.brief or {},
             recording=Stored(lambda: self.lines(conversation), self.now, (tape.seq, tape.link)),
             slot=self._slot,
-            resumed=(begun, tape.begun),
+            resumed=(found.conversation, tape.begun),
             watch=self._watcher(conversation),
             note=self.say if self._note is not None else None,
         )
-        talk.steps = steps[-400:]
+        talk.steps, talk.snapped = found.steps, found.kept
         self._talks[conversation] = talk
         return talk
-
-    def _opened(self, conversation: str, tape: Tape) -> tuple[Stage, Conversation]:
-        if tape.opening is None:
-            raise RecordError("the record has no opening", fix="restore the store from a backup")
-        opening, body = tape.opening
-        data = opening.data
-        key = opening.body, str(data.get("judge", "")), bool(data.get("human")), repr(data.get("choice"))
-        stage = self._stages.get(key)
-        if stage is None:
-            stage = self._stages[key] = Stage(rules_from(data, body))
-        members = tuple(map(str, data.get("members", ())))
-        begun, _ = open_conversation(stage.rules, conversation, whole=data.get("whole"), members=members)
-        return stage, begun
 
     def _casting(self, stage: Stage, data: Mapping[str, Any]) -> Casting:
         names = {key: str(player["agent"]) for key, player in data["cast"].items()}

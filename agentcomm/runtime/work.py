@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from agentcomm.acts.message import Message
@@ -135,12 +135,24 @@ class Work:
                 timers = (Timer(DEADLINE, runtime.wall(talk.begun + due)),) if is_sooner else ()
                 groups = tuple(talk.stirred)
                 entry = None if talk.stored.is_empty else Entry(*talk.stored.entry())
-                done = await self._commit(entry, out, timers, replace=groups, consume=is_used, closes=closes)
+                is_whole = entry is not None and is_used and closes is None
+                snap = talk.snapshot(entry.seq, self._going) if entry is not None and is_whole else None
+                done = await self._commit(
+                    entry,
+                    out,
+                    timers,
+                    replace=groups,
+                    consume=is_used,
+                    closes=closes,
+                    snapshot=snap and snap[0],
+                )
                 if isinstance(done, Committed):
                     self._kept += [Step(*one) for one in self._steps]
                     self._steps.clear()
                     if is_sooner:
                         talk.armed = due
+                    if snap is not None:
+                        talk.snapped = snap[1]
                     talk.kept()
                     if closes is not None:
                         runtime.closed(talk)
@@ -152,19 +164,33 @@ class Work:
                 if talk.conversation.outcome is not None:
                     raise Lost("closed")
 
+    def _going(self) -> list[str]:
+        return [one.note for one in self.runtime.store.waiting(self.talk.id)]
+
     async def _commit(self, entry: Entry | None, out: Any, timers: Any, **how: Any) -> Committed | Stale:
         store, runtime = self.runtime.store, self.runtime
         arguments = self.talk.id, self.claim, entry, out, timers
         for wait in (0.05, 0.5, None):
             try:
-                doing = store.commit(*arguments, lease=runtime.lease, **how)
-                return await (doing if isinstance(doing, asyncio.Future) else asyncio.shield(doing))
+                return await self._seen_through(store.commit(*arguments, lease=runtime.lease, **how))
             except StoreError as error:
                 if wait is None or error.code not in _AGAIN:
                     self.talk.back()
                     raise
                 await asyncio.sleep(wait)  # was it done? the same again tells
         raise AssertionError("unreachable")  # pragma: no cover
+
+    async def _seen_through(self, doing: Awaitable[Committed | Stale]) -> Committed | Stale:
+        """Wait for a commit; if this is cancelled meanwhile, nobody goes on with what it keeps."""
+        future = asyncio.ensure_future(doing)
+        try:
+            return await (future if future is doing else asyncio.shield(future))
+        except asyncio.CancelledError:
+            done = await future
+            store = self.runtime.store
+            for claim in done.kept if isinstance(done, Committed) else ():
+                await store.give_back(claim, not_before=store.now(), reason="")
+            raise
 
     # --- what a claim is on ---
 

@@ -249,7 +249,7 @@ class Store(Protocol):
         snapshot: Snapshot | None = None,
         lease: float = 30.0,
     ) -> Awaitable[Committed | Stale]:
-        """Do one turn, all of it or nothing. A future that is returned is done whether somebody waits for it or not.
+        """Do one turn, all of it or nothing. A future that is returned cannot be cancelled.
 
         Args:
             conversation: In which.

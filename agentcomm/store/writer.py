@@ -56,9 +56,9 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
-        """Have something done; what is returned comes to its result once it is on disk."""
+        """Have something done; what is returned comes to its result once it is on disk, and cannot be cancelled."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[T] = _Doing(loop=loop)
         if self._is_closing:
             raise self._closed()
         batch = self._batches.get(loop)
@@ -149,6 +149,14 @@ class Writer:
                 return
             done = [(item, None, told(error, self._where)) for item in items]
         _tell(done)
+
+
+class _Doing(asyncio.Future[T]):
+    """It is done whether somebody waits for it or not; whoever is cancelled while waiting is cancelled once it is done."""
+
+    def cancel(self, msg: Any = None) -> bool:
+        del msg
+        return False
 
 
 class _Answer:

@@ -1,0 +1,126 @@
+"""Taking up a conversation from what a store has: from its last snapshot where that fits, else from its beginning."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from agentcomm.conversation.entries import link_of
+from agentcomm.conversation.events import Input
+from agentcomm.conversation.snapshot import Kept, restored
+from agentcomm.conversation.state import Conversation
+from agentcomm.conversation.step import open_conversation, step
+from agentcomm.conversation.tape import Step, Tape
+from agentcomm.errors import RecordError
+from agentcomm.runtime.replay import rules_from
+from agentcomm.runtime.stage import Stage
+from agentcomm.store.base import Entry, Store
+
+__all__ = ("Resumed", "Resuming")
+
+_STEPS = 400
+"""Steps of turns that may still be taken up."""
+_SLICE = 64
+"""Entries until others get their turn."""
+
+
+class Resumed:
+    """A conversation as it stands, as far as its record was read.
+
+    Attributes:
+        kept: The snapshot from which it was taken up.
+    """
+
+    def __init__(self, stage: Stage, tape: Tape, conversation: Conversation) -> None:
+        self.stage, self.tape, self.conversation = stage, tape, conversation
+        self.steps: list[Step] = []
+        self.kept: Kept | None = None
+
+    def feed(self, entry: Entry) -> None:
+        """Read one more entry."""
+        self.take(self.tape.feed(entry.data))
+
+    def take(self, given: Iterable[Input | Step]) -> None:
+        """Take what was read."""
+        for one in given:
+            if isinstance(one, Step):
+                self.steps.append(one)
+            else:
+                self.conversation, _ = step(self.conversation, one)
+
+
+class Resuming:
+    """Takes conversations up.
+
+    Args:
+        store: Where they are.
+        say: Called with a line of text when something is out of the ordinary.
+    """
+
+    def __init__(self, store: Store, say: Callable[[str], None]) -> None:
+        self._store, self._say = store, say
+        self._stages: dict[Any, Stage] = {}
+
+    async def take_up(self, conversation: str) -> Resumed:
+        """Return a conversation as it stands.
+
+        Raises:
+            StoreError: If there is none of that id.
+            RecordError: If its record is damaged.
+        """
+        entries = self._store.read(conversation)
+        found = self._opened(conversation, entries)
+        snapshot = self._store.snapshot(conversation)
+        if snapshot is not None:
+            try:
+                entries = self._skipped(conversation, found, snapshot.data)
+            except RecordError as error:
+                self._say(f"{conversation}: {error.what} ({error.why}); it is read from its beginning")
+        for count, entry in enumerate(entries, 1):
+            found.feed(entry)
+            if count % _SLICE == 0:
+                await asyncio.sleep(0)
+        found.steps = found.steps[-_STEPS:]
+        return found
+
+    def _skipped(self, conversation: str, found: Resumed, data: bytes) -> Iterator[Entry]:
+        """Put a conversation where its snapshot says that it stands; return the entries behind that."""
+
+        def as_of() -> Conversation:
+            entries = self._store.read(conversation)
+            then = self._opened(conversation, entries)
+            for entry in entries:
+                if entry.seq > kept.seq:
+                    break
+                then.feed(entry)
+            return then.conversation
+
+        made, kept = restored(data, found.stage.rules, conversation, as_of)
+        entries = self._store.read(conversation, kept.seq - 1)
+        last = next(entries, None)
+        if last is None or last.seq != kept.seq or link_of(last.data) != kept.link:
+            raise RecordError(
+                "a snapshot does not fit its conversation",
+                why="the record is not the one that it was made of",
+                fix="nothing: the record is read from its beginning",
+            )
+        found.conversation, found.kept, found.steps = made, kept, list(kept.steps)
+        found.tape.seq, found.tape.link = last.seq + last.count, kept.link
+        return entries
+
+    def _opened(self, conversation: str, entries: Iterator[Entry]) -> Resumed:
+        tape = Tape()
+        first = next(entries, None)
+        given = list(tape.feed(first.data)) if first is not None else []
+        if tape.opening is None:
+            raise RecordError("the record has no opening", fix="restore the store from a backup")
+        opening, body = tape.opening
+        data = opening.data
+        key = opening.body, str(data.get("judge", "")), bool(data.get("human")), repr(data.get("choice"))
+        stage = self._stages.get(key)
+        if stage is None:
+            stage = self._stages[key] = Stage(rules_from(data, body))
+        members = tuple(map(str, data.get("members", ())))
+        begun, _ = open_conversation(stage.rules, conversation, whole=data.get("whole"), members=members)
+        found = Resumed(stage, tape, begun)
+        found.take(given)
+        return found
