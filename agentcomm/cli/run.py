@@ -67,6 +67,12 @@ def add_to(commands: Any) -> None:
         "--transcript", type=Path, metavar="PATH", help="file or folder; default ./transcripts/"
     )
     parser.add_argument(
+        "--transcript-content",
+        choices=("full", "hash", "none"),
+        default="full",
+        help="how much of what is said the transcript keeps; default full",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print the result as one JSON object, and nothing else"
     )
     parser.add_argument(
@@ -248,6 +254,7 @@ async def _enact(
                 brief=brief,
                 deadline=options.deadline,
                 transcript=path,
+                transcript_content=options.transcript_content,
                 watch=watch,
                 note=tell,
             )

@@ -116,7 +116,10 @@ def _words(proof: Any) -> list[tuple[str, str]]:
         found.append(("good", "sealed: nothing is missing at the end"))
     else:
         found.append(("bad", "not sealed: the conversation goes on, broke off, or its end was cut off"))
-    if told := len(proof.erased) - len(proof.unaccounted):
+    if proof.level != "full":
+        hashes = ", only its hashes" if proof.level == "hash" else ""
+        found.append(("field", f"what was said is not kept{hashes}, as the record says"))
+    elif told := len(proof.erased) - len(proof.unaccounted):
         found.append(("field", f"content erased from {told} records, as the record says"))
     if proof.unaccounted:
         listed = ", ".join(map(str, proof.unaccounted[:8]))

@@ -129,6 +129,7 @@ def list_transcripts(options: argparse.Namespace) -> int:
 
 def show_transcript(options: argparse.Namespace) -> int:
     """Print a transcript; returns 1 if it is damaged."""
+    from agentcomm.conversation.audit import level_of
     from agentcomm.runtime.replay import read_transcript
     from agentcomm.views.terminal import Terminal
 
@@ -155,7 +156,10 @@ def show_transcript(options: argparse.Namespace) -> int:
         terminal = Terminal(colour, width(), steps=options.steps, prompts=options.prompts)
         for line in terminal.feed(transcript):
             print(line)
-        if transcript.erased:
+        if (level := level_of(transcript)) != "full":
+            hashes = ", only its hashes" if level == "hash" else ""
+            print(colour("dim", f"what was said is not kept{hashes}"))
+        elif transcript.erased:
             print(colour("dim", f"erased: the content of {len(transcript.erased)} records"))
         if transcript.damage is None:
             sealed = "sealed" if transcript.seal else "not sealed: the end may be missing"

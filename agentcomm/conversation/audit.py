@@ -13,10 +13,13 @@ import msgspec
 from agentcomm.conversation.transcript import Chain, Transcript
 from agentcomm.errors import UsageError
 
-__all__ = ("ERASURE", "Proof", "erase_lines", "prove")
+__all__ = ("ERASURE", "WITHHELD", "Proof", "erase_lines", "level_of", "prove")
 
 ERASURE = "content.erased"
 """Type of the record that tells which contents were deleted, and why."""
+
+WITHHELD = "content.withheld"
+"""Type of the record that tells that no content was kept from the first on, and whether hashes of it were."""
 
 _BLOB = b'{"blob":'
 
@@ -39,6 +42,8 @@ class Proof(msgspec.Struct, frozen=True):
     """Those of them that no erasure record names: somebody deleted content and did not say so."""
     is_anchored: bool | None
     """Whether the head is the one known from elsewhere; None if none was given."""
+    level: str = "full"
+    """How much of what was said was kept from the first on: full, hash or none."""
 
     @property
     def holds(self) -> bool:
@@ -77,6 +82,7 @@ def prove(lines: Iterable[bytes], *, head: str = "") -> Proof:
         if record.type == ERASURE
         for seq in record.data.get("records", ())
     }
+    level = level_of(transcript)
     return Proof(
         records=len(transcript.records),
         head=transcript.head,
@@ -84,9 +90,22 @@ def prove(lines: Iterable[bytes], *, head: str = "") -> Proof:
         line=line,
         is_sealed=transcript.seal is not None,
         erased=transcript.erased,
-        unaccounted=tuple(seq for seq in transcript.erased if seq not in told),
+        unaccounted=tuple(seq for seq in transcript.erased if seq not in told) if level == "full" else (),
         is_anchored=_is_head(transcript, wanted) if head else None,
+        level=level,
     )
+
+
+def level_of(transcript: Transcript) -> str:
+    """Return how much of what was said a transcript keeps: full, or hash or none if one of its first records says so."""
+    for record in transcript.records[:_EARLY]:
+        if record.type == WITHHELD and record.kind == "step":
+            return str(record.data.get("level", "none"))
+    return "full"
+
+
+_EARLY = 4
+"""Records among which it stands: those that open a conversation come before it."""
 
 
 def _is_head(transcript: Transcript, wanted: str) -> bool:

@@ -25,6 +25,7 @@ from agentcomm.runtime.casting import Cast, Player, players_of
 from agentcomm.runtime.host import open_talk, run_talk
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
+from agentcomm.tracing.content import Level
 
 __all__ = (
     "OVERLAYS",
@@ -114,6 +115,7 @@ async def enact(
     brief: Mapping[str, Any] | None = None,
     deadline: str | float | None = None,
     transcript: str | Path | None = None,
+    transcript_content: Level = "full",
     watch: Callable[[Event], None] | None = None,
     note: Callable[[str], None] | None = None,
     conversation_id: str = "",
@@ -131,6 +133,8 @@ async def enact(
         brief: Role -> what it is told for this conversation.
         deadline: For the whole conversation: seconds, or text such as `60s`.
         transcript: File to write; without it the record stays in memory.
+        transcript_content: How much of what is said the file keeps: `full`; `hash`, so that whoever has the content can show that it
+            was this; or `none`. What is not kept cannot be replayed.
         watch: Called with every event, after it was written down.
         note: Called with a line of text when something takes long or is done for an agent.
         conversation_id: Unique id; one is made if it is empty.
@@ -157,6 +161,7 @@ async def enact(
         brief=brief,
         whole=seconds(deadline),
         transcript=Path(transcript) if transcript is not None else None,
+        content=transcript_content,
         conversation_id=conversation_id,
         judge=judge,
         watch=watch,

@@ -11,14 +11,15 @@ from typing import Any
 
 from agentcomm.agents.judges import Judge
 from agentcomm.conversation.events import Cancel, Event, Leave
-from agentcomm.errors import StoreError
+from agentcomm.errors import StoreError, UsageError
 from agentcomm.runtime.casting import Cast
 from agentcomm.runtime.driving import Plural, run_alone
-from agentcomm.runtime.recording import drawn
+from agentcomm.runtime.recording import Recording, drawn
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk
 from agentcomm.store.jsonl import JsonlLog
+from agentcomm.tracing.content import Level
 
 __all__ = ("Host", "open_talk", "run_talk")
 
@@ -75,6 +76,7 @@ def open_talk(
     brief: Mapping[str, Any] | None = None,
     whole: float | None = None,
     transcript: Path | None = None,
+    content: Level = "full",
     conversation_id: str = "",
     judge: Judge | None = None,
     watch: Callable[[Event], None] | None = None,
@@ -89,6 +91,7 @@ def open_talk(
         brief: Role or member -> what it is told.
         whole: Seconds for the whole conversation.
         transcript: File to write; without it the record stays in memory.
+        content: How much of what is said the file keeps: full, hash or none.
         conversation_id: Unique id; one is made if it is empty.
         judge: Who says whether a demonstration shows understanding.
         watch: Called with every event, after it was recorded.
@@ -100,17 +103,38 @@ def open_talk(
     """
     told = dict(brief) if brief else _NOTHING
     casting = stage.casting(cast, told, judge)
+    _check_content(content, transcript)
     log = JsonlLog(transcript) if transcript is not None else None
     name = conversation_id or f"conv-{drawn()[:12]}"
     try:
         return Talk(
-            stage, casting, name, clock=clock, brief=told, whole=whole, log=log, watch=watch, note=note
+            stage,
+            casting,
+            name,
+            clock=clock,
+            brief=told,
+            whole=whole,
+            recording=Recording(log, level=content),
+            watch=watch,
+            note=note,
         )
     except Exception as error:
         if log is not None:
             tell_path(error, log.path)
             log.close()
         raise
+
+
+def _check_content(content: str, transcript: Path | None) -> None:
+    if content not in {"full", "hash", "none"}:
+        raise UsageError(f"content={content!r} is unknown", fix="use one of full, hash, none", code="U504")
+    if content != "full" and transcript is None:
+        raise UsageError(
+            f"content={content!r} without a transcript",
+            why="it says how much of what is said the file keeps",
+            fix="name a file with transcript=…",
+            code="U506",
+        )
 
 
 async def run_talk(talk: Talk) -> Result:

@@ -10,12 +10,14 @@ from typing import Any, cast
 
 import msgspec
 
+from agentcomm.conversation.audit import WITHHELD
 from agentcomm.conversation.entries import count_of, put, sealed_up, took
 from agentcomm.conversation.events import Event, Input, Say
 from agentcomm.conversation.reading import recorded
 from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.transcript import Chain, Kind, plain_bytes
 from agentcomm.store.jsonl import JsonlLog, MemoryLog
+from agentcomm.tracing.content import Level
 
 __all__ = ("Recording", "drawn")
 
@@ -32,12 +34,17 @@ class Recording:
     Args:
         log: Where the lines go; None keeps them in memory.
         clock: Returns seconds since 1970.
+        level: How much of what is said is kept: full; hash, which is that of the content alone, so that whoever has it can show that
+            it was this; or none, where hashes tell nothing.
     """
 
-    __slots__ = ("_chain", "_clock", "_log", "_now", "_waiting")
+    __slots__ = ("_chain", "_clock", "_level", "_log", "_now", "_waiting")
 
-    def __init__(self, log: JsonlLog | None = None, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self, log: JsonlLog | None = None, clock: Callable[[], float] = time, level: Level = "full"
+    ) -> None:
         self._clock = clock
+        self._level: Level = level
         self._log: JsonlLog | MemoryLog | None = log
         self._chain: Chain | None = None
         self._now = 0.0
@@ -48,6 +55,11 @@ class Recording:
     def path(self) -> Path | None:
         """The file; None if it is in memory."""
         return self._log.path if self._log is not None else None
+
+    @property
+    def keeps_content(self) -> bool:
+        """Whether what is said is kept."""
+        return self._level == "full"
 
     @property
     def is_written(self) -> bool:
@@ -125,15 +137,23 @@ class Recording:
 
     def _written(self) -> Chain:
         """Write what waits; return the chain."""
-        if self._chain is None:
-            self._chain = Chain(now=self._stamp, salt=drawn)
+        is_full = self._level == "full"
+        chain, is_first = self._chain, self._chain is None
+        if chain is None:
+            salt = _unsalted if self._level == "hash" else drawn
+            chain = self._chain = Chain(now=self._stamp, salt=salt)
         if self._log is None:
             self._log = MemoryLog()
         waiting = self._waiting
         if waiting:
             self._waiting = []
-            self._log.append(b"".join(self._encode(self._chain, waiting)))
-        return self._chain
+            lines = self._encode(chain, waiting)
+            if not is_full:
+                if is_first:
+                    lines.append(chain.record("step", WITHHELD, {"level": self._level}))
+                lines = [_without_content(part) for part in lines]
+            self._log.append(b"".join(lines))
+        return chain
 
     def _encode(self, chain: Chain, waiting: list[Any]) -> list[bytes]:
         lines: list[bytes] = []
@@ -149,6 +169,23 @@ class Recording:
 
     def _stamp(self) -> str:
         return datetime.fromtimestamp(self._now, UTC).isoformat(timespec="milliseconds")
+
+
+def _unsalted() -> str:
+    return ""
+
+
+def _without_content(lines: bytes) -> bytes:
+    """Return lines without what was said; the protocol that a conversation was opened with stays."""
+    kept: list[bytes] = []
+    blob = b""
+    for line in lines.splitlines(keepends=True):
+        if line.startswith(b'{"blob":'):
+            blob = line
+        else:
+            kept += [blob, line] if b'"kind":"open","type":"conversation"' in line else [line]
+            blob = b""
+    return b"".join(kept)
 
 
 class Stored(Recording):

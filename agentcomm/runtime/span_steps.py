@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ("Steps", "model_of")
 
 TRANSCRIPT = "transcript"
-"""The sink that always keeps what was said: every conversation has a transcript, in a file or in memory."""
+"""The sink that keeps what was said, unless it was told not to."""
 
 _IN_PROCESS = frozenset({"scripted", "recorded", "embedded"})
 _BY_CODE = {ModelTimeout.code: "timeout", ContextOverflow.code: "context_overflow"}
@@ -143,7 +143,7 @@ class Steps:
             names.PROMPT_EDIT_COUNT: len(edits),
             names.PROMPT_MODIFIED: any(edit["op"] not in ("render", "join", "send") for edit in edits),
             names.PROMPT_LEFT_OUT: list(data.get("left_out", ())),
-            names.PROMPT_STORED: [TRANSCRIPT, self._sink] if content.is_full else [TRANSCRIPT],
+            names.PROMPT_STORED: self._stored(data),
             names.PROMPT_OFFERED: list(data.get("offered", ())),
         }
         if content.is_hashed:
@@ -164,6 +164,12 @@ class Steps:
         if retries := result.get("transport_retries"):
             found[names.RETRY_TRANSPORT] = retries
         return found
+
+    def _stored(self, data: Mapping[str, Any]) -> list[str]:
+        """Return who keeps the text of a prompt; of a transcript, not where that is."""
+        kept = [str(name) for name in data.get("stored", (TRANSCRIPT,))]
+        kept = [TRANSCRIPT if name.startswith(TRANSCRIPT) else name for name in kept if name != self._sink]
+        return [*kept, self._sink] if self._content.is_full else kept
 
     def _texts(self, request: Any, reply: Any) -> dict[str, Any]:
         content = self._content

@@ -610,8 +610,10 @@ class _Steps:
 
     @property
     def sinks(self) -> list[str]:
-        path = self._talk.recording.path
-        found = [f"transcript:{path}" if path is not None else "transcript:memory"]
+        recording = self._talk.recording
+        path = recording.path
+        kept = f"transcript:{path}" if path is not None else "transcript:memory"
+        found = [kept] if recording.keeps_content else []
         return found if self._spans is None else [*found, *self._spans.sinks]
 
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:

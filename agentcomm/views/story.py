@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import entries_of, format_value, printable
+from agentcomm.conversation.audit import level_of
 from agentcomm.conversation.events import (
     Chose,
     CommitmentChanged,
@@ -157,7 +158,9 @@ class Story(msgspec.Struct):
     is_sealed: bool = False
     damage: str = ""
     erased: int = 0
-    """Records whose content was deleted."""
+    """Records whose content was deleted, or never kept."""
+    level: str = "full"
+    """How much of what was said was kept from the first on: full, hash or none."""
     records: int = 0
 
     @property
@@ -243,6 +246,7 @@ class Teller:
         self.is_sealed = False
         self.damage = ""
         self.erased = 0
+        self.level = "full"
         self.records = 0
         self.rows: list[Row] = []
         self.numbers: dict[str, int] = {}
@@ -262,6 +266,8 @@ class Teller:
         self.transcript = transcript
         self.damage = str(transcript.damage) if transcript.damage else ""
         self.erased += len(transcript.erased)
+        if self.level == "full":
+            self.level = level_of(transcript)
         self.records += len(transcript.records)
         self.is_sealed = transcript.seal is not None
         if self.since is None and transcript.records:
@@ -303,6 +309,7 @@ class Teller:
             is_sealed=self.is_sealed,
             damage=self.damage,
             erased=self.erased,
+            level=self.level,
             records=self.records,
         )
 
