@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from agentcomm.protocol.arcs import Arcs, after, state_mark
 from agentcomm.protocol.embed import Draft
-from agentcomm.protocol.findings import quoted
+from agentcomm.protocol.findings import joined
 from agentcomm.protocol.graph import Move, Ref, State
 
 __all__ = ("check_free_moves", "check_races")
@@ -17,7 +17,7 @@ def check_races(made: Draft, arcs: Arcs) -> None:
             "E301",
             "race",
             made.protocol.marks.get(f"states.{name}.{roles[1]}") or state_mark(made.protocol, name),
-            f"in '{name}' {quoted(roles)} may speak at once",
+            f"in '{name}' {joined(roles)} may speak at once",
             why="one role speaks in a state; two would talk over each other",
             fix=f"give each a state of its own, or let them race: `first: {roles[0]}` says whose move counts in a tie",
             witness=arcs.witness(name),

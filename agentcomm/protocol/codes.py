@@ -56,7 +56,7 @@ _ROWS = (
         "E101",
         ("syntax", "other"),
         "a key is missing, unknown or of the wrong shape",
-        "what is not understood is not left out, for the protocol would then mean something else",
+        "what cannot be read is refused and never skipped: the rest would mean something else",
         "write what is named; `agentcomm schema` lets an editor complete and check it",
         "document",
     ),
@@ -245,7 +245,7 @@ _ROWS = (
     Code(
         "E701",
         ("lanes",),
-        "a line of `settles` that can never fit: so many lanes cannot end so",
+        "a line of `settles` that can never fit: so many lanes cannot end so, or none in that class",
         "who plays the many-role, or a move with `at_most`, bounds how many there can be",
         "lower the number, raise what bounds it, or remove the line",
     ),

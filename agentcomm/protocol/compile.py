@@ -33,7 +33,7 @@ from agentcomm.protocol.names import EXPIRED, Names
 from agentcomm.protocol.overlays import overlay_of, own_overlays
 from agentcomm.protocol.races import tell_twice, winner
 from agentcomm.protocol.resting import resting
-from agentcomm.protocol.runs import can_run, check_run, given_in, landing
+from agentcomm.protocol.runs import can_run, check_run, given_in, landing, swapped
 from agentcomm.protocol.shape import Word, unknown
 from agentcomm.protocol.source import Source
 from agentcomm.protocol.spec import Spec, shape
@@ -309,6 +309,10 @@ class _Compiler:
     def _run(self, spec: StateSpec, given: RunSpec, limits: Limits, conditions: ConditionReader) -> None:
         """Put the states of a protocol that a state runs among ours."""
         name, theirs = spec.name.text, self.names.theirs[spec.name.text]
+        if swapped(given, theirs, self.names.roles, self.report):
+            self.names.holes.add(name)
+            self.spec.broken = True
+            return
         roles = {key.text: self.names.role(ours, "`as`") for key, ours in given.roles}
         then = {
             key.text: self.names.target(place, f"`then` is where the run '{name}' leads")
@@ -354,14 +358,7 @@ class _Compiler:
         if act is None:
             if label not in self.names.strangers:
                 self.names.strangers.add(label)
-                unknown(
-                    self.report,
-                    spec.label,
-                    "an act of this protocol",
-                    sorted(self.acts),
-                    why="`acts` lists what may be said",
-                    is_named=True,
-                )
+                self._tell_stranger(spec.label)
             act = Act(label, Performative.INFORM, {})
             own = ()
         else:
@@ -382,6 +379,22 @@ class _Compiler:
             at_most=spec.at_most,
             at_once=spec.at_once,
         )
+
+    def _tell_stranger(self, label: Word) -> None:
+        """Tell of what is said and is no act; one of the library may only be missing in the list."""
+        why = "`acts` lists what may be said"
+        if label.text in set(Performative) and self.report.is_news(label.text):
+            fix = f"add `{label}: {{reason: text}}`, or what else it carries, to `acts`"
+            self.report.add(
+                "E102",
+                "unknown_name",
+                label.at,
+                f"'{label}' is not an act of this protocol",
+                why=why,
+                fix=fix,
+            )
+        else:
+            unknown(self.report, label, "an act of this protocol", sorted(self.acts), why=why, is_named=True)
 
     def _place(self, word: Word, spec: MoveSpec, state: str, speaker: str) -> str:
         if word.text in self.places:

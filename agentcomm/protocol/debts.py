@@ -354,7 +354,7 @@ def _add_open(protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, owed:
         "W501",
         "commitment_open",
         move_mark(protocol, said) if said else NOWHERE,
-        f"what '{label}' promised may still be open when '{found[-1].target}' is reached",
+        f"what '{label}' {'promises' if debt.is_offer else 'asks for'} may still be owed when '{found[-1].target}' is reached",
         why=f"{debt.debtor} owes it to {debt.creditor}, and nothing on this way discharges it",
         fix=f"add `discharges: {label}` to the act that fulfils it, or `outlives: true` to '{label}'",
         witness=steps(found),

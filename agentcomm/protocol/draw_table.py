@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from agentcomm.protocol.drawn import Drawn, DrawnMove, DrawnRun, DrawnState
-from agentcomm.protocol.picture import classes, limit, roles_of, settling
+from agentcomm.protocol.picture import classes, limit, overlays, roles_of, settling
 
 __all__ = ("SAYS", "Row", "columns", "draw_table")
 
@@ -111,6 +111,10 @@ def _foot(protocol: Drawn) -> Iterable[str]:
         yield "races: " + "; ".join(f"in {state.name}, {state.first} wins a tie" for state in races)
     if protocol.limits.whole is not None:
         yield f"the whole conversation: within {limit(protocol.limits.whole)}"
+    if protocol.overlays:
+        yield f"overlays of its own: {overlays(protocol)}"
+    if protocol.limits.escalate_to:
+        yield f"where repair fails, {protocol.limits.escalate_to} decides"
 
 
 def _moves(protocol: Drawn) -> Iterable[DrawnMove]:

@@ -56,6 +56,10 @@ _WORDS = {
 """Words of other languages for our types."""
 
 
+_SHORT = {"min": "minimum", "max": "maximum", "min_length": "minLength", "max_length": "maxLength"}
+"""Constraints as others call them."""
+
+
 @dataclass(slots=True)
 class TypeReader:
     """Reads types; knows the named ones of the document and those registered in Python."""
@@ -112,7 +116,8 @@ class TypeReader:
                 self._wrong(
                     entry.at,
                     f"'{entry.key}' cannot be the name of a field",
-                    why="a field becomes an attribute in Python",
+                    why="a field becomes an attribute in Python"
+                    + (", and that is a word of its grammar" if keyword.iskeyword(entry.key) else ""),
                     fix=f"call it '{_as_field(entry.key)}'",
                 )
             elif hasattr(Content, entry.key):
@@ -142,17 +147,35 @@ class TypeReader:
         if node.items is not None:
             return self._choice(node)
         if node.entries is not None:
-            return (
-                self._limited(node)
-                if "is" in node.entries
-                else FieldType("map", fields=self.fields(node, "a map"))
-            )
+            if "is" in node.entries:
+                return self._limited(node)
+            if self._is_schema(node):
+                return None
+            return FieldType("map", fields=self.fields(node, "a map"))
         if node.value is None:
             return None
         if node.text is None:
             self._wrong(node.at, f"{node} is not a type", fix=f"types are {quoted(KINDS)}")
             return None
         return self._word(node.text, node.at, whole=whole)
+
+    def _is_schema(self, node: Node) -> bool:
+        """Whether a map is a type as JSON Schema writes it; a finding if so."""
+        entries = node.entries or {}
+        kind = entries["type"].node if "type" in entries else None
+        others = [key for key in entries if key != "type"]
+        limits = [key for key in others if key in CONSTRAINTS or _SHORT.get(key) in CONSTRAINTS]
+        if kind is None or kind.text is None or not limits or len(limits) < len(others):
+            return False
+        text = _WORDS.get(kind.text.lower(), kind.text)
+        pairs = [f"is: {text}", *(f"{_SHORT.get(key, key)}: {entries[key].node.raw}" for key in limits)]
+        self._wrong(
+            entries["type"].at,
+            "a type with constraints begins with `is`",
+            why="`type` would be a field of that name",
+            fix=f"write `{{{', '.join(pairs)}}}`",
+        )
+        return True
 
     def unused(self) -> list[Entry]:
         """Return the named types that nothing refers to, read all the same."""
@@ -242,6 +265,16 @@ class TypeReader:
 
     def _choice(self, node: Node) -> FieldType:
         values: list[str | int | float | bool] = []
+        words = [item.text for item in node.items or ()]
+        if words and all(word in KINDS or word in self.types for word in words):
+            self.used.update(word for word in words if word and word in self.types)
+            self._wrong(
+                node.at,
+                f"a list is a choice among words, and {quoted(map(str, words))} {'are types' if words[1:] else 'is a type'}",
+                why="a value has one type",
+                fix=f"write `list of {words[0]}`" if not words[1:] else "take one of them, or `any`",
+            )
+            return ANY
         for item in node.items or ():
             if not item.is_scalar or item.value is None:
                 self._wrong(item.at, f"a choice is a word or a number, not {item}", fix="put it in quotes")
@@ -278,8 +311,13 @@ class TypeReader:
             else:
                 self._wrong(entry.node.at, f"{entry.node} cannot be the '{key}'", fix=f"write {problem}")
         if _contradicts(base, limits):
-            self._wrong(
-                node.at, "nothing fits these constraints", why="the least is above the most", fix="swap them"
+            self.report.add(
+                "E104",
+                "data_flow",
+                node.at,
+                "nothing fits these constraints",
+                why="the least is above the most",
+                fix="swap them",
             )
             limits = {}
         return _changed(base, constraints={**base.constraints, **limits})

@@ -226,7 +226,16 @@ def near(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
     comparable = lowered if len(word) <= _LONGEST_WORD else ()
     if close := difflib.get_close_matches(word.lower(), comparable, n=1, cutoff=0.6):
         return f"did you mean '{lowered[close[0]]}'?"
+    longer = [name for name in comparable if name.startswith(f"{word.lower()}-")]
+    if len(longer) == 1:
+        return f"did you mean '{lowered[longer[0]]}'?"
     return f"known: {quoted(names)}" if names else otherwise
+
+
+def joined(names: Iterable[str]) -> str:
+    """Return names in quotes, the last with `and`."""
+    *most, last = [f"'{name}'" for name in names]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def quoted(names: Iterable[str], *, limit: int = 12) -> str:

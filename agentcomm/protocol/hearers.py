@@ -49,6 +49,17 @@ class Hearers:
                     why="`to` names who else hears it",
                     fix=f"name another role: {quoted(others)}",
                 )
+            elif (
+                word.text in ("all", "everyone", "everybody", "others") and word.text not in self.names.roles
+            ):
+                self.report.add(
+                    "E102",
+                    "unknown_role",
+                    word.at,
+                    f"'{word}' is not a role",
+                    why="`to` names everyone who hears it",
+                    fix=f"write `to: [{', '.join(others)}]`",
+                )
             elif role := self.names.role(word, "`to`"):
                 found.append(role)
         return tuple(dict.fromkeys(found))

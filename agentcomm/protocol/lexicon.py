@@ -143,7 +143,9 @@ class Lexicon:
             "unknown_name",
             word.at,
             f"'{word}' is not an act of the library",
-            why="" if spec.performative else "a label of one's own says which act it is",
+            why="what an act does to what is owed, the library says"
+            if spec.performative
+            else "a label of one's own says which act it is",
             fix=hint,
         )
         return Performative.INFORM

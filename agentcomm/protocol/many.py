@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from agentcomm.protocol.findings import near
 from agentcomm.protocol.graph import OutcomeClass, Settle
-from agentcomm.protocol.shape import Reader, Word
+from agentcomm.protocol.shape import Reader, Word, is_name
 from agentcomm.protocol.source import Entry, Node
 
 __all__ = ("RoleSpec", "SettleSpec", "read_roles", "read_settles")
@@ -18,6 +18,7 @@ MOST = 1_000
 """The biggest many-role."""
 _RANGE = re.compile(r"(\d{1,6})\.\.(\d{1,6})")
 _SETTLE = re.compile(r"(any|all|most|otherwise|at least)(?: +(\d{1,6}))?(?: +(\S+))?", re.DOTALL)
+_QUANTITIES = ("any", "all", "most", "at", "least", "otherwise", "of", "the", "lanes", "members")
 _FORMS = "`any x`, `all x`, `most x`, `at least 2 x`, `otherwise`"
 
 
@@ -50,9 +51,16 @@ def read_roles(reader: Reader, node: Node) -> list[RoleSpec]:
             RoleSpec(Word(entry.key, entry.at), *_members(reader, entry)) for entry in node.entries.values()
         ]
     elif node.items is not None:
-        roles = [RoleSpec(word) for word in reader.words(node, "a role")]
+        sample = "write its name alone: `- seller`, or `roles: {buyer: 1, seller: 1..20}`"
+        words = [reader.word(item, "a role", fix="" if item.is_scalar else sample) for item in node.items]
+        roles = [RoleSpec(word) for word in words if word]
+        if len(roles) < len(words):  # who speaks may be one that was not understood
+            reader.broken = True
+            return []
     else:
-        reader.wrong(node.at, f"`roles` is a list, not {node}", fix="write `roles: [asker, answerer]`")
+        words = [word for word in re.split(r"[,;\s]+", node.text or "") if is_name(word)]
+        sample = ", ".join(words if len(words) > 1 else ("asker", "answerer"))
+        reader.wrong(node.at, f"`roles` is a list, not {node}", fix=f"write `roles: [{sample}]`")
         reader.broken = True
         return []
     if not (node.entries or node.items):
@@ -145,14 +153,23 @@ def _settles(reader: Reader, outcome: OutcomeClass, words: Iterable[Word]) -> li
         if settle := _settle(outcome, word.text.strip()):
             found.append(SettleSpec(settle, word))
         else:
-            name = word.text.split()[-1] if word.text.split() else "done"
+            names = [
+                name for name in re.split(r"[^\w-]+", word.text) if is_name(name) and name not in _QUANTITIES
+            ]
+            name = names[-1] if names else "done"
             reader.wrong(
                 word.at,
                 f"'{word}' does not say how lanes settle a conversation",
                 why=f"it is {_FORMS}",
-                fix=f"write one of these, such as `any {name}`",
+                fix=f"write one of these, such as `{_quantified(word.text)} {name}`",
             )
     return found
+
+
+def _quantified(text: str) -> str:
+    """Return the beginning of a condition that a text may have meant."""
+    number = re.search(r"\d{1,6}", text)
+    return f"at least {number[0]}" if number and int(number[0]) else "any"
 
 
 def _settle(outcome: OutcomeClass, text: str) -> Settle | None:

@@ -17,6 +17,7 @@ __all__ = (
     "details",
     "head",
     "limit",
+    "overlays",
     "picture",
     "roles_of",
     "settling",
@@ -229,9 +230,18 @@ def _notes(protocol: Drawn, boxes: Mapping[str, Box], arrows: Iterable[Arrow]) -
         yield f"the whole conversation: within {limit(protocol.limits.whole)}"
     if protocol.owner:
         yield f"owner at the beginning: {protocol.owner}"
+    if protocol.overlays:
+        yield f"overlays of its own: {overlays(protocol)}"
+    if protocol.limits.escalate_to:
+        yield f"where repair fails, {protocol.limits.escalate_to} decides"
     if any(box.many for box in boxes.values()):
         yield f"stacked boxes: each {protocol.many} has its own position there"
     if protocol.settles:
         yield f"settled by the lanes, the first that fits: {'; '.join(settling(protocol))}"
     plural = "" if protocol.bound == 1 else "s"
     yield f"at most {protocol.bound} message{plural}, without read-backs and repairs"
+
+
+def overlays(protocol: Drawn) -> str:
+    """Return the overlays that a protocol switches off, or names itself."""
+    return ", ".join(f"{name}: {own.name if own else 'off'}" for name, own in protocol.overlays.items())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from agentcomm.errors import UsageError
 from agentcomm.protocol.arcs import Arc, Arcs, steps
-from agentcomm.protocol.findings import near, quoted
+from agentcomm.protocol.findings import joined, near
 from agentcomm.protocol.graph import Move, Protocol
 from agentcomm.protocol.merging import offers
 from agentcomm.protocol.view import Doubt, DoubtKind, LocalMove, LocalProtocol, LocalState
@@ -238,7 +238,7 @@ class _Projection:
         waiting = [state for state in live if self.role not in state.speakers]
         if races := [state for state in own if len(state.speakers) > 1]:
             self._doubt(
-                "race", [races[0].name], f"in '{races[0].name}' {quoted(races[0].speakers)} race",
+                "race", [races[0].name], f"in '{races[0].name}' {joined(races[0].speakers)} race",
                 "which of them came first is decided by one log, which nobody has alone",
                 "let one role speak in a state", number,
             )  # fmt: skip
@@ -273,10 +273,13 @@ class _Projection:
                 end = arcs.names[target]
                 if move is None or self._is_party(move) or end not in outcomes:
                     continue
+                region = self.protocol.states[move.state].region.partition("/")[0]
                 self._doubt(
-                    "end", [end], f"{self.role} may wait for ever: it is not told of '{end}'",
+                    "end", [move.state, end], f"{self.role} may wait for ever: it is not told of '{end}'",
                     f"'{move.label}' ends it in '{move.state}', and {self.role} does not hear that",
-                    f"add {self.role} to the `to` of '{move.label}' in '{move.state}'", number,
+                    f"let '{region}' lead to a state in which {self.role} is told, and that to '{end}'"
+                    if region
+                    else f"add {self.role} to the `to` of '{move.label}' in '{move.state}'", number,
                     last=arcs.arc(place, position),
                 )  # fmt: skip
                 return

@@ -1,6 +1,6 @@
 """What a state says about the protocol that it runs: whether that can be run, who plays in it, what it is given, where it leads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from agentcomm.protocol.conditions import ConditionReader, mismatch, parse_ref
 from agentcomm.protocol.findings import Report, near, quoted
@@ -8,7 +8,7 @@ from agentcomm.protocol.graph import OutcomeClass, Protocol, Ref, label_in
 from agentcomm.protocol.shape import Word
 from agentcomm.protocol.turns import RunSpec, StateSpec
 
-__all__ = ("can_run", "check_run", "given_in", "landing")
+__all__ = ("can_run", "check_run", "given_in", "landing", "swapped")
 
 OTHERWISE = "otherwise"
 
@@ -49,7 +49,7 @@ def check_run(spec: StateSpec, run: RunSpec, theirs: Protocol, report: Report) -
             )
     said = {key.text for key, _ in run.then}
     missing = dict.fromkeys(str(kind) for kind in theirs.outcomes.values() if str(kind) not in said)
-    if missing and OTHERWISE not in said and said <= set(classes):
+    if missing and OTHERWISE not in said and said <= set(classes) and run.is_clear:
         report.add(
             "E703",
             "composition",
@@ -93,6 +93,23 @@ def _check_roles(run: RunSpec, theirs: Protocol, report: Report) -> None:
             f"`as` does not say who plays {quoted(missing)} in '{run.protocol}'",
             fix="add `as: {" + ", ".join(f"{role}: our-role" for role in missing) + "}`",
         )
+
+
+def swapped(run: RunSpec, theirs: Protocol, ours: Iterable[str], report: Report) -> bool:
+    """Tell of roles that stand the wrong way round in `as`; return whether there are any."""
+    known = set(ours)
+    for key, value in run.roles:
+        if key.text in known and key.text not in theirs.roles and value.text in theirs.roles:
+            report.add(
+                "E102",
+                "unknown_role",
+                key.at,
+                f"'{key}' is a role of ours, and '{value}' one of '{run.protocol}'",
+                why="`as` has their role first, then ours",
+                fix=f"write `{value}: {key}`",
+            )
+            return True
+    return False
 
 
 def given_in(

@@ -20,6 +20,15 @@ __all__ = ("Reader", "Word", "is_name", "unknown")
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[^\W\d_][\w-]*")
+_MEANT: dict[str, tuple[str, ...]] = {
+    "goto": ("next",), "target": ("next",), "state": ("next",), "performative": ("act",), "type": ("act",),
+    "timeout": ("within", "reply_within"), "deadline": ("within", "reply_within"), "after": ("within", "reply_within"),
+    "receiver": ("to",), "receivers": ("to",), "recipients": ("to",), "retries": ("max", "repairs"), "times": ("max",),
+    "limit": ("max",), "guard": ("when",), "condition": ("when",), "if": ("when",), "fields": ("content",),
+    "payload": ("content",), "body": ("content",), "params": ("content",), "data": ("content",), "total": ("whole",),
+    "max_turns": ("turns",), "default": ("else",), "otherwise": ("else",),
+}  # fmt: skip
+"""Words that other tools use, and the keys that say the same here."""
 _SURE = 0.7
 """How like another a key must be to be read as that one."""
 _LONGEST_NAME = 64
@@ -90,9 +99,10 @@ class Reader:
         for key, entry in given.items():
             if key in keys:
                 continue
-            hint = near(key, keys)
+            same = next((word for word in _MEANT.get(key, ()) if word in keys), "")
+            hint = f"did you mean '{same}'?" if same else near(key, keys)
             meant = hint.split("'")[1] if hint.startswith("did") else ""
-            is_sure = bool(meant) and SequenceMatcher(None, key, meant).ratio() >= _SURE
+            is_sure = bool(same) or (bool(meant) and SequenceMatcher(None, key, meant).ratio() >= _SURE)
             self.wrong(
                 entry.at,
                 f"'{key}' is not a key of {what}",
@@ -145,10 +155,12 @@ class Reader:
         found = [self.word(item, what) for item in nodes]
         return tuple(word for word in found if word)
 
-    def pairs(self, node: Node, what: str, value: str, *, fix: str = "") -> tuple[tuple[Word, Word], ...]:
-        """Return the entries of a map of words."""
+    def pairs(
+        self, node: Node, what: str, value: str, *, fix: str = "", each: str = ""
+    ) -> tuple[tuple[Word, Word], ...]:
+        """Return the entries of a map of words; `each` is the remedy where one is none."""
         found = [
-            (Word(entry.key, entry.at), self.word(entry.node, value))
+            (Word(entry.key, entry.at), self.word(entry.node, value, fix=each))
             for entry in self.entries(node, what, fix=fix).values()
         ]
         return tuple((key, word) for key, word in found if word)
@@ -175,7 +187,7 @@ class Reader:
             self.wrong(
                 node.at,
                 f"{what} is a duration, not {node}",
-                fix="write a number with a unit, such as 30s, 10m or 1h30m",
+                fix=_as_duration(node) or "write a number with a unit, such as 30s, 10m or 1h30m",
             )
             return None
         if seconds > 0:
@@ -200,6 +212,18 @@ class Reader:
     def optional(self, entry: Entry | None, read: Callable[[Node, str], _T | None], what: str) -> _T | None:
         """Return what `read` makes of an entry, None if there is none."""
         return read(entry.node, what) if entry else None
+
+
+_SPELT = re.compile(r"(\d{1,6}) *(s|m|h|d)[a-z]*", re.IGNORECASE)
+"""A duration in words: `1 hour`."""
+
+
+def _as_duration(node: Node) -> str:
+    """Return what to write for a duration in words, or without a unit."""
+    if isinstance(node.value, int) and not isinstance(node.value, bool) and node.value > 0:
+        return f"write its unit: {node.value}s, {node.value}m or {node.value}h"
+    found = _SPELT.fullmatch(node.text or "")
+    return f"write {found[1]}{found[2].lower()}" if found else ""
 
 
 _MOST = 1_000_000

@@ -183,7 +183,13 @@ def shape(source: Source) -> Spec | None:
     spec.overlay = _overlay(reader, top)
     if entry := top.get("overlays"):
         sample = "write `overlays: {cancel: off, repair: my-repair}`"
-        spec.overlays = reader.pairs(entry.node, "`overlays`", "`off`, or the name of an overlay", fix=sample)
+        spec.overlays = reader.pairs(
+            entry.node,
+            "`overlays`",
+            "`off`, or the name of an overlay",
+            fix=sample,
+            each="write `off`, or a name",
+        )
     spec.broken = reader.broken
     return spec
 

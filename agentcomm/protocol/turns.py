@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from agentcomm.acts.content import parse_duration
 from agentcomm.protocol.findings import near
 from agentcomm.protocol.graph import Mark
 from agentcomm.protocol.shape import Reader, Word
@@ -42,6 +43,8 @@ class RunSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Their act.field, our act.field."""
     then: tuple[tuple[Word, Word], ...] = ()
     """Their class of outcomes, our state."""
+    is_clear: bool = True
+    """Whether `then` could be read."""
 
 
 class StateSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -96,10 +99,12 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
         said = item.node.entries
         if said is None and not (item.node.is_scalar and item.node.value is None):
             hint = near(key, _STATE)
+            if not hint.startswith("did"):
+                hint = _deadline(key, item.node) or f"write `{key}: {{act: next-state}}`"
             reader.wrong(
                 item.at,
                 f"'{key}' under the state '{name}' is neither a role with its moves nor a key of a state",
-                fix=hint if hint.startswith("did") else f"write `{key}: {{act: next-state}}`",
+                fix=hint,
             )
             reader.broken = True
             continue
@@ -120,6 +125,15 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
         first=None if runs else reader.optional(keys.get("first"), reader.word, "`first`"),
         run=_run(reader, keys) if runs else None,
     )
+
+
+def _deadline(key: str, node: Node) -> str:
+    """Return what to write for a deadline under another name."""
+    try:
+        parse_duration(node.text)
+    except (ValueError, OverflowError):
+        return "write `else: a-state`" if key.startswith(("on_", "on-", "timeout", "default")) else ""
+    return f"write `within: {node.raw}`, and `else: a-state` for what then follows"
 
 
 def _check_keys(reader: Reader, name: Word, keys: Mapping[str, Entry], speakers: list[Word]) -> None:
@@ -165,6 +179,7 @@ def _run(reader: Reader, keys: Mapping[str, Entry]) -> RunSpec | None:
         roles=pairs("as", "one of our roles", "{their-role: our-role}"),
         given=pairs("with", "a value on record", "{their-act.field: our-act.field}"),
         then=pairs("then", "what follows", "{success: next-state, otherwise: other-state}"),
+        is_clear="then" not in keys or keys["then"].node.entries is not None,
     )
 
 

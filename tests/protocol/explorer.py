@@ -79,6 +79,15 @@ class Talk:
         self.outcomes = {"expired": "expired", **document["outcomes"]}
         self.places = {name: self._place(name, state) for name, state in document["states"].items()}
         self.start = document.get("start", next(iter(self.places)))
+        gathers = [state for state in document["states"].values() if "gather" in state]
+        self.shared = {
+            label
+            for state in gathers[1:] and gathers
+            for moves in state.values()
+            for label, move in (moves.items() if isinstance(moves, dict) else ())
+            if isinstance(move, dict) and "for" in move
+        }
+        """What is said for all at one of several gathers: lanes that come there later use its budget up as well."""
 
     def _place(self, name, state):
         place = Place(first=state.get("first", ""), run=state.get("run", ""))
@@ -145,6 +154,8 @@ class Talk:
                 if step.max is not None:
                     used[name, step.label] = count + 1
                 found.append((step, (step.next, tuple(sorted(used.items())), after)))
+                if step.then and step.label in self.shared:
+                    found.append((step, (step.then, spent, after)))
             elif step.then:
                 found.append((step, (step.then, spent, after)))
         if not place.run or place.has_else:
@@ -277,6 +288,8 @@ class Talk:
 
     def orphans(self):
         """Yield a kind where somebody answers what no hearer of the answer can have said or heard on any way there."""
+        if "overlay" in self.document:  # it answers a message that is not its own
+            return
         ahead = {name: self.ahead(name) for name in self.places}
         for name, step in self.moves():
             wanted = ANSWERED.get(self.kind(step.label), set()) if step.speaker else set()

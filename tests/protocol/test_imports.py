@@ -402,6 +402,11 @@ BROKEN_BSPL = {
     "no roles": ("P {\n  parameters out x key\n}", 2, "E100"),
     "no parameters": ("P {\n  roles A B\n}", 2, "E100"),
     "a stranger": (LOAN.replace("Library -> Reader: lend", "Libary -> Reader: lend"), 8, "E102"),
+    "a stranger in a reference": (
+        TAXI.replace("Driver, Bank, Nobody", "Driver, Banker, Nobody"),
+        8,
+        "E102",
+    ),
     "open bracket": (LOAN.replace("out title]", "out title"), 8, "E100"),
     "no brace": (LOAN.rstrip().removesuffix("}"), 10, "E100"),
     "a character": (LOAN.replace("private due,", "private $due,"), 5, "E100"),

@@ -13,7 +13,10 @@ from agentcomm.protocol.check import examine
 from agentcomm.protocol.library import load, loads, names
 
 FOLDER = Path(__file__).parents[2] / "protocols"
-LIBRARY = {name: parsed((FOLDER / f"{name}.yaml").read_text(encoding="utf-8")) for name in names()}
+LIBRARY = {
+    name: parsed((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    for name in (*names(), *names(overlays=True))
+}
 SAMPLE, SEED = 1_000, 20
 
 CODES = {

@@ -173,6 +173,10 @@ class _Flattening:
             )
             return []
         self.used.add(name)
+        roles = [role.text for role in outer.roles]
+        for word in reference.given[: len(inner.roles)]:
+            if word.text not in roles:
+                unknown(self.report, word, f"a role of '{outer.name}'", roles)
         self.parts.lose(f"the messages of '{name}' stand in '{outer.name}' itself", line)
         here = [names.get(word.text, word.text) for word in reference.given]
         private = {item.name.text: f"{name}_{item.name}".replace(" ", "_") for item in inner.private}
