@@ -159,7 +159,7 @@ _NO_MOVES: Mapping[str, Move] = {}
 class Turn(msgspec.Struct, eq=False):
     """One agent's go. What it offers is worked out when somebody looks at it."""
 
-    _whole: Conversation
+    whole: Conversation
     """The conversation, with all its lanes."""
     seat: Seat
     """Who has the floor."""
@@ -217,13 +217,13 @@ class Turn(msgspec.Struct, eq=False):
     def conversation(self) -> Conversation:
         """The conversation as it stands; of a turn in a lane, the view of the lane."""
         if self._place is None:
-            self._place = self._whole.view(self.lane) if self.lane else self._whole
+            self._place = self.whole.view(self.lane) if self.lane else self.whole
         return self._place
 
     @property
     def actual(self) -> Conversation:
         """The conversation as it stands, also for an agent that is shown something else."""
-        return self._whole.view(self.lane) if self.lane else self._whole
+        return self.whole.view(self.lane) if self.lane else self.whole
 
     @property
     def floor(self) -> Speak:
@@ -389,7 +389,10 @@ class Turn(msgspec.Struct, eq=False):
         known = self._open.get(act)
         if known is not None and not known.given:
             try:
-                return self._message(known, read(known.act, content))
+                said = read(known.act, content)
+                lane = "" if known.for_all else self.lane
+                made = self.made = Message(known.act.label, said, "", self.seat.role, (), "", "", "", lane)
+                return made
             except Unreadable as error:
                 raise self._not_like_this(act, known, error) from None
         for move in (known,) if known is not None else (*self.moves, *self.exits):

@@ -9,10 +9,10 @@ import math
 from typing import Any
 
 from agentcomm.acts.message import Message
-from agentcomm.acts.persistent import find, put, with_entry
+from agentcomm.acts.persistent import put, with_entry
 from agentcomm.commitments.ledger import Change, enter
-from agentcomm.conversation.commit import NO_FIELDS, Step, ended, told
-from agentcomm.conversation.events import DeadlineSet, Event, Grounded, Heard, Moved, Say
+from agentcomm.conversation.commit import NO_FIELDS, Step, ended
+from agentcomm.conversation.events import CommitmentChanged, DeadlineSet, Event, Grounded, Heard, Moved, Say
 from agentcomm.conversation.parts import Position, Said, Shared
 from agentcomm.conversation.plans import Plan
 from agentcomm.conversation.state import Conversation
@@ -92,7 +92,8 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
     lane, label, target, name = here.lane, plan.label, plan.target, message.id
     n, seen, tally = shared.n, shared.seen, shared.tally
     events: list[Event] = []
-    if find(seen, n, name) is None:  # what is said for all is heard once
+    known = seen.get(name)
+    if known is None or known[0] > n:  # what is said for all is heard once
         seen = put(seen, n, name, message)
         n += 1
         events.append(Heard(n, message))
@@ -104,7 +105,11 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
     if plan.effect is not None:
         ledger, trunk, changes = enter(ledger, trunk, plan.effect, plan.speaker, plan.to, name, lane)
         for change in changes:
-            events.append(told(change, lane))  # noqa: PERF401  (most often one)
+            now, was = change.now, change.was
+            before = "" if was is None else was.status
+            events.append(
+                CommitmentChanged(now.id, now.act, now.debtor, now.creditor, before, now.status, lane)
+            )
     events.append(Moved(label, plan.speaker, plan.source, target, name, lane))
     last = here.last.copy()
     for hearer in plan.to:

@@ -413,7 +413,7 @@ class Talk:
         if turn.lane:
             name = f"{self.id}:{self.sent + 1}"
             done = lanes.say_made(before, turn.lane, turn.conversation.here, made, name, made_by, now)
-        elif turn.actual is before and not before.members:
+        elif turn.whole is before and not before.members:
             done = say_made(before, made, f"{self.id}:{before.shared.n + 1}", made_by, now)
         else:
             return False
