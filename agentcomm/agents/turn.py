@@ -390,11 +390,11 @@ class Turn(msgspec.Struct, eq=False):
         if known is not None and not known.given:
             try:
                 said = read(known.act, content)
-                lane = "" if known.for_all else self.lane
-                made = self.made = Message(known.act.label, said, "", self.seat.role, (), "", "", "", lane)
-                return made
             except Unreadable as error:
                 raise self._not_like_this(act, known, error) from None
+            lane = "" if known.for_all else self.lane
+            made = self.made = Message(known.act.label, said, "", self.seat.role, (), "", "", "", lane)
+            return made
         for move in (known,) if known is not None else (*self.moves, *self.exits):
             if move is known or act in (move.label, move.act.name):
                 try:
