@@ -27,6 +27,7 @@ from agentcomm.conversation.transcript import blob_name, dump
 from agentcomm.protocol.graph import Move
 from agentcomm.runtime.driving import Turns
 from agentcomm.runtime.recording import Stored
+from agentcomm.runtime.span_late import begin_spans
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk, opening
 from agentcomm.store.base import Snapshot
@@ -151,6 +152,10 @@ class HostedTalk(Talk):
             self.opened = ()
             self.stirred = {}
             self.mark = self.conversation, recording.place, self.latest, self.sent
+
+    def _open_spans(self) -> Any:
+        before = 0 if self._resumed is None else self.stored.place[0]
+        return begin_spans(self.stage.protocol, self.id, self.casting.names, before=before)
 
     def _begin(self, whole: float | None) -> tuple[Conversation, tuple[Event, ...]]:
         if self._resumed is not None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from time import time_ns
 from typing import Any
 
+from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
     Event,
     Expired,
@@ -76,10 +77,12 @@ class Measured:
         if self.spans is not None:
             self.spans.turn_now = None if turn is None else turn.spans
 
-    def turn(self, before: Conversation, role: str, model: str) -> "MeasuredTurn":
+    def turn(
+        self, before: Conversation, role: str, model: str, heard: Message | None = None, came: str = ""
+    ) -> "MeasuredTurn":
         """Begin a turn; arguments as of `ConversationSpans.turn`."""
         self._turns += 1
-        spans = None if self.spans is None else self.spans.turn(before, role, model)
+        spans = None if self.spans is None else self.spans.turn(before, role, model, heard, came)
         agent = self._cast.get(role, role)
         turn = self._turn = MeasuredTurn(self, spans, agent, before.rules)
         return turn
@@ -217,6 +220,11 @@ class MeasuredTurn:
     def sinks(self) -> list[str]:
         """Where the texts of prompts and answers go with the spans."""
         return [] if self.spans is None else self.spans.sinks
+
+    @property
+    def traceparent(self) -> str:
+        """W3C's trace context of the turn."""
+        return "" if self.spans is None else self.spans.traceparent
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
         """Measure a step of the journal, as it happens."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
+from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Event, Expired
 from agentcomm.conversation.moves import legal
 from agentcomm.conversation.state import Conversation
@@ -12,7 +13,14 @@ from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.measures import Measured
 from agentcomm.runtime.span_notes import TurnNotes
 from agentcomm.runtime.span_plain import PlainTurns
-from agentcomm.runtime.spans import Closing, ConversationSpans, Standing, TurnSpans, place_name
+from agentcomm.runtime.spans import (
+    Closing,
+    ConversationSpans,
+    Standing,
+    TurnSpans,
+    place_name,
+    traceparent_of,
+)
 from agentcomm.tracing.signals import signals
 from agentcomm.tracing.spans import active
 
@@ -20,11 +28,15 @@ if TYPE_CHECKING:
     from agentcomm.tracing.late import LateTracer
     from agentcomm.tracing.light import LightSpan
 
-__all__ = ("Drawing", "LateConversation", "LateTurn", "begin_spans")
+__all__ = ("CONTEXT", "Drawing", "LateConversation", "LateTurn", "begin_spans")
+
+
+CONTEXT = "trace.context"
+"""Type of the step that carries W3C's trace context to whoever takes the next turn, perhaps in another process."""
 
 
 def begin_spans(
-    protocol: Protocol, conversation: str, cast: Mapping[str, str]
+    protocol: Protocol, conversation: str, cast: Mapping[str, str], *, before: int = 0
 ) -> "ConversationSpans | LateConversation | Measured | None":
     """Mark that a conversation opens; None if nobody traces or measures it.
 
@@ -32,15 +44,17 @@ def begin_spans(
         protocol: Its protocol.
         conversation: Its id.
         cast: Role -> agent's name.
+        before: Records that it has already, where it was opened before, by this process or another.
     """
     tracer: Any = active()
     where = signals()
     spans: ConversationSpans | LateConversation | None = None
     if tracer is not None and tracer.keeps(conversation):
         if tracer.submit is not None:
-            spans = LateConversation(tracer, protocol, conversation, cast)
+            spans = LateConversation(tracer, protocol, conversation, cast, before)
         else:
-            spans = ConversationSpans(tracer, protocol, conversation, cast, caller=tracer.ambient())
+            caller = None if before else tracer.ambient()
+            spans = ConversationSpans(tracer, protocol, conversation, cast, caller=caller, before=before)
     return spans if where is None else Measured(where, spans, protocol, conversation, cast)
 
 
@@ -66,10 +80,10 @@ class Drawing:
         tracer = self._given[0]
         return [tracer.sink] if tracer.content.is_full else []
 
-    def open(self, at: int, caller: Any) -> None:
-        """Draw the opening."""
+    def open(self, at: int, caller: Any, before: int = 0) -> None:
+        """Draw the opening, unless there are records from before."""
         self._now = at
-        self._spans = ConversationSpans(*self._given, clock=self._clock, caller=caller)
+        self._spans = ConversationSpans(*self._given, clock=self._clock, caller=caller, before=before)
 
     def turn(self, notes: TurnNotes) -> None:
         """Draw a turn."""
@@ -81,7 +95,8 @@ class Drawing:
         if kind is not None and plain is not None and plain.draw(kind, spans, notes):
             return
         self._now = notes.begun
-        turn = TurnSpans(spans, Standing(notes.place, notes.rules, notes.whole), notes.role, notes.model)
+        standing = Standing(notes.place, notes.rules, notes.whole)
+        turn = TurnSpans(spans, standing, notes.role, notes.model, heard=notes.heard, came=notes.came)
         for at, what, data, body in notes.steps or ():
             self._now = at
             turn.step(what, data, body)
@@ -103,7 +118,12 @@ class LateConversation:
     __slots__ = ("_drawing", "_light", "_places", "draw", "submit", "turn_now", "turns")
 
     def __init__(
-        self, tracer: "LateTracer", protocol: Protocol, conversation: str, cast: Mapping[str, str]
+        self,
+        tracer: "LateTracer",
+        protocol: Protocol,
+        conversation: str,
+        cast: Mapping[str, str],
+        before: int = 0,
     ) -> None:
         from agentcomm.tracing.light import LightSpan
 
@@ -111,22 +131,26 @@ class LateConversation:
         self._places = tracer.places(conversation)
         self.submit: Any = tracer.submit
         """Takes a piece of drawing."""
-        self.turns = 0
+        self.turns = before
         self.turn_now: LateTurn | None = None
         self._drawing = Drawing(tracer, protocol, conversation, dict(cast))
         self.draw = self._drawing.turn
         """Draws a turn."""
-        self.submit(self._drawing.open, time_ns(), tracer.ambient())
+        self.submit(self._drawing.open, time_ns(), None if before else tracer.ambient(), before)
 
     @property
     def sinks(self) -> list[str]:
         """Where the texts of prompts and answers go with the spans."""
         return self._drawing.sinks
 
-    def turn(self, before: Conversation, role: str, model: str) -> "LateTurn":
-        """Begin a turn, and make a light span current."""
+    def turn(
+        self, before: Conversation, role: str, model: str, heard: Message | None = None, came: str = ""
+    ) -> "LateTurn":
+        """Begin a turn, and make a light span current; arguments as of `ConversationSpans.turn`."""
         turns = self.turns = self.turns + 1
         turn = self.turn_now = LateTurn(self, before, role, model, self._light(self._places, turns))
+        if heard is not None:
+            turn.notes.heard, turn.notes.came = heard, came
         return turn
 
     def happened(self, events: tuple[Event, ...]) -> None:
@@ -156,6 +180,11 @@ class LateTurn:
     def sinks(self) -> list[str]:
         """Where the texts of prompts and answers go with the spans."""
         return self._talk.sinks
+
+    @property
+    def traceparent(self) -> str:
+        """W3C's trace context of the turn."""
+        return traceparent_of(self._light.get_span_context())
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
         """Note a step of the journal, as it happens."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Event
 from agentcomm.conversation.rules import Rules
 
@@ -37,6 +38,9 @@ class TurnNotes(msgspec.Struct, gc=False):
     error: BaseException | None = None
     known: Mapping[str, Any] | None = None
     """What the agent set on its span."""
+    heard: Message | None = None
+    came: str = ""
+    """What it answers, where that may have been said in another process; and the trace context that came with it."""
 
     def happened(self, at: int, events: tuple[Event, ...]) -> None:
         """Note what happened."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
     Ended,
     Event,
@@ -46,7 +47,15 @@ if TYPE_CHECKING:
     from agentcomm.tracing.late import LateSpan, LateTracer
     from agentcomm.tracing.tracer import Attributes, OpenSpan, Tracer
 
-__all__ = ("Closing", "ConversationSpans", "Standing", "TurnSpans", "error_type", "place_name")
+__all__ = (
+    "Closing",
+    "ConversationSpans",
+    "Standing",
+    "TurnSpans",
+    "error_type",
+    "place_name",
+    "traceparent_of",
+)
 
 _BAD_ENDS = frozenset({OutcomeClass.FAILED, OutcomeClass.ABORTED, OutcomeClass.EXPIRED})
 
@@ -117,6 +126,7 @@ class ConversationSpans:
         *,
         clock: Callable[[], int] = time_ns,
         caller: Any = None,
+        before: int = 0,
     ) -> None:
         self.tracer: Any = tracer
         self.clock = clock
@@ -127,11 +137,16 @@ class ConversationSpans:
         self.repair: _Repair | None = None
         self.repairs: dict[str, int] = {}
         self.rejections = 0
-        self.turns = 0
+        self.turns = before
+        """The number of the turn that goes on; of what was taken up, higher than any before."""
+        self.is_resumed = before > 0
         self.timed_out: Any = None
         """Place of the span of the deadline that passed last, until a turn follows from it."""
         self._begun = clock()
         self.places: Any = tracer.places(conversation)
+        self.opening = self.latest = self.places.at(0)
+        if before:
+            return
         opening = self.tracer.open(
             f"{names.OPEN_CONVERSATION} {protocol.name}",
             {
@@ -164,15 +179,19 @@ class ConversationSpans:
         """The parent of turns; None where each is a trace of its own."""
         return self.opening if self.tracer.scope == "conversation" else None
 
-    def turn(self, before: Conversation, role: str, model: str) -> "TurnSpans":
+    def turn(
+        self, before: Conversation, role: str, model: str, heard: Message | None = None, came: str = ""
+    ) -> "TurnSpans":
         """Begin a turn's span and make it current.
 
         Args:
             before: The conversation as it stands.
             role: Who has the floor.
             model: The agent's model; empty for code.
+            heard: What it answers, where that may have been said in another process.
+            came: The trace context that came with it.
         """
-        self.turn_now = TurnSpans(self, Standing.of(before), role, model, before)
+        self.turn_now = TurnSpans(self, Standing.of(before), role, model, before, heard=heard, came=came)
         return self.turn_now
 
     def happened(self, events: Iterable[Event]) -> None:
@@ -198,12 +217,15 @@ class ConversationSpans:
         attributes: dict[str, Any] = {
             names.OI_KIND: names.OI_CHAIN,
             names.STATE_FINAL: closing.state,
-            names.TURNS: self.turns,
             names.MESSAGES: closing.messages,
             names.REPAIRS: closing.repairs,
-            names.REJECTIONS: self.rejections,
-            names.DURATION: (now - self._begun) / 1e9,
         }
+        if not self.is_resumed:  # else only some of it was seen here
+            attributes |= {
+                names.TURNS: self.turns,
+                names.REJECTIONS: self.rejections,
+                names.DURATION: (now - self._begun) / 1e9,
+            }
         if head:
             attributes[names.AUDIT_HEAD] = head if head.startswith("sha256:") else f"sha256:{head}"
             attributes[names.AUDIT_COUNT] = count
@@ -216,7 +238,7 @@ class ConversationSpans:
             }
             if bad:
                 attributes[names.ERROR_TYPE] = kind.value
-        links = [(self.opening, {names.LINK_RELATION: "opened"})]
+        links = [(self.opening, {names.LINK_RELATION: "opened"})] if self.opening is not None else []
         if self.latest is not self.opening:
             links.append((self.latest, {names.LINK_RELATION: "follows"}))
         marker = self.tracer.open(
@@ -252,6 +274,9 @@ class TurnSpans:
         role: str,
         model: str,
         conversation: Conversation | None = None,
+        *,
+        heard: Message | None = None,
+        came: str = "",
     ) -> None:
         self._talk = talk
         self._facts = facts = talk.facts
@@ -266,6 +291,8 @@ class TurnSpans:
         self._state = before.place
         self._base = Base({names.GENAI_AGENT: agent, names.ROLE: role, names.TURN_INDEX: index}, facts.base)
         self._heard = talk.inbox.pop(role, [])
+        if heard is not None and all(parcel.message.id != heard.id for parcel in self._heard):
+            self._heard.append(Parcel(facts, heard, talk.tracer.place_of(came), self._begun))
         self._repair = talk.repair
         trigger, links = self._trigger()
         attributes: dict[str, Any] = {
@@ -295,6 +322,11 @@ class TurnSpans:
             for parcel in self._heard:
                 self._receive(parcel)
         self._root.enter()
+
+    @property
+    def traceparent(self) -> str:
+        """W3C's trace context of the turn."""
+        return traceparent_of(self._root.place)
 
     @property
     def root(self) -> Any:
@@ -391,14 +423,15 @@ class TurnSpans:
         links: list[tuple[Any, Attributes]] = [
             (parcel.place, {names.MESSAGING_ID: parcel.message.id, names.LINK_RELATION: relation})
             for parcel in self._heard
+            if parcel.place is not None
         ]
         if talk.timed_out is not None:
             return "timer", [*links, (talk.timed_out, {names.LINK_RELATION: "timer"})]
-        if links:
+        if self._heard:
             return "message", links
         if talk.turns == 1:
             return "goal", [(talk.opening, {names.LINK_RELATION: "opened"})]
-        return "resume", [(talk.latest, {names.LINK_RELATION: "follows"})]
+        return "resume", [(talk.latest, {names.LINK_RELATION: "follows"})] if talk.latest is not None else []
 
     def _input(self) -> dict[str, Any]:
         talk, heard = self._talk, self._heard
@@ -506,7 +539,8 @@ class TurnSpans:
         for parcel in self._heard[-1:]:
             attributes[names.MESSAGING_ID] = parcel.message.id
             relation = {names.MESSAGING_ID: parcel.message.id, names.LINK_RELATION: "awaited"}
-            links.append((parcel.place, relation))
+            if parcel.place is not None:
+                links.append((parcel.place, relation))
         span = talk.tracer.open(
             f"{names.TIMEOUT} {event.state or kind}",
             attributes,
@@ -518,6 +552,13 @@ class TurnSpans:
         )
         span.end(at=now, error="timeout")
         talk.timed_out = span.place
+
+
+def traceparent_of(context: Any) -> str:
+    """Return a span's context as W3C's `traceparent`; empty for one that is not valid."""
+    if not context.is_valid:
+        return ""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
 def place_name(conversation: Conversation) -> str:

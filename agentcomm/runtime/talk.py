@@ -123,10 +123,14 @@ class Talk:
         self.is_ending = False
         self.latest: Message | None = None
         """The message that counted last."""
-        self.spans = begin_spans(stage.protocol, conversation_id, casting.names)
+        self.spans = self._open_spans()
         self.conversation, events = self._begin(whole)
         self.opened = events if watch is not None else ()
         """What happened at the opening, for whoever watches."""
+
+    def _open_spans(self) -> Any:
+        """Return what draws and measures it; None if nobody wants that."""
+        return begin_spans(self.stage.protocol, self.id, self.casting.names)
 
     def _begin(self, whole: float | None) -> tuple[Conversation, tuple[Event, ...]]:
         """Return the conversation as it stands, and what happened just now."""

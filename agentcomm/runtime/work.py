@@ -12,6 +12,7 @@ from agentcomm.conversation.events import Tick
 from agentcomm.conversation.tape import Step
 from agentcomm.errors import StoreError
 from agentcomm.runtime.hosted import DEADLINE, Go, HostedTalk
+from agentcomm.runtime.span_late import CONTEXT
 from agentcomm.runtime.waiting import Late, answer_within
 from agentcomm.store.base import Claim, Committed, Delivery, Entry, Stale, Store, Timer
 
@@ -65,6 +66,10 @@ class Work:
         self._steps: list[tuple[str, dict[str, Any], Any]] = []
         self._kept: list[Step] = []
         self._cut: Callable[[str], None] = runtime.cut
+        self._spans: Any = None
+        """What draws the turn."""
+        self._is_over = False
+        """Whether the conversation ended by it."""
 
     # --- the journal ---
 
@@ -77,6 +82,8 @@ class Work:
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
         """Keep one step, with the next commit."""
         self._steps.append((kind, {**data, "go": self.go}, body))
+        if self._spans is not None:
+            self._spans.step(kind, data, body)
 
     def note(self, text: str) -> None:
         """Tell whoever watches."""
@@ -126,6 +133,9 @@ class Work:
                     talk.stored.put("step", kind, data, body)
                 is_used = do()
                 out = runtime.deliveries(talk)
+                if self._spans is not None and (came := self._spans.traceparent):
+                    for one in out:
+                        talk.stored.put("step", CONTEXT, {"go": one.note, "traceparent": came})
                 closes = None
                 if talk.conversation.outcome is not None:
                     talk.stored.seal(talk.conversation)
@@ -156,6 +166,9 @@ class Work:
                     talk.kept()
                     if closes is not None:
                         runtime.closed(talk)
+                        self._is_over = True
+                        if self._spans is None:
+                            self._drawn()
                     return done.kept
                 talk.back()
                 if done.reason != "seq":
@@ -202,10 +215,19 @@ class Work:
         def do() -> bool:
             now = talk.now()
             if talk.next_due(talk.groups()) <= now + 0.001:
-                talk.take(Tick(now + 0.001))
+                spot = talk.stage.spots.get(talk.conversation.position)
+                role = spot.role if spot is not None else ""
+                if talk.spans is not None and role:
+                    self._spans = talk.spans.turn(talk.conversation, role, "")
+                talk.take(Tick(now + 0.001), spans=self._spans)
             return True
 
-        return await self.commit(do)
+        try:
+            return await self.commit(do)
+        finally:
+            if self._spans is not None:
+                self._spans.end(talk.conversation)
+                self._drawn()
 
     async def turn(self, go: Go) -> tuple[Claim, ...]:
         """Let somebody take a turn, until it has spoken or has no more time.
@@ -228,11 +250,35 @@ class Work:
         turn = go.turn()
         key = turn.role, go.group
         talk.working[key] = self
+        if talk.spans is not None:
+            came = next((str(one.data["traceparent"]) for one in talk.steps if self._is_context(one)), "")
+            model = getattr(turn.seat.player, "model_name", "")
+            heard = turn.heard
+            self._spans = turn.spans = talk.spans.turn(turn.conversation, turn.role, model, heard, came)
+        failed: BaseException | None = None
         try:
             return await self._turn(go, turn)
+        except Lost:
+            raise
+        except BaseException as error:
+            failed = error
+            raise
         finally:
+            if self._spans is not None:
+                self._spans.end(talk.place(turn.lane), error=failed)
+                self._drawn()
             if talk.working.get(key) is self:
                 del talk.working[key]
+
+    def _drawn(self) -> None:
+        """Mark the end of the conversation, if it ended, once its last turn is drawn."""
+        talk = self.talk
+        if self._is_over and talk.spans is not None:
+            self._is_over = False
+            talk.spans.end(talk.conversation, head="", count=talk.stored.place[0])
+
+    def _is_context(self, one: Step) -> bool:
+        return one.type == CONTEXT and one.data.get("go") == self.go
 
     async def _turn(self, go: Go, turn: Turn) -> tuple[Claim, ...]:
         talk = self.talk

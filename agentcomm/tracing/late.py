@@ -13,7 +13,7 @@ from agentcomm.tracing.content import Content
 from agentcomm.tracing.outlets import place_from
 from agentcomm.tracing.protobuf import Base, Place
 from agentcomm.tracing.sampling import is_kept, sampling_state
-from agentcomm.tracing.tracer import KINDS, Attributes, Detail, Kind, Scope, ambient
+from agentcomm.tracing.tracer import KINDS, Attributes, Detail, Kind, Scope, ambient, read_traceparent
 
 __all__ = ("LateSpan", "LateTracer", "Places")
 
@@ -107,6 +107,12 @@ class LateTracer:
         """Return where the spans of a conversation are."""
         state = sampling_state(conversation, self.ratio) if self.ratio < 1 else ""
         return Places(conversation, is_one=self.scope == "conversation", state=state)
+
+    @staticmethod
+    def place_of(traceparent: str) -> Place | None:
+        """Return the place that W3C's `traceparent` names; None if it names none."""
+        found = read_traceparent(traceparent)
+        return place_from(found) if found is not None else None
 
     @staticmethod
     def ambient() -> Place | None:

@@ -3,6 +3,7 @@
 Knows nothing about dialogue: names, attributes and times are given. Times are nanoseconds since the epoch.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextvars import Token
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
+    TraceFlags,
     TracerProvider,
     get_current_span,
     set_span_in_context,
@@ -25,7 +27,17 @@ from agentcomm.tracing.content import Content
 from agentcomm.tracing.protobuf import Base
 from agentcomm.version import VERSION
 
-__all__ = ("KINDS", "Attributes", "Detail", "Kind", "OpenSpan", "Scope", "Tracer", "ambient")
+__all__ = (
+    "KINDS",
+    "Attributes",
+    "Detail",
+    "Kind",
+    "OpenSpan",
+    "Scope",
+    "Tracer",
+    "ambient",
+    "read_traceparent",
+)
 
 Attributes = Mapping[str, Any]
 Kind = Literal["internal", "client", "producer", "consumer"]
@@ -115,6 +127,11 @@ class Tracer:
         return Nowhere()
 
     @staticmethod
+    def place_of(traceparent: str) -> SpanContext | None:
+        """Return the place that W3C's `traceparent` names; None if it names none."""
+        return read_traceparent(traceparent)
+
+    @staticmethod
     def ambient() -> SpanContext | None:
         """Return the place of the span that is current in the caller's program, or None."""
         return ambient()
@@ -127,6 +144,18 @@ class Nowhere:
         """Return that it is not known."""
 
     after = at
+
+
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
+
+def read_traceparent(text: str) -> SpanContext | None:
+    """Return the place that W3C's `traceparent` names; None if it names none."""
+    found = _TRACEPARENT.fullmatch(text)
+    if found is None:
+        return None
+    place = SpanContext(int(found[1], 16), int(found[2], 16), True, TraceFlags(int(found[3], 16) & 1))
+    return place if place.is_valid else None
 
 
 def ambient() -> SpanContext | None:

@@ -49,7 +49,7 @@ def test_what_is_pushed_is_what_was_traced(tmp_path, traced, how):
     ):
         for name in ("output.value", "input.value", "agentcomm.turn.outcome", "agentcomm.role"):
             assert one.attributes[name] == other.attributes[name], name
-        assert abs(one.end_time - other.end_time) < 50_000_000
+        assert abs(one.end_time - other.end_time) < 1_000_000_000
 
 
 def test_a_model_call_is_pushed_with_its_prompt_and_time(tmp_path):
