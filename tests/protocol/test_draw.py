@@ -156,6 +156,15 @@ def test_a_table_tells_lanes_gathers_and_how_they_settle():
     assert "conditions: cfp when price > cfp.price" in table
 
 
+def test_what_is_switched_off_and_who_decides_is_told():
+    text = (Path(__file__).parent / "mistakes" / "train.yaml").read_text(encoding="utf-8")
+    protocol = loads(text.replace("whole: 12h", "whole: 12h, escalate_to: approver"))
+    for spec in ("table", "svg"):
+        drawn = f"{protocol:{spec}}"
+        assert "overlays of its own: standby: off" in drawn
+        assert "where repair fails, approver decides" in drawn
+
+
 def test_a_run_is_one_box_or_all_its_states():
     protocol = (
         written("plan-execute-verify")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from test_schema import VALIDATOR, document
 
 from agentcomm.protocol.check import examine
 
@@ -28,6 +29,18 @@ def test_a_mistake_is_told_once_with_what_to_write(row):
     assert found.why
 
 
+SHAPES = [row for row in ROWS if row["code"] == "E101"]
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row["mistake"]) for row in SHAPES])
+def test_a_mistake_in_the_shape_is_one_for_an_editor_too(row):
+    text = MADE[row["in"]]
+    for old, new in row["edits"]:
+        text = text.replace(old, new)
+    assert list(VALIDATOR.iter_errors(document(text)))
+
+
 def test_there_are_enough():
     assert len(ROWS) >= 60
     assert len({row["mistake"] for row in ROWS}) == len(ROWS)
+    assert len(SHAPES) >= 20
