@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
 from agentcomm.agents.provenance import Classifier, Editor
 from agentcomm.agents.tools import Tool, tools_by_name
@@ -20,6 +21,9 @@ __all__ = ("Agent", "by_code")
 
 GATHER = "(gather)"
 """Key of the handler for turns that are for several lanes; no overlay has such a name."""
+
+Plan = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Takes the content heard, by field; returns what will be acted with, by the names of the fields where they have them."""
 
 Example = tuple[Mapping[str, Any], Mapping[str, Any]]
 """What is known, and the content that a good speaker made of it."""
@@ -74,6 +78,7 @@ class Agent:
         self._model = model
         self._named = model if isinstance(model, str) else ""
         self._handlers: dict[tuple[str, str, str], Handler] = {}
+        self._plans: dict[str, Plan] = {}
         self._found: dict[tuple[str, str, str], Any] = {}
         """Overlay, state, act heard -> the handler that takes such a turn, or None."""
         self._checked: tuple[Any, int] = None, 0
@@ -155,6 +160,34 @@ class Agent:
     def gathers(self, handler: Handler) -> Handler:
         """Register the handler for turns that are for several lanes; it returns one message for each, or one for all."""
         return self._register((GATHER, "", ""), handler)
+
+    def plans(self, act: str) -> Callable[[Plan], Plan]:
+        """Register a function from the content heard with an act to what the agent will act with, such as a tool's arguments.
+
+        Read-backs of the act are then taken from that, so they show how it was understood and not how well it was copied; a handler
+        finds it as `turn.plan`. It is called whenever it is needed, so the same content must give the same.
+
+        Args:
+            act: Label of the act heard.
+        """
+        if callable(cast("object", act)):
+            raise UsageError(
+                f"{self.name}.plans needs to know what was heard",
+                fix=f'write @{self.name}.plans("order"), with parentheses',
+            )
+
+        def register(plan: Plan) -> Plan:
+            if act in self._plans:
+                raise UsageError(f"{self.name} has two plans for {act!r}", fix="keep one")
+            self._plans[act] = plan
+            return plan
+
+        return register
+
+    def plan_for(self, act: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what the agent will act with; empty where no plan is registered for the act."""
+        plan = self._plans.get(act) or self._plans.get(act.rpartition(".")[2])
+        return {} if plan is None else plan(content)
 
     def _register(self, key: tuple[str, str, str], handler: Handler) -> Handler:
         if not callable(cast("object", handler)):
@@ -281,6 +314,16 @@ def by_code(turn: Turn, *, has_model: bool) -> Message | None:
         return turn.say("escalate", trouble="; ".join(texts), tried=["repair"])
     if turn.can("offer") and trouble:
         return turn.say("offer", path=trouble[0].field, candidate=trouble[0].meant)
+    if turn.can("readback") and (plan := turn.plan):
+        if missing := [name for name in _asked(turn) if name not in plan]:
+            raise UsageError(
+                f"the plan of {turn.agent} for {turn.heard.act if turn.heard else ''!r} has no {missing[0]!r}",
+                why=f"{', '.join(_asked(turn))} are read back from it",
+                fix=f'return {{"{missing[0]}": …}} in it, too',
+                code="U322",
+            )
+        said = turn.say("readback", fields={name: to_plain(plan[name]) for name in _asked(turn)})
+        return replace(said, made_by="plan")
     if has_model:
         return None
     heard = turn.heard

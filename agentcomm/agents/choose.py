@@ -21,7 +21,9 @@ from agentcomm.agents.turn import Turn, Unspoken
 from agentcomm.agents.using import is_open
 from agentcomm.conversation.moves import given, on_record
 from agentcomm.errors import AgentcommError, EdgeError, ModelBroken, UsageError
+from agentcomm.grounding.consistency import unfilled
 from agentcomm.grounding.sourced import unsourced
+from agentcomm.grounding.troubles import Unfilled
 from agentcomm.protocol.graph import Move
 
 __all__ = ("choose",)
@@ -164,8 +166,20 @@ def _read(
         what = {"act": label, "content": to_plain(content)}
         trail.then("replace", name_of(editor), what, "asked for by the agent's author")
     move = next((move for move in turn.moves if label in (move.label, move.act.name)), None)
+    written = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+    if move is not None and (open_slots := _placeholders(move, written)):
+        return Unspoken(
+            f"{open_slots[0].slot}: {open_slots[0].value!r} is a placeholder; say the value, or refuse or ask"
+        )
     lane = "" if move is not None and move.for_all else turn.lane
     return Message(act=label, content=content, sender=turn.role, made_by="model", lane=lane)
+
+
+def _placeholders(move: Move, content: Mapping[str, Any]) -> tuple[Unfilled, ...]:
+    """Return what the act must carry and where a word stands for a value that is still to come."""
+    kinds = move.act.fields
+    held = [name for name, kind in kinds.items() if not kind.optional and isinstance(content.get(name), str)]
+    return unfilled(held, {}, content, [choice for name in held for choice in kinds[name].choices])
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

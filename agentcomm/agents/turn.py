@@ -358,8 +358,22 @@ class Turn(msgspec.Struct, eq=False):
 
     @property
     def content(self) -> dict[str, Any]:
-        """Fields of the message to answer, typed; empty for the one who opens."""
-        return (entries_of(self.heard.content) if self.heard else None) or {}
+        """Fields of the message to answer, typed, as corrected so far; empty for the one who opens."""
+        content = (entries_of(self.heard.content) if self.heard else None) or {}
+        frame = self.conversation.frame
+        if frame is not None and frame.trouble and self.role == frame.hearer:
+            told = [
+                item.field for item in frame.trouble if item.field in frame.fields and item.field in content
+            ]
+            content = {**content, **{name: frame.fields[name] for name in told}}
+        return content
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        """What the agent will act with, by the plan registered for the act heard (`Agent.plans`); empty without one."""
+        if self.seat.agent is None or self.heard is None:
+            return {}
+        return self.seat.agent.plan_for(self.heard.act, self.content)
 
     @property
     def judges(self) -> bool:

@@ -73,6 +73,11 @@ def add_to(commands: Any) -> None:
         help="how much of what is said the transcript keeps; default full",
     )
     parser.add_argument(
+        "--look",
+        action="store_true",
+        help="say what code finds in the record at the end: values without a source, contradictions, placeholders",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print the result as one JSON object, and nothing else"
     )
     parser.add_argument(
@@ -275,15 +280,37 @@ async def _enact(
         if tracing is not None:
             await asyncio.to_thread(tracing.shutdown)
             note(tracing.report())
+    is_whole = options.transcript_content == "full"
+    found = _looked_at(result) if is_whole and (options.look or options.json) else []
     if options.json:
-        print_json(result.as_dict())
+        print_json({**result.as_dict(), "troubles": [str(one) for one in found]})
     else:
+        for one in found:
+            print(style()("bad", f"look at {one}"))
+        if options.look and not is_whole:
+            note("--look needs what was said: --transcript-content full")
+        elif options.look and not found:
+            print(
+                style()(
+                    "dim",
+                    "nothing to look at: every value of a model has a source, and none contradicts another",
+                )
+            )
         print(style()("dim", f"transcript {path}"))
     for error in result.errors:
         fault(str(error))
     if result.errors:
         return EXIT_OUTSIDE
     return 0 if result.outcome_class in {"success", "partial"} else EXIT_ENDED
+
+
+def _looked_at(result: Any) -> list[Any]:
+    """Return what code finds in the record; code has sources of its own, such as a price list, a model has what it was told."""
+    from agentcomm.grounding.troubles import Unsourced
+
+    return [
+        one for one in result.troubles if one.made_by == "model" or not isinstance(one.trouble, Unsourced)
+    ]
 
 
 def _head(name: str, protocol: Any, models: "Models", *, is_example: bool) -> list[str]:

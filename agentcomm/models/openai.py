@@ -113,6 +113,8 @@ class OpenAIModel(Backend):
         self._looking = asyncio.Lock()
         self._served: Served | None = None
         self._window = Window()
+        self._as_object = False
+        """Whether it takes a schema as llama-cpp-python does: beside `json_object`, as there was no `json_schema` yet."""
 
     @property
     def place(self) -> str:
@@ -225,10 +227,15 @@ class OpenAIModel(Backend):
     async def _answer(
         self, wire: httpx.AsyncClient, served: Served, request: ModelRequest
     ) -> tuple[Hearing, bytes, int]:
-
         async def post(schema: Any) -> tuple[Hearing, bytes, int]:
-            body = _body(served.name, request, schema)
-            heard, retries = await again(partial(self._post, wire, request, body), self._patience)
+            body = _body(served.name, request, schema, as_object=self._as_object)
+            try:
+                heard, retries = await again(partial(self._post, wire, request, body), self._patience)
+            except SchemaRefused as refused:
+                if self._as_object or "json_object" not in str(refused):
+                    raise
+                self._as_object = True
+                return await post(schema)
             return heard, body, retries
 
         try:
@@ -389,8 +396,12 @@ def _open(address: str, key: str, timeout: float) -> httpx.AsyncClient:
         ) from error
 
 
-def _body(model: str, request: ModelRequest, schema: Any) -> bytes:
-    form = {"name": "answer", "strict": True, "schema": schema}
+def _body(model: str, request: ModelRequest, schema: Any, *, as_object: bool = False) -> bytes:
+    if as_object:
+        form: dict[str, Any] = {"type": "json_object", "schema": schema}
+    else:
+        named = {"name": "answer", "strict": True, "schema": schema}
+        form = {"type": "json_schema", "json_schema": named}
     return msgspec.json.encode(
         {
             "model": model,
@@ -401,7 +412,7 @@ def _body(model: str, request: ModelRequest, schema: Any) -> bytes:
             "stream": True,
             "stream_options": {"include_usage": True},
             **({"logprobs": True} if request.logprobs else {}),
-            **({} if schema is None else {"response_format": {"type": "json_schema", "json_schema": form}}),
+            **({} if schema is None else {"response_format": form}),
             # Of llama.cpp and vLLM; servers that have no such field leave it out of account.
             "chat_template_kwargs": {"enable_thinking": request.think},
         }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import AgentcommError, InternalError
 from agentcomm.grounding.choice import Choice
 from agentcomm.runtime.recording import Recording
+
+if TYPE_CHECKING:
+    from agentcomm.runtime.troubles import Found
 
 __all__ = ("Result",)
 
@@ -112,6 +115,13 @@ class Result:
     def transcript(self) -> Transcript:
         """The record."""
         return Transcript.from_lines(self._record.lines(), where=str(self.path or ""))
+
+    @property
+    def troubles(self) -> "tuple[Found, ...]":
+        """What code finds wrong with what was said, when it looks at the record; nothing was stopped by it. See `troubles_of`."""
+        from agentcomm.runtime.troubles import troubles_of
+
+        return troubles_of(self.transcript)
 
     def __str__(self) -> str:
         return "\n".join(View(self.cast).lines(self.transcript.events()))

@@ -1,4 +1,6 @@
-"""What code finds wrong with a conversation when it looks at the record: values from nowhere, words and deeds that disagree.
+"""What code finds wrong with a conversation when it looks at the record.
+
+Values from nowhere, values that contradict each other, placeholders, names that fit several things, words and deeds that disagree.
 
 The core stops what differs from the record where a protocol says what must repeat what. What is found here needs more than the
 protocol: who was told what, and which tools were called. It is a report; nothing is stopped by it.
@@ -14,14 +16,31 @@ import msgspec
 from agentcomm.acts.content import FieldType, entries_of, to_plain
 from agentcomm.conversation.events import Heard
 from agentcomm.conversation.transcript import ERASED, Transcript
+from agentcomm.grounding.consistency import contradictions, unfilled
 from agentcomm.grounding.deeds import Claim, Deed, claims, unasked, unperformed
+from agentcomm.grounding.reference import unclear_references
 from agentcomm.grounding.sourced import Sources, unsourced_values
 from agentcomm.grounding.troubles import Trouble, Unperformed
+from agentcomm.protocol.graph import Act, Protocol
 from agentcomm.runtime.replay import rules_of
 
 __all__ = ("Found", "troubles_of")
 
 _NONE: Mapping[str, Any] = {}
+_WORDED = ("text", "any", "list", "map")
+"""Types whose values are worded anew, or hold something else each time."""
+_MOVING = (
+    "propose",
+    "cfp",
+    "request",
+    "request-when",
+    "request-whenever",
+    "query-if",
+    "query-ref",
+    "proxy",
+    "propagate",
+)
+"""Library acts that put values on the table."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -32,6 +51,8 @@ class Found(msgspec.Struct, frozen=True):
     role: str
     """Who said or did it."""
     trouble: Trouble
+    made_by: str = ""
+    """How the message was made: model, handler, rule or plan; empty where that is not known, and for a deed."""
 
     def __str__(self) -> str:
         return f"{self.message or self.role}: {self.trouble.sentence}"
@@ -43,6 +64,7 @@ def troubles_of(
     actions: Mapping[str, Sequence[str]] = _NONE,
     orders: Mapping[str, str] = _NONE,
     free: Collection[str] = (),
+    things: Mapping[str, Any] = _NONE,
 ) -> tuple[Found, ...]:
     """Return what is wrong with what was said and done, in the order of the record.
 
@@ -51,6 +73,7 @@ def troubles_of(
         actions: Tool -> verbs for it: a text that says it was done, or will be, is compared with the calls on record.
         orders: Tool -> the act by which somebody asks for it: each call is compared with what was asked for.
         free: Values that are their speaker's own to choose, as `act.field`, such as `propose.price`.
+        things: Name -> what is known of it: a phrase in a text that fits several of them is told.
 
     Raises:
         RecordError: If the content of the opening was erased.
@@ -80,7 +103,12 @@ def troubles_of(
             own = [name.partition(".")[2] for name in free if name.partition(".")[0] == message.act]
             known = Sources([brief.get(message.sender), *results, *(values for _, values in said)])
             troubles = unsourced_values(content, known, free=own, kinds=kinds)
-            found += [Found(message.id, message.sender, trouble) for trouble in troubles]
+            troubles = (
+                *troubles,
+                *_in_itself(act, content, things),
+                *_against(act, content, own, said, protocol),
+            )
+            found += [Found(message.id, message.sender, trouble, message.made_by) for trouble in troubles]
             said.append((event, content))
     found += _words(said, calls, actions)
     asked = [
@@ -92,6 +120,43 @@ def troubles_of(
     mine = [call for call in calls if call.action in orders]
     found += [Found("", trouble.action, trouble) for trouble in unasked(_within(mine, asked), asked)]
     return tuple(found)
+
+
+def _in_itself(act: Act | None, content: Mapping[str, Any], things: Mapping[str, Any]) -> Iterator[Trouble]:
+    """Yield the placeholders in what an act must carry, and the phrases that fit several things."""
+    if act is None:
+        return
+    held = [name for name, kind in act.fields.items() if not kind.optional and content.get(name) is not None]
+    yield from unfilled(held, _NONE, content)
+    if things:
+        texts = {name: value for name, value in content.items() if isinstance(value, str)}
+        yield from unclear_references(texts, things)
+
+
+def _against(
+    act: Act | None,
+    content: Mapping[str, Any],
+    own: Collection[str],
+    said: Sequence[tuple[Heard, Mapping[str, Any]]],
+    protocol: Protocol,
+) -> Iterator[Trouble]:
+    """Yield the values of an act that differ from what was said last under the same name and type, with another act.
+
+    What proposes, calls or asks may put new values on the table; texts are worded anew each time; what must repeat the record was
+    compared when it was said.
+    """
+    if act is None or act.performative in _MOVING:
+        return
+    for name, kind in act.fields.items():
+        if name in own or name in act.repeats or kind.kind in _WORDED or content.get(name) is None:
+            continue
+        for event, before in reversed(said):
+            other = protocol.acts.get(event.message.act)
+            if other is None or name not in other.fields or other.fields[name].kind != kind.kind:
+                continue
+            if other.label != act.label:
+                yield from contradictions({name: kind}, before, {name: content[name]})
+            break
 
 
 def _within(calls: Sequence[Deed], asked: Sequence[Deed]) -> list[Deed]:

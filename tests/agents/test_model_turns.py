@@ -131,6 +131,7 @@ def test_a_question_for_one_field_is_offered_where_a_field_is_critical(root):
             {"act": "cfp", "content": {"item": "bike", "budget": "1 EUR", "sender": "seller"}},
             "is not a field",
         ),
+        ({"act": "cfp", "content": {"item": "<item>", "budget": "1 EUR"}}, "is a placeholder; say the value"),
         (ModelBroken("the answer was cut off"), "cut off"),
     ],
 )

@@ -27,7 +27,7 @@ RESULTS = ROOT / "tests/benchmarks/results"
 SEED = 7
 RATE = 0.2
 GROUNDINGS = ("off", "acknowledge", "always", "adaptive")
-CALIBRATION = 500
+CALIBRATION = 1000
 
 
 def told(text: str) -> None:

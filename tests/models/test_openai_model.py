@@ -297,6 +297,19 @@ async def test_a_schema_that_is_refused_is_reduced_once() -> None:
         assert sent == [schema, {"type": "object", "properties": {"a": {"type": "string"}}}]
 
 
+async def test_a_server_that_knows_no_json_schema_gets_it_as_a_json_object_from_then_on() -> None:
+    """As llama-cpp-python's server, whose words these are."""
+    words = "1 validation error: {'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text' or 'json_object'\"}"
+    async with FakeOpenAI([refuses(500, words), {"a": "x"}, {"a": "y"}]) as server:
+        model = OpenAIModel("demo", server.address)
+        for _ in range(2):
+            await model.reply(request(schema=SCHEMA))
+        await model.close()
+        sent = [chat.body["response_format"] for chat in server.chats]
+        assert [one["type"] for one in sent] == ["json_schema", "json_object", "json_object"]
+        assert sent[1] == sent[2] == {"type": "json_object", "schema": SCHEMA}
+
+
 async def test_a_prompt_shortened_in_silence_is_noticed() -> None:
     usage = {"prompt_tokens": 1020, "completion_tokens": 2}
     async with FakeOpenAI(
