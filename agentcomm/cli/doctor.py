@@ -6,7 +6,6 @@ import os
 import platform
 import shlex
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -235,13 +234,6 @@ async def _measure(rows: list[_Row], wanted: list[str]) -> None:
             await model.close()
         if not keep(row.measured, row.place):
             note(f"what {name} can do could not be kept: the cache cannot be written")
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # a package above it is missing
-        return False
 
 
 def _transcripts(folder: Path) -> _Row:
