@@ -132,6 +132,8 @@ def count_transcripts(options: argparse.Namespace) -> int:
     for name, value, what in tell(stats):
         print(f"{colour('name', f'{name:<24}')}{value:<44}  {colour('dim', what)}".rstrip())
     for title, shares in (
+        ("read-back by type", dict(sorted(stats.readback_by_type.items()))),
+        ("understood, by the chance given to it", dict(sorted(stats.calibration.items()))),
         ("misfires by model", dict(sorted(stats.misfires_by_model.items()))),
         ("timeouts by state", {" ".join(k): v for k, v in sorted(stats.timeouts_by_state.items()) if v.hits}),
     ):
@@ -142,6 +144,16 @@ def count_transcripts(options: argparse.Namespace) -> int:
             print(
                 printable(f"  {name:<40}  {share.hits / share.n:.1%} of {share.n}  [{low:.1%}, {high:.1%}]")
             )
+    if stats.modes:
+        print(colour("act", "failure modes that code saw, stopped or not, in 100 conversations (MAST)"))
+    for mode, count in sorted(stats.modes.items()):
+        print(f"  {100 * count / stats.conversations:>7.1f}  {mode}")
+    if stats.reliability:
+        print(colour("act", "several runs: aptitude (P90 of success) and unreliability (P90 - P10)"))
+    for group, found in stats.reliability.items():
+        print(
+            printable(f"  {group:<40}  {found['aptitude_90']:g}, {found['unreliability']:g} of {found['n']}")
+        )
     refused = stats.counts["moves.rejected"].most_common(8)
     if refused:
         print(colour("act", "refused most often"))

@@ -1,7 +1,7 @@
 """The measures of a set of conversations: how they end, how well what was said is understood, what that costs.
 
-Shares have Wilson's 95 % interval. What a transcript cannot tell (what an agent would have said without its exits, what a human
-would have asked) is not measured here; the laboratory injects faults and knows.
+Shares have Wilson's 95 % interval. What a transcript cannot tell (what an agent would have said without its exits, what was really
+meant, whether a flip was for the better) is not measured here; the laboratory injects faults and knows.
 """
 
 import math
@@ -13,7 +13,8 @@ from typing import Any, cast
 
 import msgspec
 
-from agentcomm.acts.content import entries_of
+from agentcomm.acts.content import entries_of, to_plain
+from agentcomm.acts.message import Message, format_content
 from agentcomm.conversation.events import (
     Chose,
     CommitmentChanged,
@@ -22,6 +23,7 @@ from agentcomm.conversation.events import (
     Ended,
     Event,
     Expired,
+    GaveUp,
     Grounded,
     Heard,
     Judged,
@@ -36,6 +38,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.transcript import Record, Transcript
+from agentcomm.views.failures import MODES, modes_of
 
 __all__ = ("Share", "Spread", "Stats")
 
@@ -119,6 +122,8 @@ SHARES = {
     "wrong_readbacks_mended": "wrong read-backs that were put right",
     "repairs_mended": "repairs that mended",
     "first_repair": "contributions that one repair was enough for, of those repaired",
+    "repairs_told_more": "requests for repair whose answer told something that had not been said so before",
+    "facts_repeated": "values that had to be repeated as they stand on record, repeated so at once",
     "repair_loops": "contributions repaired in circles, of those repaired",
     "judged_well": "demonstrations judged to show understanding",
     "grounding_messages": "messages spent on overlays",
@@ -133,6 +138,7 @@ SPREADS = {
     "turn_ratio": "messages used, of the bound that was computed",
     "repair.turns": "messages of a repair",
     "repair.duration": "seconds of a repair",
+    "repair_length": "characters said in a repair, for one of what it was about",
     "repair_specificity": "how exactly a request for repair shows the trouble (1 offer, 0.8 choose, 0.6 specify, 0.2 open)",
     "model.duration": "seconds of a model call",
     "model.input_tokens": "tokens into a model call",
@@ -156,6 +162,13 @@ class Stats:
         """The metrics' counters: name -> attributes' values -> count."""
         self.misfires_by_model: dict[str, Share] = defaultdict(Share)
         self.timeouts_by_state: dict[tuple[str, str], Share] = defaultdict(Share)
+        self.readback_by_type: dict[str, Share] = defaultdict(Share)
+        self.calibration: dict[str, Share] = defaultdict(Share)
+        """Chance given to being understood, in tenths -> how often it was."""
+        self.modes: Counter[str] = Counter()
+        """Failure mode -> how often code saw it."""
+        self.scores: dict[str, list[float]] = defaultdict(list)
+        """Protocol and who played it -> 1 for each success, a half for each partial one, else 0."""
 
     def add(self, transcript: Transcript, *, rules: Rules | None = None, same: bool | None = None) -> None:
         """Count a conversation.
@@ -169,7 +182,23 @@ class Stats:
         self.damaged += transcript.damage is not None
         if same is not None:
             self.shares["replays_same"].add(same)
+        self.modes.update(modes_of(transcript))
         _Pass(self, transcript).run(rules)
+
+    @property
+    def reliability(self) -> dict[str, dict[str, Any]]:
+        """How alike the ends of several runs are: aptitude is the 90th percentile of their scores, unreliability what the 10th lacks."""
+        found: dict[str, dict[str, Any]] = {}
+        for group, scores in sorted(self.scores.items()):
+            if len(scores) > 1:
+                cuts = quantiles(scores, n=10, method="inclusive")
+                found[group] = {
+                    "n": len(scores),
+                    "mean": round(fmean(scores), 6),
+                    "aptitude_90": round(cuts[8], 6),
+                    "unreliability": round(cuts[8] - cuts[0], 6),
+                }
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON data."""
@@ -190,6 +219,15 @@ class Stats:
                 ]
                 for name, counter in sorted(self.counts.items())
             },
+            "readback_by_type": {
+                kind: share.as_dict() for kind, share in sorted(self.readback_by_type.items())
+            },
+            "calibration": {chance: share.as_dict() for chance, share in sorted(self.calibration.items())},
+            "failure_modes_per_100": {
+                mode: round(100 * self.modes[mode] / self.conversations, 3) if self.conversations else None
+                for mode in MODES
+            },
+            "reliability": self.reliability,
             "misfires_by_model": {
                 model: share.as_dict() for model, share in sorted(self.misfires_by_model.items())
             },
@@ -205,6 +243,7 @@ COUNTERS: dict[str, Sequence[str]] = {
     "moves.rejected": ("protocol", "state", "act", "reason"),
     "grounding.checks": ("method", "verdict"),
     "overlays": ("overlay",),
+    "repair.rungs": ("rung",),
     "retries": ("reason",),
     "timeouts": ("kind",),
     "prompt.edits": ("label",),
@@ -217,6 +256,8 @@ class _Repair:
     def __init__(self, at: float) -> None:
         self.at = at
         self.messages = 0
+        self.chars = 0
+        self.asked: Message | None = None
 
 
 class _Pass:
@@ -244,6 +285,11 @@ class _Pass:
         self.owed: dict[str, tuple[str, str]] = {}
         """Act and status of each commitment."""
         self.acts: dict[str, str] = {}
+        self.said: dict[str, Message] = {}
+        self.players = "+".join(
+            sorted({model.rpartition("/")[2] or "code" for model in self.models.values()})
+        )
+        self.rules: Rules | None = None
         self.wrong: set[str] = set()
         """Contributions whose last read-back was wrong."""
         self.overlay_tokens = self.tokens = 0
@@ -255,6 +301,7 @@ class _Pass:
         self.messages = self.in_overlays = 0
 
     def run(self, rules: Rules | None) -> None:
+        self.rules = rules
         transcript, stats = self.transcript, self.stats
         events = transcript.events()
         for n, record in enumerate(transcript.records):
@@ -276,6 +323,8 @@ class _Pass:
         spreads["conversation.turns"].values.append(self.messages)
         if ended is not None:
             shares["success"].add(ended.outcome_class in {"success", "partial"})
+            score = {"success": 1.0, "partial": 0.5}.get(ended.outcome_class, 0.0)
+            stats.scores[f"{self.protocol} by {self.players}"].append(score)
             spreads["conversation.duration"].values.append(self.at - self.began)
             if rules is not None:
                 protocols = (rules.protocol, *rules.overlays.values())
@@ -298,6 +347,8 @@ class _Pass:
             if message in self.grounded or message in self.troubled:
                 understood = message not in self.troubled
                 spreads["calibration.brier"].values.append((p - understood) ** 2)
+                tenth = min(9, int(p * 10)) / 10
+                stats.calibration[f"{tenth:.1f}-{tenth + 0.1:.1f}"].add(understood)
         shares["grounding_messages"].hits += self.in_overlays
         shares["grounding_messages"].n += self.messages
         shares["grounding_tokens"].hits += self.overlay_tokens
@@ -341,6 +392,8 @@ class _Pass:
                 stats.counts["grounding.checks"]["demonstrated", verdict] += 1
             case OverlayOpened():
                 stats.counts["overlays"][event.overlay,] += 1
+                if event.overlay == "escalate":
+                    stats.counts["repair.rungs"]["escalate",] += 1
                 if event.overlay in {"read-back", "demonstrate"}:
                     self.criteria.setdefault(event.about, "readback")
             case RepairOpened():
@@ -354,8 +407,13 @@ class _Pass:
                     shares["wrong_readbacks_mended"].add(event.mended)
                 repair = self.repair.pop(event.about, None)
                 if repair is not None:
+                    if repair.chars and (about := self.said.get(event.about)) is not None:
+                        length = repair.chars / max(1, len(format_content(about.content)))
+                        stats.spreads["repair_length"].values.append(length)
                     stats.spreads["repair.turns"].values.append(repair.messages)
                     stats.spreads["repair.duration"].values.append(self.at - repair.at)
+            case GaveUp():
+                stats.counts["repair.rungs"]["gave up",] += 1
             case Chose():
                 self.chances[event.message] = event.p
             case CommitmentChanged():
@@ -386,12 +444,55 @@ class _Pass:
             self.overlay_tokens += spent
             if event.overlay == "repair" and message.act in _SPECIFIC:
                 stats.spreads["repair_specificity"].values.append(_SPECIFIC[message.act])
+                stats.counts["repair.rungs"][message.act,] += 1
             if message.act == "readback":
-                count = len(_read_back(message.content))
-                stats.shares["readback_fields"].n += count
-                stats.shares["readback_fields"].hits += count
-        if message.about in self.repair:
-            self.repair[message.about].messages += 1
+                fields = _read_back(message.content)
+                stats.shares["readback_fields"].n += len(fields)
+                stats.shares["readback_fields"].hits += len(fields)
+                for name in fields:
+                    stats.readback_by_type[self._type(message.about, name)].add(True)
+        else:
+            self.said[message.id] = message
+            self._repeated(message)
+        if (repair := self.repair.get(message.about)) is not None:
+            repair.messages += 1
+            repair.chars += len(format_content(message.content))
+            if event.overlay == "repair":
+                self._answered(repair, message)
+
+    def _answered(self, repair: _Repair, message: Message) -> None:
+        """Count whether the answer to a request for repair told something new."""
+        asked = repair.asked
+        if message.act in _SPECIFIC:
+            repair.asked = message
+        elif asked is not None and message.act in {"confirm", "value", "restate"}:
+            repair.asked = None
+            before = entries_of(getattr(self.said.get(message.about), "content", None)) or {}
+            answer, question = entries_of(message.content) or {}, entries_of(asked.content) or {}
+            path = str(question.get("path", "")).strip("/")
+            if message.act == "restate":
+                new = entries_of(answer.get("fields")) or {}
+                told = any(to_plain(before.get(name)) != to_plain(value) for name, value in new.items())
+            else:
+                told = message.act == "value" and to_plain(before.get(path)) != to_plain(answer.get("value"))
+            self.stats.shares["repairs_told_more"].add(told)
+
+    def _type(self, about: str, name: str) -> str:
+        """Return the type of a field of a message on record."""
+        source = self.said.get(about)
+        act = (
+            self.rules.protocol.acts.get(source.act)
+            if self.rules is not None and source is not None
+            else None
+        )
+        field = act.fields.get(name) if act is not None else None
+        return field.kind if field is not None else "?"
+
+    def _repeated(self, message: Message) -> None:
+        """Count a message that had to repeat values, and did."""
+        act = self.rules.protocol.acts.get(message.act) if self.rules is not None else None
+        if act is not None and act.repeats:
+            self.stats.shares["facts_repeated"].add(True)
 
     def _moved(self, event: Moved) -> None:
         self.place[event.lane] = event.next
@@ -414,7 +515,12 @@ class _Pass:
         self.troubled.add(event.message)
         verdict = "contradicted" if any(d.understood is not None for d in event.differs) else "ungrounded"
         stats.counts["grounding.checks"][event.kind, verdict] += 1
+        if event.kind == "repeats":
+            stats.shares["facts_repeated"].add(False)
         if event.kind == "readback":
+            for item in event.differs:
+                share = stats.readback_by_type[self._type(event.message, item.field)]
+                share.hits -= min(1, share.hits)
             stats.shares["readback_fields"].hits -= min(
                 len(event.differs), stats.shares["readback_fields"].hits
             )
@@ -484,4 +590,4 @@ def tell(stats: Stats) -> Iterable[tuple[str, str, str]]:
     for name, spread in stats.spreads.items():
         found = spread.as_dict()
         if found["n"]:
-            yield name, f"{found['p50']:g} median, {found['p95']:g} p95, n {found['n']}", SPREADS[name]
+            yield name, f"{found['p50']:.4g} median, {found['p95']:.4g} p95, n {found['n']}", SPREADS[name]

@@ -152,6 +152,77 @@ def test_stats_count_what_happened(record, trace):
     assert sum(row["count"] for row in refused) == shares["misfires"]["hits"]
 
 
+def test_stats_tell_how_repairs_went_and_what_failed(record, trace):
+    """What a hearer asks is answered with the value that was meant, or with what was said before."""
+    from agentcomm import Agent
+    from tests.tracing.traced_scenes import cast
+
+    def unsure(answers):
+        players = cast()
+        ann, left = players["buyer"], iter(answers)
+        bob = Agent("bob")
+        said = []
+
+        @bob.on("cfp")
+        def offer(turn):
+            if not said:
+                said.append(1)
+                return turn.say("specify", path="item", wh="what-kind")
+            return turn.say("propose", price="20 EUR")
+
+        @ann.on("specify", overlay="repair")
+        def tell(turn):
+            return turn.say("value", value=next(left))
+
+        bob.on("accept-proposal")(lambda turn: turn.say("inform-done"))
+        return {"buyer": ann, "seller": bob}
+
+    record("anew", players=unsure(["green tea"]))
+    record("same", players=unsure(["tea"]))
+    record("wrong", slip=True)
+    record("role", misfires=9)
+    code, out, _ = trace("stats")
+    assert code == 0
+    told = json.loads(trace("stats", "--json")[1])
+    shares = told["shares"]
+    assert (shares["repairs_told_more"]["hits"], shares["repairs_told_more"]["n"]) == (1, 2)
+    assert {row["rung"]: row["count"] for row in told["counters"]["repair.rungs"]} == {"specify": 2}
+    lengths = told["distributions"]["repair_length"]
+    assert lengths["n"] == told["distributions"]["repair.turns"]["n"] == shares["repairs_mended"]["n"]
+    assert 0.5 < lengths["p50"] < 10
+    (money,) = told["readback_by_type"].values()
+    assert list(told["readback_by_type"]) == ["money"]
+    assert money["n"] - money["hits"] == 1
+    assert shares["facts_repeated"]["share"] == 1
+    assert shares["facts_repeated"]["n"] == 3
+    modes = told["failure_modes_per_100"]
+    assert modes["2.3 task derailment"] > 0
+    assert modes["1.2 disobey role specification"] == 0
+    (runs,) = told["reliability"].values()
+    assert runs == {"n": 4, "mean": 0.75, "aptitude_90": 1, "unreliability": 0.7}
+    assert "2.3 task derailment" in out
+    assert "aptitude" in out
+
+
+def test_values_that_were_not_repeated_are_counted(tmp_path, trace, monkeypatch):
+    from agentcomm import Agent, enact_sync
+    from tests.tracing.traced_scenes import cast, sale
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "transcripts").mkdir()
+    ann, prices = Agent("ann"), iter(["25 EUR", "20 EUR"])
+    ann.opens(lambda turn: turn.say("cfp", item="tea"))
+    ann.on("propose", overlay="read-back")(lambda turn: turn.say("readback", fields={"price": "20 EUR"}))
+    ann.on("propose")(lambda turn: turn.say("accept-proposal", price=next(prices)))
+    enact_sync(
+        sale(tmp_path), cast={**cast(), "buyer": ann}, transcript=tmp_path / "transcripts" / "one.jsonl"
+    )
+    told = json.loads(trace("stats", "--json")[1])
+    kept = told["shares"]["facts_repeated"]
+    assert kept["n"] - kept["hits"] == 1
+    assert told["failure_modes_per_100"]["2.5 ignored other agent's input"] == 100
+
+
 def test_stats_and_list_of_nothing_say_so(trace, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert trace("list")[0] == 0
