@@ -12,29 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from agentcomm.acts.content import format_duration, parse_duration  # noqa: E402
+from agentcomm.protocol.families import FAMILIES  # noqa: E402
 from agentcomm.protocol.graph import Act, Criterion, Protocol  # noqa: E402
 from agentcomm.protocol.library import load, names  # noqa: E402
 
 PAGES = ROOT / "docs/pages/library"
 SEQUENCES = ROOT / "tests/protocol/library"
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "FIPA interaction protocols": (
-        *("request", "query", "request-when", "subscribe", "propose"),
-        *("contract-net", "iterated-contract-net", "english-auction", "dutch-auction"),
-        *("brokering", "recruiting"),
-    ),
-    "Closed loops": (
-        *("read-back-clearance", "checklist", "sbar-handoff", "i-pass-handoff"),
-        "incident-command",
-    ),
-    "Dialogue games": (
-        *("information-seeking", "inquiry", "persuasion", "alternating-offers"),
-        *("deliberation", "sealed-vote", "delphi"),
-    ),
-    "Agents at work": (
-        *("delegate", "supervisor-workers", "plan-execute-verify", "review-loop"),
-        *("handoff", "ask-a-human", "debate-then-vote"),
-    ),
+    **{family: tuple(members) for family, members in FAMILIES.items()},
     "Overlays": tuple(names(overlays=True)),
 }
 """Every protocol of the library, in the order of the index."""
@@ -59,7 +44,7 @@ def pages() -> dict[str, str]:
     """
     listed = [name for group in GROUPS.values() for name in group]
     if missing := {*names(), *names(overlays=True)} - set(listed):
-        raise ValueError(f"add to GROUPS: {', '.join(sorted(missing))}")
+        raise ValueError(f"add to FAMILIES: {', '.join(sorted(missing))}")
     found = {name: load(name) for name in listed}
     return {"index.md": _index(found)} | {_file(name): _page(name, found[name]) for name in listed}
 

@@ -9,6 +9,9 @@ from agentcomm.cli.words import note, print_json, style, width
 
 __all__ = ("add_to",)
 
+_LONG, _ENDING = 8, 3
+"""Letters of a word that is looked for without its ending, and of that ending."""
+
 
 def add_to(commands: Any) -> None:
     """Add the command."""
@@ -23,6 +26,7 @@ def add_to(commands: Any) -> None:
 
 def protocols(options: argparse.Namespace) -> int:
     """Print the protocols that have all the words."""
+    from agentcomm.protocol.families import family_of
     from agentcomm.protocol.library import load, names
     from agentcomm.protocol.picture import roles_of
 
@@ -31,6 +35,7 @@ def protocols(options: argparse.Namespace) -> int:
     rows = [
         {
             "name": name,
+            "family": family_of(name),
             "about": protocol.about,
             "roles": roles_of(protocol),
             "acts": list(protocol.acts),
@@ -40,7 +45,8 @@ def protocols(options: argparse.Namespace) -> int:
         }
         for name, protocol in loaded
     ]
-    found = [row for row in rows if all(_has(row, word.lower()) for word in options.words)]
+    wanted = [word.lower() for text in options.words for word in text.split()]
+    found = [row for row in rows if all(_has(row, word) for word in wanted)]
     if options.json:
         print_json(found)
         return 0
@@ -54,8 +60,13 @@ def protocols(options: argparse.Namespace) -> int:
 
 
 def _has(row: dict[str, Any], word: str) -> bool:
-    texts = (row["name"], row["about"], row["source"], *row["roles"], *row["acts"])
-    return any(word in text.lower() for text in texts)
+    """Whether a protocol has a word in it, is of a family that has, or is looked for by it; `approving` is `approval` as well."""
+    from agentcomm.protocol.families import words_for
+
+    own = (row["name"], row["family"], row["about"], row["source"], words_for(row["name"]))
+    texts = (*own, *row["roles"], *row["acts"])
+    stem = word if len(word) < _LONG else word[:-_ENDING]
+    return any(stem in text.lower() for text in texts)
 
 
 def _print(row: dict[str, Any]) -> None:

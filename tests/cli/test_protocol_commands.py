@@ -10,6 +10,10 @@ import jsonschema
 import pytest
 import yaml
 
+from agentcomm.cli.main import main
+from agentcomm.protocol.families import FAMILIES, words_for
+from agentcomm.protocol.library import names
+
 
 @pytest.fixture
 def agentcomm(tmp_path):
@@ -164,9 +168,34 @@ def test_the_library_is_listed_and_searched(agentcomm):
     assert {"request", "query"} <= {row["name"] for row in found}
     assert all("FIPA" in row["source"] for row in found)
     assert "_overlays/repair" in agentcomm("protocols", "--overlays").stdout
+    assert {row["family"] for row in found} >= {"FIPA interaction protocols"}
     nothing = agentcomm("protocols", "pancake")
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert "nothing has 'pancake'" in nothing.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("negotiation", "alternating-offers"),
+        ("approving", "ask-a-human"),
+        ("closed loop", "checklist"),
+        ("consensus", "sealed-vote"),
+        ("handover", "sbar-handoff"),
+        ("emergency", "incident-command"),
+    ],
+)
+def test_protocols_are_found_by_what_they_are_for(capsys, words, name):
+    assert main(["protocols", words, "--json"]) == 0
+    found = [row["name"] for row in json.loads(capsys.readouterr().out)]
+    assert name in found
+    assert len(found) < 10
+
+
+def test_every_protocol_has_one_family_and_words_to_be_found_by():
+    listed = [name for members in FAMILIES.values() for name in members]
+    assert sorted(listed) == sorted(names())
+    assert all(words_for(name) for name in listed)
 
 
 def test_types_are_written_as_a_module(agentcomm, tmp_path):
