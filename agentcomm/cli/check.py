@@ -3,10 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from agentcomm.acts.content import printable
-from agentcomm.cli.words import print_json, style, width
+from agentcomm.cli.words import noted_if_long, print_json, style, width
 from agentcomm.errors import UsageError
 
 __all__ = ("add_to",)
@@ -133,15 +134,17 @@ def _findings(name: str, options: argparse.Namespace) -> list[Any]:
     from agentcomm.protocol.source import BYTES
 
     path = None if name == "-" else find_protocol(name)
-    checked = examine(
-        read_document(path) if path else sys.stdin.buffer.read(BYTES + 1),
-        path=str(path or name),
-        resolve=resolver(path),
-        distributed=options.distributed,
-        deep=options.deep,
-        lanes=options.lanes,
-        queue=options.queue,
-    )
+    document = read_document(path) if path else sys.stdin.buffer.read(BYTES + 1)
+    with noted_if_long(f"{name}: looking through its runs") if options.deep else nullcontext():
+        checked = examine(
+            document,
+            path=str(path or name),
+            resolve=resolver(path),
+            distributed=options.distributed,
+            deep=options.deep,
+            lanes=options.lanes,
+            queue=options.queue,
+        )
     return list(checked.findings)
 
 

@@ -6,14 +6,26 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any, Self
 
 from agentcomm.acts.content import printable
 from agentcomm.conversation.render import Style
 from agentcomm.errors import InputError
 
-__all__ = ("Pulse", "fault", "note", "print_json", "put", "style", "width")
+__all__ = (
+    "Pulse",
+    "fault",
+    "note",
+    "noted_if_long",
+    "print_json",
+    "put",
+    "style",
+    "width",
+)
 
 _CODES = {"act": "1", "name": "36", "good": "32", "bad": "31", "dim": "2", "field": "0"}
 
@@ -40,6 +52,18 @@ def width() -> int:
 def note(text: str) -> None:
     """Say something that is not part of the result."""
     print(style(sys.stderr)("dim", printable(text, keep="\n")), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def noted_if_long(text: str) -> Generator[None]:
+    """Say what is being done, once it takes more than a second."""
+    timer = Timer(1.0, note, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def fault(text: str) -> None:

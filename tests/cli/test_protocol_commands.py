@@ -334,3 +334,9 @@ def test_text_json_and_sarif_say_the_same(agentcomm, tmp_path):
         assert result["properties"]["kind"] == found["kind"]
         for part in (found["what"], found["why"], found["fix"]):
             assert part in result["message"]["text"]
+
+
+def test_what_takes_long_says_what_it_does(agentcomm):
+    done = agentcomm("check", "--deep", "english-auction", "--json")
+    assert done.stderr == "english-auction: looking through its runs\n"
+    assert [row["code"] for row in json.loads(done.stdout)["findings"]].count("I901") > 0
