@@ -23,6 +23,7 @@ from agentcomm.conversation.transcript import Transcript, replay_inputs
 from agentcomm.runtime.replay import rules_of
 from agentcomm.runtime.runtime import Runtime
 from agentcomm.store.sqlite import SQLiteStore
+from tests.benchmarks.results import write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -180,8 +181,8 @@ def main() -> None:
     """Run it at length and print the counts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--conversations", type=int, default=10_000)
-    parser.add_argument("--kill", type=int, default=20)
-    parser.add_argument("--stop", type=int, default=0)
+    parser.add_argument("--kill", type=int, default=50)
+    parser.add_argument("--stop", type=int, default=5)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=3600.0)
@@ -199,11 +200,9 @@ def main() -> None:
             pause=2.0,
             limit=options.limit,
         )
-        print(
-            json.dumps(
-                {**done, **counted(folder, names), "seconds": round(time.monotonic() - began)}, indent=1
-            )
-        )
+        found = {**done, **counted(folder, names), "seconds": round(time.monotonic() - began)}
+        write("crash", {"load": os.getloadavg()[0], "processes": options.processes, **found})
+        print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
