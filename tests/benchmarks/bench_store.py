@@ -25,6 +25,7 @@ from typing import Any
 from agentcomm import Agent, load
 from agentcomm.protocol.library import loads
 from agentcomm.runtime.runtime import Runtime
+from agentcomm.store.memory import MemoryStore
 from agentcomm.store.sqlite import SQLiteStore
 from agentcomm.store.writer import Writer
 
@@ -68,6 +69,16 @@ def loop_team(texts: list[str], turns: int) -> list[Agent]:
     a.on("tell")(ask)
     b.on("ask")(lambda turn: turn.say("tell", text=texts[-said["a"] % len(texts)]))
     return [a, b]
+
+
+async def in_memory(turns: int, texts: list[str]) -> float:
+    """Return CPU microseconds a turn of the same talk that is kept in memory only."""
+    team = loop_team(texts, turns)
+    async with Runtime(store=MemoryStore(), agents=team) as runtime:
+        began = time.process_time()
+        name = await runtime.open(loads(LOOP), cast={"a": team[0], "b": team[1]}, conversation_id="long")
+        await runtime.outcome(name)
+        return (time.process_time() - began) / turns * 1e6
 
 
 async def long_talk(folder: Path, turns: int, texts: list[str]) -> dict[str, float]:
@@ -184,25 +195,19 @@ async def many(folder: Path, count: int, texts: list[str], flight: int = 64) -> 
         began, cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(*(one() for _ in range(count)))
         spent, cpu = time.perf_counter() - began, time.process_time() - cpu
-    entries, records = store._writer.call(
-        lambda file: file.execute("SELECT count(*), sum(count) FROM entry").fetchone()
-    )
-    packed = [row[0] for row in store._rows("SELECT lines FROM entry LIMIT 2000", ())]
+    entries = store._writer.call(lambda file: file.execute("SELECT count(*) FROM entry").fetchone()[0])
+    rows = [row[0] for row in store._rows("SELECT lines FROM entry LIMIT 2000", ())]
+    syncs = store._writer.count
     store.close()
-    # one row of a bare writer for each record, and one for each entry, of the bytes that we store
-    per_record = [row[: max(1, len(row) * entries // records)] for row in packed]
-    wanted = min(20_000, max(4000, records))
-    by_record = await bare_writer(folder, (per_record * (wanted // len(per_record) + 1))[:wanted])
-    by_entry = await bare_writer(folder, (packed * (wanted // len(packed) + 1))[:wanted])
+    wanted = min(20_000, max(4000, entries))
+    bare = await bare_writer(folder, (rows * (wanted // len(rows) + 1))[:wanted])  # of the same bytes
     return {
         "conversations/s": count / spent,
         "CPU us/conversation": cpu / count * 1e6,
-        "records/s": records / spent,
-        "entries/s": entries / spent,
-        "bare rows/s, one a record": by_record,
-        "bare rows/s, one an entry": by_entry,
-        "records/s / bare": records / spent / by_record,
-        "entries/s / bare": entries / spent / by_entry,
+        "rows/s (one a turn, one an opening)": entries / spent,
+        "rows a transaction": entries / syncs,
+        "bare rows/s": bare,
+        "rows/s / bare": entries / spent / bare,
     }
 
 
@@ -250,19 +255,51 @@ def _memory() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
-async def resumed(folder: Path) -> float:
-    """Return seconds to take up the long conversation: read, checked and folded."""
-    times: list[float] = []
-    for _ in range(3):
-        store = SQLiteStore(folder / "long.db")
+async def resumed(folder: Path, turns: int, texts: list[str]) -> dict[str, float]:
+    """Leave a long talk open; return seconds to take it up, and what else there is to know of that."""
+    path = folder / "left.db"
+    store = SQLiteStore(path, synchronous="normal")
+    team = loop_team(texts, turns + 10)
+    reached = asyncio.Event()
+
+    def watch(_name: str, event: Any) -> None:
+        if type(event).__name__ == "Heard" and event.n >= turns:
+            reached.set()
+
+    async with Runtime(store=store, agents=team, watch=watch) as runtime:
+        await runtime.open(loads(LOOP), cast={"a": team[0], "b": team[1]}, conversation_id="left")
+        await reached.wait()
+        await runtime.drain(0.0)
+    store.close()
+
+    async def take_up(*, old: bool) -> tuple[float, int, int]:
+        store = SQLiteStore(path)
         runtime = Runtime(store=store)
-        await runtime._talk("long")  # the stage is made once for a protocol
+        await runtime._talk("left")  # the stage is made once for a protocol
         runtime._talks.clear()
         began = time.process_time()
-        await runtime._talk("long")
-        times.append(time.process_time() - began)
+        talk = await runtime._talk("left")
+        if old:
+            list(talk.conversation.seen.values())
+        spent = time.process_time() - began
         store.close()
-    return median(times)
+        last = talk.snapped.shared.n if talk.snapped is not None else 0
+        return spent, talk.conversation.n, talk.conversation.n - last
+
+    lazily = sorted([await take_up(old=False) for _ in range(5)])[2]
+    whole = min([await take_up(old=True) for _ in range(3)])
+    with sqlite3.connect(path) as file:
+        size = file.execute("SELECT length(data) FROM snapshot").fetchone()[0]
+        file.execute("DELETE FROM snapshot")
+    replayed = min([await take_up(old=False) for _ in range(3)])
+    return {
+        "messages of the talk that was left": lazily[1],
+        "... behind its snapshot": lazily[2],
+        "bytes of its snapshot": size,
+        "taken up, old messages unread (s CPU)": lazily[0],
+        "... every old message read (s CPU)": whole[0],
+        "... without a snapshot, replayed (s CPU)": replayed[0],
+    }
 
 
 def main() -> None:
@@ -278,10 +315,13 @@ def main() -> None:
         found |= asyncio.run(long_talk(folder, options.turns, texts))
         with sqlite3.connect(folder / "long.db") as file:
             rows = [row[0] for row in file.execute("SELECT lines FROM entry LIMIT 1000")]
-        raw = median(raw_inserts_fresh(folder, rows) for _ in range(3))
+        raw = median(raw_inserts_fresh(folder, rows) for _ in range(5))
         found["raw WAL insert of the same bytes (us CPU)"] = raw
         found["a durable turn / raw insert"] = found["median turn (us CPU)"] / raw
-        found["resume of the long one (s CPU)"] = asyncio.run(resumed(folder))
+        memory = asyncio.run(in_memory(min(options.turns, 4000), texts))
+        found["the same turn in memory (us CPU)"] = memory
+        found["what durability adds / raw insert"] = (found["median turn (us CPU)"] - memory) / raw
+        found |= asyncio.run(resumed(folder, options.turns, texts))
         found |= asyncio.run(many(folder, options.conversations, texts))
         found |= asyncio.run(reopened(folder, options.conversations, texts))
     commit = subprocess.run(

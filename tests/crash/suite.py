@@ -20,6 +20,7 @@ from pathlib import Path
 from agentcomm import load
 from agentcomm.conversation.entries import lines_of
 from agentcomm.conversation.transcript import Transcript, replay_inputs
+from agentcomm.protocol.library import loads
 from agentcomm.runtime.replay import rules_of
 from agentcomm.runtime.runtime import Runtime
 from agentcomm.store.sqlite import SQLiteStore
@@ -32,7 +33,8 @@ async def opened(folder: Path, count: int, actions=("sing",), first: int = 0) ->
     """Open conversations that nobody carries on yet."""
     store = SQLiteStore(folder / "talks.db")
     runtime = Runtime(store=store, backlog=10**9)
-    request = load("request")
+    text = load("request").text
+    request = loads(text.replace("reply_within: 60s", "reply_within: 1d"))  # ten thousand take longer than that
     cast = {"initiator": "ann", "participant": "bob"}
     some = asyncio.Semaphore(256)
 
@@ -106,11 +108,12 @@ def harass(
         if not awake:
             continue
         one = dice.choice(awake)
-        if done["killed"] < kills:
+        to_kill, to_stop = kills - done["killed"], stops - done["stopped"]
+        if to_kill and (len(awake) == 1 or dice.randrange(to_kill + to_stop) < to_kill):
             one.kill()
             one.wait()
             done["killed"] += 1
-        elif done["stopped"] < stops and len(awake) > 1:
+        elif to_stop and len(awake) > 1:
             one.send_signal(signal.SIGSTOP)
             done["stopped"] += 1
             asleep.append((time.monotonic() + 3 * float(env.get("LEASE", "1.0")), one))
@@ -197,7 +200,7 @@ def main() -> None:
             kills=options.kill,
             stops=options.stop,
             processes=options.processes,
-            pause=2.0,
+            pause=1.5,
             limit=options.limit,
         )
         found = {**done, **counted(folder, names), "seconds": round(time.monotonic() - began)}
