@@ -200,6 +200,9 @@ def _print(told: dict[str, Any], lines: Any) -> None:
         print(f"  {'waits for':<14} {one['agent']}  {one['about']}")
     for one in told["dead"]:
         print(colour("bad", f"  {'given up':<14} {one['agent']}  {one['reason']}"))
+        again = "--effect done (with --result JSON), or --effect again, once you have looked"
+        is_doubt = one["reason"].startswith("in doubt")
+        print(f"  {'':<14} agentcomm conversations resume {told['conversation']} {again if is_doubt else ''}".rstrip())
     for one in told["rejected"]:
         print(colour("bad", f"  {'rejected':<14} {one['principal']} said {one['act']}"))
     if told["damage"]:
@@ -213,7 +216,8 @@ def _pairs(given: list[str], option: str) -> dict[str, Any]:
     for entry in given:
         name, equals, value = entry.partition("=")
         if not equals:
-            raise UsageError(f"{option} {entry!r} is not NAME=…", fix=f"{option} name=value")
+            before = f"{option} " if option.startswith("-") else ""
+            raise UsageError(f"{before}{entry!r} is not NAME=…", fix=f"{before}{entry}=…")
         try:
             found[name] = json.loads(value)
         except ValueError:
@@ -230,7 +234,17 @@ def _open(options: argparse.Namespace) -> int:
     for entry in options.cast:
         role, _, name = entry.partition("=")
         names = [one for one in name.split(",") if one]
+        if not names:
+            raise UsageError(f"--cast {entry!r} names nobody", fix=f"--cast {role or 'role'}=NAME")
         cast_of[role] = names if role == protocol.many else name
+    missing = [role for role in protocol.roles if role not in cast_of]
+    if missing:
+        raise UsageError(
+            f"nobody plays {', '.join(missing)}",
+            why=f"{protocol.name!r} needs {', '.join(protocol.roles)}",
+            fix=" ".join(f"--cast {role}=NAME" for role in missing),
+            code="U402",
+        )
     name = _with_runtime(
         options,
         lambda runtime: runtime.open(

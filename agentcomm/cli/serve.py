@@ -83,7 +83,7 @@ async def _serve(options: argparse.Namespace, team: Any, grace: float) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda number=number: (was.append(number), stopped.set()))
     rows = store.rows(closed=False)
-    note(f"{', '.join(runtime.agents)} on {store.name}: {len(rows)} conversations are open")
+    note(f"{', '.join(runtime.agents)} on {store.name}: {_open(len(rows))}")
     runtime.start()
     try:
         while not stopped.is_set():
@@ -101,8 +101,13 @@ async def _serve(options: argparse.Namespace, team: Any, grace: float) -> int:
                 await player.close()
         left = len(store.rows(closed=False))
         store.close()
-    note(f"stopped; {left} conversations are open, and go on where they are when it is started again")
+    goes_on = "; what is open goes on where it is when it is started again" if left else ""
+    note(f"stopped: {_open(left)}{goes_on}")
     return EXIT_STOPPED if was and was[0] == signal.SIGINT else 0
+
+
+def _open(count: int) -> str:
+    return "1 conversation is open" if count == 1 else f"{count or 'no'} conversation{'s are' if count else ' is'} open"
 
 
 def _is_idle(store: Any, runtime: Any) -> bool:

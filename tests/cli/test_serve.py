@@ -1,6 +1,12 @@
 """A team that is hosted from the command line, and the conversations that people look after."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
 
 from agentcomm.cli.main import main
 
@@ -69,3 +75,105 @@ def test_what_is_wrong_with_a_team_is_said(tmp_path, monkeypatch, capsys):
         assert expected in capsys.readouterr().err
     assert main(["conversations", "list"]) == 4
     assert "there is no store" in capsys.readouterr().err
+
+
+SLOW = """
+import asyncio
+from pathlib import Path
+
+from agentcomm import Agent
+
+ann, bob = Agent("ann"), Agent("bob")
+ann.opens(lambda turn: turn.say("request", action="sing"))
+
+
+async def post(text: str) -> str:
+    Path("posted").write_text(text)
+    if Path("die").exists():
+        import os, signal
+
+        os.kill(os.getpid(), signal.SIGKILL)
+    await asyncio.sleep(1.0)
+    return "posted"
+
+
+bob = Agent("bob", tools=[post])
+
+
+@bob.on("request")
+async def do(turn):
+    return turn.say("inform-result", result=await turn.use(post, text="la"))
+"""
+
+
+def a_team(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "team.yaml").write_text(TEAM + "lease: 1s\n")
+    (tmp_path / "team.py").write_text(SLOW)
+    _, told = said(capsys, "open", "request", "--cast", "initiator=ann", "--cast", "participant=bob")
+    return told.out.strip()
+
+
+def served(*more):
+    return subprocess.Popen(
+        [sys.executable, "-m", "agentcomm.cli.main", "serve", "team.yaml", *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def in_time(is_so):
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.timeout(180)
+def test_sigterm_lets_the_turn_that_goes_on_come_to_its_end(tmp_path, monkeypatch, capsys):
+    name = a_team(tmp_path, monkeypatch, capsys)
+    process = served()
+    in_time((tmp_path / "posted").exists)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "stopping: turns have 30s to come to their end" in err
+    assert "stopped: no conversation is open" in err
+    assert f"{name}  done" in out
+
+
+@pytest.mark.timeout(180)
+def test_killed_in_the_middle_of_a_tool_it_is_in_doubt_until_somebody_has_looked(
+    tmp_path, monkeypatch, capsys
+):
+    name = a_team(tmp_path, monkeypatch, capsys)
+    (tmp_path / "die").touch()
+    process = served()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    (tmp_path / "die").unlink()
+    process = served("--until-idle")
+    _, err = process.communicate(timeout=60)
+    assert "nobody can tell whether it was done" in err
+    assert "1 conversation is open" in err
+    (row,) = json.loads(said(capsys, "list", "--json")[1].out)
+    assert row["state"] == "in doubt"
+    shown = said(capsys, "show", name)[1].out
+    assert "given up       bob  in doubt" in shown
+    assert f"agentcomm conversations resume {name} --effect done" in shown
+    code, told = said(capsys, "resume", name)
+    assert code == 2
+    assert "--effect again" in told.err
+    assert said(capsys, "resume", name, "--effect", "done", "--result", '"by hand"')[0] == 0
+    out, _ = served("--until-idle").communicate(timeout=60)
+    assert f"{name}  done" in out
+    assert "result='by hand'" in said(capsys, "show", name)[1].out
+
+
+def test_an_opening_that_lacks_somebody_says_whom(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, told = said(capsys, "open", "request", "--cast", "initiator=ann")
+    assert (code, "--cast participant=NAME" in told.err) == (2, True)
+    code, told = said(capsys, "open", "request", "--cast", "initiator")
+    assert (code, "--cast initiator=NAME" in told.err) == (2, True)

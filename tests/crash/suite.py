@@ -34,7 +34,9 @@ async def opened(folder: Path, count: int, actions=("sing",), first: int = 0) ->
     store = SQLiteStore(folder / "talks.db")
     runtime = Runtime(store=store, backlog=10**9)
     text = load("request").text
-    request = loads(text.replace("reply_within: 60s", "reply_within: 1d"))  # ten thousand take longer than that
+    request = loads(
+        text.replace("reply_within: 60s", "reply_within: 1d")
+    )  # ten thousand take longer than that
     cast = {"initiator": "ann", "participant": "bob"}
     some = asyncio.Semaphore(256)
 

@@ -74,7 +74,15 @@ async def host(folder: Path, name: str, cut: str) -> None:
     lease = float(os.environ.get("LEASE", "1.0"))
     attempts = int(os.environ.get("ATTEMPTS", "4"))
     agents = team(folder, think)
-    runtime = Runtime(store=store, agents=agents, lease=lease, turns=32, retry=0.05, attempts=attempts)
+    runtime = Runtime(
+        store=store,
+        agents=agents,
+        lease=lease,
+        turns=32,
+        retry=0.05,
+        attempts=attempts,
+        backlog=10**9,  # nobody is to refuse as busy
+    )
     if cut:
         where, _, nth = cut.partition("#")
         left = [int(nth or 1)]
