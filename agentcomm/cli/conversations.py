@@ -202,7 +202,9 @@ def _print(told: dict[str, Any], lines: Any) -> None:
         print(colour("bad", f"  {'given up':<14} {one['agent']}  {one['reason']}"))
         again = "--effect done (with --result JSON), or --effect again, once you have looked"
         is_doubt = one["reason"].startswith("in doubt")
-        print(f"  {'':<14} agentcomm conversations resume {told['conversation']} {again if is_doubt else ''}".rstrip())
+        print(
+            f"  {'':<14} agentcomm conversations resume {told['conversation']} {again if is_doubt else ''}".rstrip()
+        )
     for one in told["rejected"]:
         print(colour("bad", f"  {'rejected':<14} {one['principal']} said {one['act']}"))
     if told["damage"]:

@@ -107,7 +107,11 @@ async def _serve(options: argparse.Namespace, team: Any, grace: float) -> int:
 
 
 def _open(count: int) -> str:
-    return "1 conversation is open" if count == 1 else f"{count or 'no'} conversation{'s are' if count else ' is'} open"
+    return (
+        "1 conversation is open"
+        if count == 1
+        else f"{count or 'no'} conversation{'s are' if count else ' is'} open"
+    )
 
 
 def _is_idle(store: Any, runtime: Any) -> bool:
