@@ -5,6 +5,7 @@ Long texts are cut inside, so that what is left is still JSON: backends cut a lo
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -16,7 +17,18 @@ Level = Literal["full", "hash", "none"]
 Redactor = Callable[[str, str], str]
 """`(kind, text) -> text`; kinds are message, prompt, answer, tool and error."""
 
-ATTRIBUTE_BYTES = 8 * 1024
+
+def _limit() -> int:
+    """Return the longest content of one attribute: 8 KiB, or what the environment says that backends take, from 64 up."""
+    for name in ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"):
+        text = os.environ.get(name, "").strip()
+        if text.isdigit():
+            return max(64, min(int(text), _MOST))
+    return _MOST
+
+
+_MOST = 8 * 1024
+ATTRIBUTE_BYTES = _limit()
 """Longest content of one attribute."""
 
 UNREADABLE = "[removed: a redactor failed]"

@@ -86,9 +86,12 @@ class CountedBatches(SpanProcessor):
         return thread
 
     def again(self) -> None:
-        """Start the thread in a process that was forked: threads do not survive that."""
+        """Begin anew in a process that was forked: threads do not survive that, and what waits is the parent's to send."""
         if not self._closing:
+            self.counts, self._told = Counts(), 0
+            self._waiting, self._made = deque(), []
             self._drawing, self._wake = threading.Lock(), threading.Event()
+            self._outlet.again()
             self._thread = self._started()
 
     def submit(self, *job: Any) -> None:

@@ -95,6 +95,10 @@ class Outlet(Protocol):
         """Send spans, and return how many were taken."""
         ...
 
+    def again(self) -> None:
+        """Share no connection with the process that this one was forked from."""
+        ...
+
     def give_up(self) -> None:
         """Fail what is still to come, and interrupt waiting between tries."""
         ...
@@ -185,6 +189,9 @@ class ExporterOutlet:
                 return 0
         return len(spans) if taken else 0
 
+    def again(self) -> None:
+        """Nothing: the exporter minds its own connections."""
+
     def give_up(self) -> None:
         """Fail what is still to come, and interrupt the exporter's waiting between tries."""
         self._given_up = True
@@ -266,6 +273,10 @@ class OtlpOutlet:
             scopes.setdefault(scope, []).append(data)
             count, size = count + 1, size + len(data)
         return taken + (self._post(request(self._resource, scopes), count) if count else 0)
+
+    def again(self) -> None:
+        """Open a connection of its own."""
+        self._client, self._stop = None, threading.Event()
 
     def give_up(self) -> None:
         """Fail what is still to come, and interrupt waiting between tries."""

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from test_trace_setup import python
 from traced_scenes import cast, sale
 
 from agentcomm import Agent, enact_sync
@@ -109,3 +110,36 @@ def test_what_cannot_be_cut_evenly_is_still_json_and_short(value):
     text = fit(value)
     assert len(text.encode()) <= ATTRIBUTE_BYTES
     assert json.loads(text)["truncated"] is True
+
+
+def test_the_environments_limit_is_kept_inside_texts_and_never_inside_json():
+    out = python("""
+        import json, os, pathlib, tempfile
+        os.environ["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"] = "2048"  # what Tempo takes
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        from agentcomm import Agent, enact_sync
+        from agentcomm.models.scripted import ScriptedModel
+        from agentcomm.tracing.setup import setup
+        from traced_scenes import cast, sale
+        exporter = InMemorySpanExporter()
+        bob = Agent("bob", model=ScriptedModel(["x" * 9000, {"act": "propose", "content": {"price": "20 EUR"}}]))
+        bob.on("accept-proposal")(lambda turn: turn.say("inform-done"))
+        with setup(exporter=exporter, content="full", detail="full"):
+            enact_sync(sale(pathlib.Path(tempfile.mkdtemp())), cast={**cast(item="tea " * 2000), "seller": bob})
+        texts = [
+            (name, value)
+            for span in exporter.get_finished_spans()
+            for name, value in span.attributes.items()
+            if isinstance(value, str)
+        ]
+        print(max(len(value.encode()) for _, value in texts))
+        count = 0
+        for name, value in texts:
+            if value[:1] in "[{":
+                json.loads(value)
+                count += "characters]" in value
+        print(count)
+    """)
+    longest, cut = map(int, out.split())
+    assert 1000 < longest <= 2048
+    assert cut >= 3

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections import Counter
 
 import pytest
 from google.protobuf.json_format import MessageToDict
@@ -14,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from otlp_receiver import receiver
+from otlp_receiver import attributes_of, receiver
 from traced_scenes import cast, sale
 
 from agentcomm import Agent, enact_sync
@@ -58,6 +59,9 @@ class Both:
 
     def send(self, spans):
         return len(spans)
+
+    def again(self):
+        pass
 
     def give_up(self):
         pass
@@ -387,13 +391,15 @@ def test_what_is_long_goes_in_several_requests(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_process_that_was_forked_sends_its_own(tmp_path):
+def test_a_process_that_was_forked_sends_its_own_and_not_its_parents(tmp_path, monkeypatch):
     protocol = sale(tmp_path)
     with receiver() as received:
         tracing = setup(received.url)
         enact_sync(protocol, cast=cast(), conversation_id="parent")
         assert tracing.shutdown(10) == 0
+        monkeypatch.setattr("agentcomm.tracing.export.DELAY_MS", 60_000)
         tracing = setup(received.url)
+        enact_sync(protocol, cast=cast(), conversation_id="waits in the parent")
         child = os.fork()
         if not child:
             try:
@@ -402,5 +408,6 @@ def test_a_process_that_was_forked_sends_its_own(tmp_path):
             finally:
                 os._exit(99)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        tracing.shutdown(10)
-    assert len(received.spans) == 60
+        assert tracing.shutdown(10) == 0
+    counted = Counter(attributes_of(span)["gen_ai.conversation.id"] for span in received.spans)
+    assert counted == {"parent": 30, "waits in the parent": 30, "child": 30}
