@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from agentcomm.testing.lab import Cell
 
 __all__ = ("add_to",)
+
+EVERY = "off,acknowledge,always,declared,adaptive"
+"""Ways of grounding that are compared where none are named."""
 
 
 def add_to(commands: Any) -> None:
@@ -34,7 +38,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=7, help="the same seed, the same conversations")
     parser.add_argument(
         "--grounding",
-        default="off,acknowledge,always,declared,adaptive",
+        default=EVERY,
         metavar="NAMES",
         help="off, acknowledge, never, always, declared, adaptive, or all",
     )
@@ -48,6 +52,11 @@ def add_to(commands: Any) -> None:
         "--outside",
         action="store_true",
         help="the values that are used pass through no act, so that the core cannot compare them",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="a model hears, reads back and acts, in the laboratory's own exchange; begin with few --runs",
     )
     parser.add_argument("--protocol", metavar="FILE", help="your own protocol, or one of the library")
     parser.add_argument(
@@ -74,23 +83,10 @@ def lab(options: argparse.Namespace) -> int:
         return _list_kinds()
     if options.optimum:
         return _compare_with_optimum(options)
-    from agentcomm.protocol.graph import Stakes
-    from agentcomm.testing.lab import laboratory_run
-    from agentcomm.testing.lab_policies import POLICIES
     from agentcomm.testing.lab_report import as_csv, as_svg
 
-    names = list(POLICIES) if options.grounding == "all" else options.grounding.split(",")
     since = time.monotonic()
-    cells = laboratory_run(
-        _rates(options.noise),
-        groundings=[name.strip() for name in names],
-        protocol=_protocol(options.protocol),
-        stakes=Stakes(options.stakes),
-        is_seen=not options.outside,
-        runs=options.runs,
-        seed=options.seed,
-        told=lambda name: note(f"{name} …") if options.runs >= _MANY else None,
-    )
+    cells = _with_model(options) if options.model else _scripted(options)
     for path, text in ((options.csv, as_csv), (options.plot, as_svg)):
         if path is not None:
             _write(path, text(cells))
@@ -101,6 +97,51 @@ def lab(options: argparse.Namespace) -> int:
     else:
         _print(cells, options)
     return 0
+
+
+def _scripted(options: argparse.Namespace) -> "list[Cell]":
+    from agentcomm.protocol.graph import Stakes
+    from agentcomm.testing.lab import laboratory_run
+    from agentcomm.testing.lab_policies import POLICIES
+
+    return laboratory_run(
+        _rates(options.noise),
+        groundings=_names(options.grounding, POLICIES),
+        protocol=_protocol(options.protocol),
+        stakes=Stakes(options.stakes),
+        is_seen=not options.outside,
+        runs=options.runs,
+        seed=options.seed,
+        told=lambda name: note(f"{name} …") if options.runs >= _MANY else None,
+    )
+
+
+def _with_model(options: argparse.Namespace) -> "list[Cell]":
+    from agentcomm.models.open import open_model
+    from agentcomm.protocol.graph import Stakes
+    from agentcomm.testing.lab_models import GROUNDINGS, model_run
+
+    if options.protocol is not None:
+        raise UsageError(
+            "--model plays the laboratory's own exchange, and no other protocol",
+            fix="agentcomm compare PROTOCOL --models …, or noisy(agent) around agents of yours",
+            code="U536",
+        )
+    given = "all" if options.grounding == EVERY else options.grounding
+    return model_run(
+        open_model(options.model, progress=note),
+        _rates(options.noise),
+        groundings=_names(given, GROUNDINGS),
+        stakes=Stakes(options.stakes),
+        is_seen=not options.outside,
+        runs=options.runs,
+        seed=options.seed,
+        told=lambda name: note(f"{name} …"),
+    )
+
+
+def _names(given: str, every: Iterable[str]) -> list[str]:
+    return list(every) if given == "all" else [name.strip() for name in given.split(",")]
 
 
 _MANY = 1000

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from agentcomm.acts.content import Content, Money, to_plain
 from agentcomm.acts.frozen import freeze
 from agentcomm.acts.message import Message
+from agentcomm.acts.units import Quantity
 from agentcomm.conversation.events import Cancel, Evidence, Input, Join, Leave, Misfire, Say
 from agentcomm.protocol.graph import Act
 
@@ -164,7 +165,7 @@ def _plain(value: Any, depth: int) -> Any:
                 return {_plain(key, 1): _plain(item, depth - 1) for key, item in entries.items()}
         elif isinstance(value, list | tuple):
             return [_plain(item, depth - 1) for item in cast("list[Any]", value)]
-        elif isinstance(value, BaseModel | Money | Decimal | date | timedelta):
+        elif isinstance(value, BaseModel | Money | Quantity | Decimal | date | timedelta):
             return _plain(to_plain(value), depth)
     raise Unreadable(_NO_OBJECT)
 

@@ -24,7 +24,18 @@ from agentcomm.testing.lab_talk import Talk
 from agentcomm.testing.noise_minds import Noise, rates_of
 from agentcomm.testing.walking import members_for
 
-__all__ = ("MEASURES", "Cell", "Estimate", "cost_of", "costs_of", "laboratory_run", "mean", "play", "wilson")
+__all__ = (
+    "MEASURES",
+    "Cell",
+    "Estimate",
+    "cell_of",
+    "cost_of",
+    "costs_of",
+    "laboratory_run",
+    "mean",
+    "play",
+    "wilson",
+)
 
 _Z = 1.959963984540054
 """Of the normal distribution, for 95 %."""
@@ -43,6 +54,7 @@ MEASURES: Mapping[str, str] = {
     "done": "conversations that ended well",
     "cost": "expected loss plus turns, for each conversation, in turns",
     "net_value": "what that is less than without grounding, on the same seeds",
+    "tokens": "tokens of prompts and answers in a conversation; of models only",
 }
 """What is measured, by name."""
 
@@ -207,21 +219,51 @@ def laboratory_run(
             policy = policy_of(name, scene.declared)
             rows, injected = play(scene, policy, known, runs=runs, seed=seed, restates=restates)
         cells.append(
-            Cell(
-                name,
-                known,
-                stakes.value,
-                "seen" if is_seen else "outside",
-                runs,
-                seed,
-                _measured(name, rows, off, bare, costs),
-                _counted(row.outcome for row in rows),
-                injected,
-                sum(row.beyond > 0 for row in rows),
-                [cost_of(row, costs) for row in rows],
-            )
+            cell_of(name, rows, off, bare, costs, known, stakes, injected, seed=seed, is_seen=is_seen)
         )
     return cells
+
+
+def cell_of(
+    grounding: str,
+    rows: Sequence[Row],
+    off: Sequence[Row],
+    bare: Sequence[Row],
+    costs: Costs,
+    noise: Mapping[str, float],
+    stakes: Stakes,
+    injected: Mapping[str, int],
+    *,
+    seed: int,
+    is_seen: bool,
+) -> Cell:
+    """Return the figures of conversations held under one way of grounding.
+
+    Args:
+        grounding: Its name.
+        rows: What came of each conversation.
+        off: The same seeds without grounding, with the noise.
+        bare: The same without the noise.
+        costs: What things cost.
+        noise: Kind -> probability.
+        stakes: What a misunderstanding costs.
+        injected: Errors put in, by kind.
+        seed: Of the conversations.
+        is_seen: Whether the values that are used are compared.
+    """
+    return Cell(
+        grounding,
+        dict(noise),
+        stakes.value,
+        "seen" if is_seen else "outside",
+        len(rows),
+        seed,
+        _measured(grounding, rows, off, bare, costs),
+        _counted(row.outcome for row in rows),
+        dict(injected),
+        sum(row.beyond > 0 for row in rows),
+        [cost_of(row, costs) for row in rows],
+    )
 
 
 def _check(scene: Scene) -> None:

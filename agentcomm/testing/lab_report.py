@@ -24,6 +24,7 @@ _SHOWN = (
     ("done", "done"),
     ("cost", "cost"),
     ("net_value", "net value"),
+    ("tokens", "tokens"),
 )
 _SHARES = frozenset(
     ["undetected", "caught", "ungrounded", "on_trust", "false_alarms", "repair_success", "loops", "done"]
@@ -34,6 +35,8 @@ def as_table(cells: Sequence[Cell]) -> str:
     """Return one row for each measure, and one column for each way of grounding, with 95 % intervals."""
     rows = [["", *(cell.grounding for cell in cells)]]
     for name, title in _SHOWN:
+        if not any(name in cell.measures for cell in cells):
+            continue
         rows.append([title, *(_shown(name, cell.measures[name]) for cell in cells)])
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
@@ -65,7 +68,7 @@ def as_csv(cells: Sequence[Cell]) -> str:
     )
     for cell in cells:
         noise = " ".join(f"{kind}={rate:g}" for kind, rate in cell.noise.items())
-        for name in MEASURES:
+        for name in filter(cell.measures.__contains__, MEASURES):
             found = cell.measures[name]
             writer.writerow(
                 [cell.grounding, noise, cell.stakes, cell.effect, cell.runs, cell.seed, name]

@@ -94,3 +94,33 @@ def test_a_plan_needs_its_act_and_there_is_one_of_it():
     bob.plans("order")(dict)
     with pytest.raises(UsageError, match="two plans"):
         bob.plans("order")(dict)
+
+
+TYPES = {
+    "text": "a b", "id": "a-1", "int": 3, "number": 2.5, "bool": True, "date": "2026-12-01", "datetime": "2026-12-01T09:00:00Z",
+    "duration": "90s", "money": "5 EUR", "list of id": ["a", "b"], "[low, high]": "low", "{is: quantity, unit: mg}": "20 mg",
+}  # fmt: skip
+OTHER = {
+    "text": "b a", "id": "a-2", "int": 4, "number": 3.5, "bool": False, "date": "2026-12-02", "datetime": "2026-12-02T09:00:00Z",
+    "duration": "91s", "money": "6 EUR", "list of id": ["a", "c"], "[low, high]": "high", "{is: quantity, unit: mg}": "30 mg",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_values_of_every_type_are_read_back_and_corrected_by_code(kind):
+    """What code says of typed values, it says as content that can be sent."""
+    text = ORDER.replace("dozens: int", f"dozens: {kind}")
+    ann, plain, slips = Agent("Ann"), Agent("Bob"), Agent("Bob")
+    ann.opens(lambda turn: turn.say("order", item="tulip", dozens=TYPES[kind]))
+    for bob in (plain, slips):
+        bob.on("order")(lambda turn: turn.say("packed", item="tulip"))
+    heard = []
+
+    @slips.plans("order")
+    def slip(order):
+        heard.append(order)
+        return dict(order) if len(heard) > 1 else {**order, "dozens": OTHER[kind]}
+
+    for bob, repairs in ((plain, 0), (slips, 1)):
+        result = enact_sync(loads(text), cast={"ann": ann, "bob": bob})
+        assert (result.outcome, result.repairs) == ("done", repairs)

@@ -1,12 +1,14 @@
 """The demo model in conversations: is what reaches a peer legal and typed, how do they end, and what did it cost to get there?
 
-    python tests/benchmarks/bench_demo.py                  # both parts, the better part of an hour
+    python tests/benchmarks/bench_demo.py                  # all parts, more than an hour
     python tests/benchmarks/bench_demo.py flagship 48      # the handover of an incident, over so many logs
     python tests/benchmarks/bench_demo.py turns 500        # examples and protocols of the library, until so many model turns
+    python tests/benchmarks/bench_demo.py nonsense 500     # all protocols of the library, with a model of random weights
 
 `flagship` runs `incident-handoff` as `agentcomm run` does, over logs of four kinds made from a seed: every other one at temperature
 0.3. `turns` runs the examples, and protocols of the library in which the model alone plays every role and chooses every act, though
-it does not judge: there it ends where it ends, but never in an exception, and never with a message that is not legal.
+it does not judge: there it ends where it ends, but never in an exception, and never with a message that is not legal. `nonsense` asks
+the same of a model that knows nothing at all.
 
 A model turn is a turn in which the model was asked, however often. A message counts as legal and typed if the protocol's file has its
 act in that state for that role, and its content class takes what was recorded; that is looked up here anew, apart from the core. An
@@ -34,15 +36,17 @@ from agentcomm.cli.run import brief_of, cast_of  # noqa: E402
 from agentcomm.conversation.events import Heard, Moved, Refused, TroubleFound  # noqa: E402
 from agentcomm.models.embedded import EmbeddedModel  # noqa: E402
 from agentcomm.protocol.graph import OutcomeClass  # noqa: E402
-from agentcomm.protocol.library import load  # noqa: E402
+from agentcomm.protocol.library import load, names  # noqa: E402
 from agentcomm.runtime.enact import enact  # noqa: E402
 from agentcomm.runtime.replay import replay  # noqa: E402
 from agentcomm.testing.choices import Dice  # noqa: E402
 from agentcomm.testing.comparing import Metered  # noqa: E402
 from agentcomm.testing.lab import wilson  # noqa: E402
+from tests.models.tiny_model import write_tiny_model  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
-HOT = 0.3
+HOT, WILD = 0.3, 1.0
+"""Temperatures."""
 BRIEFS = {
     "request": {"initiator": "Have web-1 restarted.", "participant": "You restart servers."},
     "query": {"initiator": "Ask how full disk sda1 of db-2 is.", "participant": "Disk sda1 of db-2 is 91 % full."},
@@ -202,7 +206,9 @@ def _share(hits: int, of: int) -> str:
     return f"{hits} of {of}, {100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
-async def one(tally: Tally, name: str, model: Metered, run: int, source: Path | None = None) -> None:
+async def one(
+    tally: Tally, name: str, model: Metered, run: int, source: Path | None = None, deadline: str = "5m"
+) -> None:
     """Hold one conversation, and count what came of it; an exception is counted, and nothing stops."""
     example = find_example(name)
     protocol = load(find_protocol(name))
@@ -210,12 +216,12 @@ async def one(tally: Tally, name: str, model: Metered, run: int, source: Path | 
     briefs = (
         brief_of(protocol, example, [], source)
         if example
-        else BRIEFS[name] or dict.fromkeys(protocol.roles, about)
+        else BRIEFS.get(name) or dict.fromkeys(protocol.roles, about)
     )
     model.begin(run)
     try:
         result = await enact(
-            protocol, cast=cast_of(protocol, example, lambda _role: model), brief=briefs, deadline="5m"
+            protocol, cast=cast_of(protocol, example, lambda _role: model), brief=briefs, deadline=deadline
         )
     except Exception as error:  # noqa: BLE001 - that there is none is what is measured
         tally.raised.append(f"{name}: {type(error).__name__}: {error}")
@@ -242,11 +248,10 @@ async def turns(least: int) -> Tally:
     embedded = EmbeddedModel()
     model = Metered(embedded, HOT)
     # Two of the examples ask the demo model nothing, and one needs another framework.
-    names = [name for name in example_names() if name not in {"other-frameworks", "release-approval"}]
-    names = [*names, *BRIEFS]
+    chosen = [name for name in example_names() if name not in {"other-frameworks", "release-approval"}]
     run = 0
     while tally.turns < least:
-        for name in names:
+        for name in (*chosen, *BRIEFS):
             await one(tally, name, model, run)
         run += 1
         say(
@@ -256,7 +261,25 @@ async def turns(least: int) -> Tally:
     return tally
 
 
-PARTS = {"flagship": (flagship, 48), "turns": (turns, 500)}
+async def nonsense(least: int) -> Tally:
+    """Let a model of random weights play every role of every protocol of the library: it keeps to the schema and to nothing else."""
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        embedded = EmbeddedModel(write_tiny_model(Path(folder) / "random.gguf"))
+        model = Metered(embedded, WILD)
+        run = 0
+        while tally.turns < least:
+            for name in names():
+                await one(tally, name, model, run, deadline="60s")
+            run += 1
+            say(
+                f"round {run}: {tally.turns} model turns, {len(tally.illegal)} not legal, {len(tally.raised)} raised"
+            )
+        await embedded.close()
+    return tally
+
+
+PARTS = {"flagship": (flagship, 48), "turns": (turns, 500), "nonsense": (nonsense, 500)}
 
 
 def main() -> None:

@@ -73,3 +73,17 @@ def test_a_path_that_cannot_be_written(lab):
     code, _, err = lab("--runs", "1", "--grounding", "off", "--csv", "nowhere/lab.csv")
     assert code == 4
     assert "cannot write" in err
+
+
+def test_a_model_as_the_hearer(lab, monkeypatch):
+    from agentcomm.models import open as opening
+    from tests.testing.test_lab_models import hearer
+
+    monkeypatch.setattr(opening, "open_model", lambda name, progress=None: hearer())
+    code, out, err = lab("--model", "says:", "--runs", "3", "--grounding", "always")
+    assert code == 0
+    assert "tokens" in out
+    assert "always …" in err
+    code, _, err = lab("--model", "says:", "--protocol", "request")
+    assert code == 2
+    assert "U536" in err
