@@ -182,7 +182,15 @@ def state_hash(conversation: Conversation) -> str:
 
 
 def _as_data(value: Any) -> dict[str, Any]:
-    return {name: _encode(getattr(value, name)) for name in value.__struct_fields__}
+    return {
+        name: item if type(item) in _AS_IT_IS else _encode(item)
+        for name in value.__struct_fields__
+        for item in (getattr(value, name),)
+    }
+
+
+_AS_IT_IS: set[Any] = {dict, type(None), str, int, float, bool, tuple, list}
+"""Types of values that are written as they are; structs are added as they come."""
 
 
 def _encode(value: Any) -> Any:
@@ -193,7 +201,10 @@ def _encode(value: Any) -> Any:
             return [*value, value.n]
         case GatherTurn():
             return [list(value.lanes), value.left, value.counts, list(entries(value.staged, value.count))]
-        case msgspec.Struct() | dict() | None | str() | int() | float() | tuple() | list():
+        case msgspec.Struct():
+            _AS_IT_IS.add(type(value))
+            return value
+        case dict() | None | str() | int() | float() | tuple() | list():
             return cast("Any", value)
         case _:
             return to_plain(value)

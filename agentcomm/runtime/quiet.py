@@ -19,20 +19,19 @@ class Quiet:
         self._wanted = 0
         """Those who are alone or want to be."""
         self._one = asyncio.Lock()
-        self._changed = asyncio.Condition()
+        self._waiting: set[asyncio.Future[None]] = set()
 
-    @contextlib.asynccontextmanager
-    async def among(self) -> AsyncGenerator[None]:
-        """Be in among others."""
+    async def come_in(self) -> None:
+        """Be in among others, until `leave`."""
         if self._wanted:
             await self._until(lambda: not self._wanted)
         self._in += 1
-        try:
-            yield
-        finally:
-            self._in -= 1
-            if self._wanted and not self._in:
-                await self._tell()
+
+    def leave(self) -> None:
+        """Be in no more."""
+        self._in -= 1
+        if self._wanted:
+            self._tell()
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncGenerator[None]:
@@ -44,13 +43,18 @@ class Quiet:
                 yield
         finally:
             self._wanted -= 1
-            await self._tell()
+            self._tell()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE), self._changed:
-                await self._changed.wait_for(is_so)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PATIENCE
+        while not is_so() and loop.time() < end:
+            changed: asyncio.Future[None] = loop.create_future()
+            self._waiting.add(changed)
+            await asyncio.wait((changed,), timeout=end - loop.time())
+            self._waiting.discard(changed)
 
-    async def _tell(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _tell(self) -> None:
+        for changed in self._waiting:
+            if not changed.done():
+                changed.set_result(None)

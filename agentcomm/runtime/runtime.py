@@ -29,7 +29,7 @@ from agentcomm.runtime.casting import Casting, Player
 from agentcomm.runtime.enact import models_of, rules_for, seconds, stage_for
 from agentcomm.runtime.hosted import JUDGE, Go, HostedTalk, law_of
 from agentcomm.runtime.quiet import Quiet
-from agentcomm.runtime.recording import Stored
+from agentcomm.runtime.recording import Stored, drawn
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.resuming import Resuming
 from agentcomm.runtime.stage import Stage
@@ -341,8 +341,11 @@ class Runtime:
             return await self._give_up(work, go, why)
         try:
             if claim.attempt - 1 - failed < _SUSPECT:
-                async with self._quiet.among():
+                await self._quiet.come_in()
+                try:
                     return await work.turn(go)
+                finally:
+                    self._quiet.leave()
             async with self._quiet.alone():  # if its process dies now, it is by this turn
                 work.step("turn.alone", {"agent": go.mailbox, "attempt": claim.attempt}, None)
                 await work.kept()
@@ -589,7 +592,7 @@ class Runtime:
             known = choice if choice.models else msgspec.structs.replace(choice, models=models_of(players))
             stage = Stage(rules_for(protocol, human=human, judge=judge, choice=known))
         casting = stage.casting(players, told, self.judge)
-        name = conversation_id or f"conv-{secrets.token_hex(8)}"
+        name = conversation_id or f"conv-{drawn()}"
         talk = HostedTalk(
             stage,
             casting,
@@ -661,17 +664,18 @@ class Runtime:
         waiter: asyncio.Future[HostedTalk] = loop.create_future()
         self._waiters.setdefault(conversation, []).append(waiter)
         try:
-            while True:
-                if waiter.done():
-                    return waiter.result().result()
-                rows = self.store.rows(conversation=conversation)
-                if not rows or rows[0].closed is not None:
-                    talk = await self._talk(conversation)
-                    self.catch_up(talk)
-                    self._tidy(talk)
-                    return talk.result()
-                with contextlib.suppress(TimeoutError):  # another process may end it
-                    return (await asyncio.wait_for(asyncio.shield(waiter), 1.0)).result()
+            is_known = conversation in self._talks
+            while not waiter.done():
+                if not is_known:  # it may be over already
+                    rows = self.store.rows(conversation=conversation)
+                    if not rows or rows[0].closed is not None:
+                        talk = await self._talk(conversation)
+                        self.catch_up(talk)
+                        self._tidy(talk)
+                        return talk.result()
+                is_known = False  # another process may end it
+                await asyncio.wait((waiter,), timeout=1.0)
+            return waiter.result().result()
         finally:
             if waiter in (waiters := self._waiters.get(conversation, [])):
                 waiters.remove(waiter)

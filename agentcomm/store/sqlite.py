@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -94,6 +95,8 @@ class SQLiteStore:
         self._heads: dict[int, int] = {}
         """Records of conversations, as long as nobody else writes; the writer's own."""
         self._version = -1
+        self._tokens = map(f"{secrets.token_hex(8)}-{{:x}}".format, count())
+        """Tokens of claims: they tell one from another, and are no secret."""
         self._others = False
         self._looked, self._told = 0, 0.0
         self._writer = Writer(self._connect, str(self.path), self._begun, self._heads.clear)
@@ -155,7 +158,7 @@ class SQLiteStore:
         lease: float = 30.0,
     ) -> Opened:
         """Begin a conversation; see `Store`."""
-        now, token = self.now(), secrets.token_hex(8)
+        now, token = self.now(), next(self._tokens)
 
         def work(file: _File) -> Opened:
             if receipt is not None and (known := _receipt(file, receipt)):
@@ -196,7 +199,7 @@ class SQLiteStore:
             found: list[Claim] = []
             rows = _free(file.execute, mailboxes, now, limit, conversation)
             for _, k, name, mailbox, group, note, attempt in rows:
-                token = secrets.token_hex(8)
+                token = next(self._tokens)
                 file.execute(
                     "UPDATE delivery SET token = ?, free = ?, attempt = ?, held = 1 WHERE k = ?",
                     (token, now + lease, attempt + 1, k),
@@ -222,7 +225,7 @@ class SQLiteStore:
         def work(file: _File) -> list[Claim]:
             found: list[Claim] = []
             for k, name, note, attempt in file.execute(query, (now, limit)).fetchall():
-                token = secrets.token_hex(8)
+                token = next(self._tokens)
                 file.execute(
                     "UPDATE timer SET token = ?, free = ?, attempt = ? WHERE k = ?",
                     (token, now + lease, attempt + 1, k),
@@ -273,7 +276,9 @@ class SQLiteStore:
                     self._heads[conv] = head = entry.seq + entry.count
                     _snap(file, conv, snapshot)
                     return Committed(head, (kept,))
-            head = self._heads[conv] = _head(file, conv)
+            head = self._heads.get(conv)
+            if head is None:
+                head = self._heads[conv] = _head(file, conv)
             if entry is not None and entry.seq < head and _stands(file, conv, entry):
                 return Committed(head, _kept(file, conversation, conv, token), was_done=True)
             if receipt is not None and (known := _receipt(file, receipt)):
@@ -288,7 +293,7 @@ class SQLiteStore:
                 _append(file, conv, entry)
                 head = self._heads[conv] = head + entry.count
             _keep_receipt(file, receipt, conv)
-            if claim is not None and consume:
+            if claim is not None and consume and closes is None:
                 table = "delivery" if claim.mailbox else "timer"
                 file.execute(f"DELETE FROM {table} WHERE k = ?", (claim.id,))  # noqa: S608
             if closes is not None:

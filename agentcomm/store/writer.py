@@ -17,6 +17,8 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 _MOST = 512
 """Pieces of work in one transaction."""
+_BATCH = 32
+"""Pieces of work that wait no longer for more."""
 _Item = tuple[Work, Any, Any]
 """The work, the loop in which somebody waits (or None), and what he waits for."""
 
@@ -66,6 +68,8 @@ class Writer:
             batch = self._batches[loop] = []
             loop.call_soon(self._flush, loop)
         batch.append((work, loop, future))
+        if len(batch) >= _BATCH:  # the loop goes on while this is written
+            self._flush(loop)
         return future
 
     def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
