@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
+from itertools import count as numbers
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -95,7 +95,7 @@ class SQLiteStore:
         self._heads: dict[int, int] = {}
         """Records of conversations, as long as nobody else writes; the writer's own."""
         self._version = -1
-        self._tokens = map(f"{secrets.token_hex(8)}-{{:x}}".format, count())
+        self._tokens = map(f"{secrets.token_hex(8)}-{{:x}}".format, numbers())
         """Tokens of claims: they tell one from another, and are no secret."""
         self._others = False
         self._looked, self._told = 0, 0.0
