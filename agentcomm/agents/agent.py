@@ -46,6 +46,8 @@ class Agent:
         classifiers: Functions that look at each prompt and answer; what they say is on record.
         thinks: Let the model think in a call of its own before it answers.
         logprobs: Ask for the log-probabilities of an answer, and keep them.
+        things: Name -> what is known of it, such as the servers it looks after: where a phrase it hears fits several of them, it asks
+            which, if that is expected to cost less than acting on a guess.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Agent:
         classifiers: Sequence[Classifier] = (),
         thinks: bool = False,
         logprobs: bool = False,
+        things: Mapping[str, Any] | None = None,
     ) -> None:
         if not name or any(c.isspace() for c in name):
             raise UsageError(f"an agent needs a name without spaces, not {name!r}", fix='Agent("ann")')
@@ -75,6 +78,7 @@ class Agent:
         self.prompt_edits, self.answer_edits = tuple(prompt_edits), tuple(answer_edits)
         self.classifiers = tuple(classifiers)
         self.thinks, self.logprobs = thinks, logprobs
+        self.things = dict(things or {})
         self._model = model
         self._named = model if isinstance(model, str) else ""
         self._handlers: dict[tuple[str, str, str], Handler] = {}
@@ -223,6 +227,8 @@ class Agent:
         if turn.lanes and not turn.for_all:
             gathers = self._handlers.get((GATHER, "", ""))
             return gathers(turn) if gathers is not None else self._lane_by_lane(turn)
+        if self.things and (asked := self._unclear(turn)) is not None:
+            return asked
         handler = self._find(turn)
         if handler is not None:
             answer = handler(turn)
@@ -247,6 +253,12 @@ class Agent:
             fix=f"add {decorator}, or give it a model",
             code="U320",
         )
+
+    def _unclear(self, turn: Turn) -> Message | None:
+        from agentcomm.agents.unclear import clarified
+
+        asked = clarified(turn)
+        return None if asked is None else replace(asked, made_by="rule")
 
     async def _awaited(self, handler: Handler, answer: Awaitable[Said]) -> Said:
         return self._check(handler, await answer)

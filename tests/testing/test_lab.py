@@ -183,3 +183,21 @@ def test_two_who_only_acknowledge_and_take_nothing_in_do_nothing_wrong():
     assert cell.measures["undetected"].value == 0
     assert cell.beyond_bound == 0
     assert "endless" not in cell.outcomes
+
+
+def test_from_a_cold_start_no_rule_is_free_both_without_noise_and_with_a_little():
+    """Values are used outside, so only a read-back shows whether there is noise; until one shows some, the two worlds look the same.
+
+    A rule that would read back k times where all is understood pays k turns there. Where one in a hundred is not, it is still at its
+    k-th with probability 0.99 to the k, and goes on acting on trust. With 2,000 conversations, the interval of the first excess
+    includes 0 up to three read-backs alone; with so few, the second excess is more than half a turn a conversation.
+    """
+    runs, noise, costs = 2000, 0.01, costs_of(Stakes.HIGH, is_seen=False)
+    gap = optimum(noise, costs, only="accept") - optimum(noise, costs, only="confirm")
+    assert gap > 0.6
+    for k in range(40):
+        clean = mean([1.0] * k + [0.0] * (runs - k))
+        noisy_at_least = (1 - noise) ** k * gap * (runs - k) / runs
+        if clean.low <= 0:
+            assert k <= 3
+            assert noisy_at_least > 0.5
