@@ -205,12 +205,12 @@ def _begin(conversation: Conversation, at: float, events: list[Event]) -> Conver
 
 
 def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversation:
-    """Take a lane back, with what it did to what is shared."""
-    before, here, shared, lanes = conversation.lanes[name], lane.here, lane.shared, conversation.lanes
+    """Take a lane back, with what it did to what is shared; a gather waits for lanes that are `away`."""
+    here, shared, lanes, rules = lane.here, lane.shared, conversation.lanes, conversation.rules
+    before = lanes.at(name)[0]
     living, away = lanes.living, lanes.away
-    rules = conversation.rules
     ended = before.outcome is None and here.outcome is not None
-    claims = bool(rules.capped) or (rules.claims and not (before.frame is None and here.frame is None))
+    claims = rules.claims and (bool(rules.capped) or before.frame is not None or here.frame is not None)
     if claims or ended:
         tally = shared.tally
         if claims:
@@ -223,8 +223,11 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
             end = f"={here.outcome.name}"
             tally = with_entry(tally, end, tally.get(end, 0) + 1)
         shared = _replace(shared, tally=tally)
-    is_away = _is_away(rules, here)
-    away += is_away - _is_away(rules, before)
+    states = rules.protocol.states
+    is_away = here.outcome is None and (here.frame is not None or not states[here.name].gather)
+    away += is_away - (
+        before.outcome is None and (before.frame is not None or not states[before.name].gather)
+    )
     turn = shared.turn
     if before.held and here.said is not before.said:
         lanes = _spread(conversation, name, before, here)
@@ -275,11 +278,6 @@ def _unhurried(here: Position) -> Position:
     """Return a lane that waits for its gather to open: until then only the deadlines of runs hold."""
     deadline = min((limit for _, limit in here.until), default=math.inf)
     return here if here.deadline == deadline else _replace(here, deadline=deadline)
-
-
-def _is_away(rules: Rules, here: Position) -> bool:
-    """Say whether a gather has to wait for a lane."""
-    return here.outcome is None and (here.frame is not None or not rules.protocol.states[here.name].gather)
 
 
 def _claims(rules: Rules, here: Position) -> list[str]:

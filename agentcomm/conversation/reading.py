@@ -27,6 +27,8 @@ BYTES = 1_000_000
 """Of JSON in one content; what is longer belongs behind a reference."""
 _DEPTH = 32
 """Lists and maps within each other."""
+_FAR = 2**62
+"""Whole numbers up to which nothing has to be counted."""
 _BITS = 1024
 """Of a whole number."""
 _NAME = 200
@@ -91,9 +93,13 @@ def read(act: Act, content: Any) -> Content:
             made = act.validate(given)
             values = made.__dict__
             for value in values.values():
-                if not (type(value) is str and len(value) < _SHORT and value.isascii()) and not _is_exact(
-                    value
-                ):
+                kind = type(value)  # pyright: ignore[reportUnknownVariableType]
+                if kind is str:
+                    if len(value) < _SHORT and value.isascii():
+                        continue
+                elif kind is int and -_FAR < value < _FAR:
+                    continue
+                if not _is_exact(value):
                     break
             else:
                 if len(values) == len(cast("dict[str, Any]", given)) and act.registered is None:

@@ -336,7 +336,8 @@ class Talk:
             return min(limit_of(conversation.here), conversation.whole)
         lanes = conversation.lanes
         if not turn.lanes:
-            return min(limit_of(lanes[turn.lane]), conversation.whole)
+            limit, whole = limit_of(lanes.at(turn.lane)[0]), conversation.whole
+            return limit if limit < whole else whole  # noqa: FURB136  (a call costs more)
         return min(conversation.whole, *(limit_of(lanes[lane]) for lane in turn.lanes))
 
     def expired(self, turn: Turn, until: float) -> None:
