@@ -29,6 +29,7 @@ from agentcomm.protocol.graph import Move
 __all__ = ("choose",)
 
 PLACE = "agentcomm.choose"
+SHAPE = '{"act": …, "content": {…}}'
 OFFERED_EXITS = ("specify", "not-understood")
 """Exits a model is shown: the plain word, and where a field is critical, the question for one. People may use all."""
 
@@ -144,7 +145,8 @@ def _read(
     """Return the message in an answer; sender, role and receivers are never taken from it."""
     data = answer.data
     if data is None:
-        return Unspoken(answer.fault)
+        shape = SHAPE if asks is None else f"{{{', '.join(asks)}}}"
+        return Unspoken(f"{answer.fault}; answer with one JSON object, {shape}, and nothing else")
     trail.then("parse", PLACE, data, "read as JSON")
     if asks is not None:
         written = {name: value for name, value in data.items() if name in asks}
@@ -159,7 +161,7 @@ def _read(
     else:
         label, content = data.get("act"), data.get("content", {})
         if not isinstance(label, str) or not isinstance(content, dict):
-            return Unspoken('the answer must be {"act": …, "content": {…}}')
+            return Unspoken(f"the answer must be {SHAPE}")
         trail.then("delete", PLACE, {"act": label, "content": content}, "act and content alone are taken")
     for editor in turn.answer_edits:
         content = editor(label, content)

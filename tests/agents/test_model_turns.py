@@ -122,6 +122,10 @@ def test_a_question_for_one_field_is_offered_where_a_field_is_critical(root):
     ("answer", "words"),
     [
         ("Sure! Here is my answer.", "not JSON"),
+        (
+            "Sure! Here is my answer.",
+            'answer with one JSON object, {"act": …, "content": {…}}, and nothing else',
+        ),
         ("[1, 2]", "not a JSON object"),
         ("[" * 3000, "not JSON"),
         ({"performative": "cfp"}, "must be"),
