@@ -150,7 +150,7 @@ def read_pairs(path: str | Path = SHIPPED, half: Half = "report") -> tuple[Pair,
         )
     except OSError as error:
         raise InputError(
-            "the pairs cannot be read", why=error.strerror or str(error), where=str(path)
+            f"the pairs cannot be read: {(error.strerror or str(error)).lower()}", fix=fix, where=str(path)
         ) from error
     except KeyError:
         raise InputError("a restatement has no `kind`", fix=fix, where=str(path)) from None

@@ -12,6 +12,9 @@ from agentcomm.errors import UsageError
 
 __all__ = ("add_to",)
 
+_MOST = 20
+"""Lanes, or messages under way, that --deep looks through at most."""
+
 
 def add_to(commands: Any) -> None:
     """Add the command."""
@@ -76,6 +79,12 @@ def check_files(options: argparse.Namespace) -> int:
         raise UsageError(
             "--lanes and --queue are numbers from 1, and go with --deep", fix="write --deep --lanes 3"
         )
+    if max(options.lanes, options.queue) > _MOST:
+        raise UsageError(
+            f"--lanes and --queue are at most {_MOST}",
+            why="the runs to look through grow with each of them many times over",
+            fix="--deep looks through what two or three show",
+        )
     from agentcomm.protocol.codes import unchecked
 
     gaps = unchecked(distributed=options.distributed, deep=options.deep)
@@ -123,6 +132,8 @@ def _print(
         print(", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items()))
     for ceiling in ceilings:
         print(printable(ceiling["words"], keep="\n"))
+    if all(item.kind == "syntax" for listed in found.values() for item in listed) and any(found.values()):
+        return  # nothing could be checked at all
     print(colour("dim", f"not checked: {'; '.join(gaps)}"))
 
 

@@ -229,12 +229,19 @@ def _pairs(given: list[str], option: str) -> dict[str, Any]:
 
 def _open(options: argparse.Namespace) -> int:
     from agentcomm.cli.examples import find_protocol
+    from agentcomm.cli.run import check_deadline
     from agentcomm.protocol.library import load
 
     protocol = load(find_protocol(options.protocol))
     cast_of: dict[str, Any] = {}
     for entry in options.cast:
         role, _, name = entry.partition("=")
+        if role not in protocol.roles or not name:
+            raise UsageError(
+                f"--cast {entry!r} is not ROLE=NAME",
+                why=f"the roles are {', '.join(protocol.roles)}",
+                fix=_cast_words(protocol, protocol.roles),
+            )
         names = [one for one in name.split(",") if one]
         if not names:
             raise UsageError(f"--cast {entry!r} names nobody", fix=f"--cast {role or 'role'}=NAME")
@@ -244,9 +251,10 @@ def _open(options: argparse.Namespace) -> int:
         raise UsageError(
             f"nobody plays {', '.join(missing)}",
             why=f"{protocol.name!r} needs {', '.join(protocol.roles)}",
-            fix=" ".join(f"--cast {role}=NAME" for role in missing),
+            fix=_cast_words(protocol, missing),
             code="U402",
         )
+    check_deadline(options.deadline)
     name = _with_runtime(
         options,
         lambda runtime: runtime.open(
@@ -260,6 +268,12 @@ def _open(options: argparse.Namespace) -> int:
     )
     print(name)
     return 0
+
+
+def _cast_words(protocol: Any) -> str:
+    return " ".join(
+        f"--cast {role}=NAME{',NAME' if role == protocol.many else ''}" for role in protocol.roles
+    )
 
 
 def _answer(options: argparse.Namespace) -> int:
@@ -365,6 +379,6 @@ def _check(options: argparse.Namespace) -> int:
     print(
         f"{len(rows)} conversations, {len(wrong)} damaged"
         if wrong
-        else f"{len(rows)} conversations, all sound"
+        else f"{len(rows)} conversation{'' if len(rows) == 1 else 's'}, all sound"
     )
     return EXIT_FINDINGS if wrong else 0

@@ -141,7 +141,7 @@ async def _examine(wanted: list[str] | None) -> list[_Row]:
             row.measured = recall(row.model, row.place)
         row.is_stale = row.measured is not None and row.digest not in ("", row.measured.digest)
     rows += [
-        _Row(what="protocols", ok=True, found=", ".join(names())),
+        _Row(what="protocols", ok=True, found=f"{len(names())} in the library: `agentcomm protocols`"),
         _Row(what="examples", ok=True, found=", ".join(example_names())),
         _transcripts(Path("transcripts")),
     ]

@@ -86,6 +86,6 @@ def find_protocol(name: str) -> Path:
         close = get_close_matches(name, known, 1)
         raise UsageError(
             f"there is no protocol, example or file {name!r}",
-            why=f"examples: {', '.join(example_names())}; protocols: {', '.join(names())}",
+            why="" if close else f"examples: {', '.join(example_names())}; protocols: {', '.join(names())}",
             fix=f"did you mean {close[0]!r}?" if close else "name one of these, or a file ending in .yaml",
         ) from None

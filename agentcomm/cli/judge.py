@@ -157,8 +157,8 @@ def show_rates(options: argparse.Namespace) -> int:
         print_json([_as_data(one) for one in found])
         return 0
     if not found:
-        print("nothing is calibrated: a pass of any judge changes no belief")
-        note("agentcomm judge calibrate --judge code")
+        print("no judge was measured yet: that one of them is satisfied counts as no evidence")
+        note("to measure one: agentcomm judge calibrate --judge code")
     for one in found:
         base = one.rates
         stale = "" if one.version == VERSION else f"; of agentcomm {one.version}, so it does not count"

@@ -5,13 +5,13 @@ well; 4 something outside failed; 70 we failed; 130 stopped by Ctrl-C.
 """
 
 import argparse
+import contextlib
 import io
 import os
-import re
 import sys
-from collections.abc import Mapping, Sequence
-from typing import NoReturn, cast
+from collections.abc import Sequence
 
+from agentcomm.cli.arguments import Parser
 from agentcomm.cli.codes import EXIT_FINDINGS, EXIT_OUTSIDE, EXIT_STOPPED, EXIT_US, EXIT_USAGE
 from agentcomm.errors import AgentcommError, EdgeError, InternalError, ProtocolError, RecordError, UsageError
 
@@ -37,42 +37,7 @@ agentcomm: conversations between agents that work in production.
 Nothing was done: name a command."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose faults say what was meant, in the form of all our errors."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and end with the code for wrong use."""
-        from difflib import get_close_matches
-
-        from agentcomm.cli.words import fault
-
-        fix = f"{self.prog} --help"
-        if found := re.match(r"argument COMMAND: invalid choice: '([^']*)'", message):
-            known = [str(name) for action in self._actions for name in action.choices or ()]
-            message = f"there is no command {found[1]!r}"
-            if close := get_close_matches(found[1], known, 1, cutoff=0.5):
-                fix = f"did you mean `{self.prog} {close[0]}`?"
-        elif found := re.match(r"unrecognized arguments: (\S+)", message):
-            message = f"{self.prog} has no option {found[1]!r}" if found[1].startswith("-") else message
-            if close := get_close_matches(found[1], self._options(), 1, cutoff=0.6):
-                fix = f"did you mean `{close[0]}`?"
-        fault(f"U100 {message}\n  fix  {fix}")
-        raise SystemExit(EXIT_USAGE)
-
-    def _options(self) -> list[str]:
-        """Return the options of the command that was named, else of all."""
-        found = [word for action in self._actions for word in action.option_strings]
-        for action in self._actions:
-            choices = cast("object", action.choices)
-            if isinstance(choices, Mapping):
-                children = cast("Mapping[str, argparse.ArgumentParser]", choices)
-                named = [child for name, child in children.items() if name in sys.argv[1:2]]
-                for child in named or children.values():
-                    found += [word for one in child._actions for word in one.option_strings]  # noqa: SLF001
-        return found
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of all commands."""
     from agentcomm.cli import (
         check,
@@ -96,12 +61,13 @@ def parser() -> argparse.ArgumentParser:
         types,
     )
 
-    made = _Parser(
+    made = Parser(
         prog="agentcomm",
         description="Conversations between agents that work in production.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    made._positionals.title = "commands"  # noqa: SLF001 - argparse calls them "positional arguments"
     made.add_argument("--version", action="store_true", help="print the version and stop")
     commands = made.add_subparsers(dest="command", metavar="COMMAND")
     for module in (
@@ -131,18 +97,26 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    sys.stdout = sys.stdout or _nowhere()  # a caller may have closed them
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character gets its number
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         return _main(arguments)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from agentcomm.cli.words import drop_output
+
+        drop_output(sys.stdout)
         return 0
 
 
+def _nowhere() -> io.TextIOWrapper:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - lives as long as the process
+
+
 def _main(arguments: Sequence[str] | None) -> int:
-    from agentcomm.cli.words import fault
+    from agentcomm.cli.words import drop_output, fault
 
     commands = parser()
     options = commands.parse_args(arguments)
@@ -179,6 +153,16 @@ def _main(arguments: Sequence[str] | None) -> int:
     except AgentcommError as error:  # pragma: no cover  (the families above are all there are)
         fault(str(error))
         return EXIT_US
+    except OSError as error:  # a full disk, a terminal that was closed, a file that went away
+        if os.environ.get("AGENTCOMM_DEBUG"):
+            raise
+        reason = (error.strerror or str(error)).lower()
+        drop_output(sys.stdout)  # or Python says so once more at its end
+        where = f"{error.filename}: " if error.filename else ""
+        fix = "check the path and its permissions" if where else "check where the output goes to"
+        with contextlib.suppress(OSError):
+            fault(f"{where}X100 cannot read or write: {reason}\n  fix  {fix}")
+        return EXIT_OUTSIDE
     except Exception as error:
         if os.environ.get("AGENTCOMM_DEBUG"):
             raise

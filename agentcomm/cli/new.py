@@ -52,6 +52,10 @@ def new(options: argparse.Namespace) -> int:
         print(file)
         note(f"`agentcomm check {file}` checks it, `agentcomm show {file}` shows it")
         return 0
+    if name.lower().replace("_", "-") == "agentcomm":
+        raise UsageError(
+            "a project cannot be named as the library that it needs", fix="choose another name", code="U441"
+        )
     from agentcomm.cli.project import files_of
 
     files = files_of(name, text, loads(text), is_copy=bool(options.source))

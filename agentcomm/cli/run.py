@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import contextlib
 import json
+import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
@@ -14,10 +16,10 @@ from typing import cast as typed
 from agentcomm.acts.content import printable
 from agentcomm.cli.codes import EXIT_ENDED, EXIT_OUTSIDE, EXIT_STOPPED
 from agentcomm.cli.models import Models
-from agentcomm.cli.words import Pulse, fault, note, print_json, style, width
+from agentcomm.cli.words import Pulse, drop_output, fault, note, print_json, style, width
 from agentcomm.errors import InputError, UsageError
 
-__all__ = ("add_to", "brief_of", "cast_of")
+__all__ = ("add_to", "brief_of", "cast_of", "check_deadline")
 
 _STAYS = 60.0
 """Seconds that a page which nobody has opened stays after the end."""
@@ -108,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
             f"{protocol.name!r} is an overlay: it runs on top of a protocol, not alone",
             fix=f"look at it with: agentcomm show _overlays/{protocol.name}",
         )
-    _check_deadline(options.deadline)
+    check_deadline(options.deadline)
     models = Models(options.model, _pairs(options.cast, "--cast", protocol.roles, parse=False), example)
     if example is not None:
         _check_input(options.input)
@@ -237,6 +239,7 @@ async def _enact(
 
         tracing = setup(options.trace, content="full", scope="conversation" if options.one_trace else "turn")
         note(f"spans go to {tracing.where}, with what was said")
+    _end_in_order()
     for line in head:
         print(line, flush=True)
 
@@ -313,6 +316,19 @@ def _looked_at(result: Any) -> list[Any]:
     ]
 
 
+def _end_in_order() -> None:
+    """Let a process that is told to end, or whose terminal is closed, stop as at Ctrl-C: the record is closed."""
+    loop, task = asyncio.get_running_loop(), typed("asyncio.Task[Any]", asyncio.current_task())
+
+    def hang_up() -> None:
+        drop_output(sys.stdout, sys.stderr)
+        task.cancel()
+
+    for name, do in (("SIGTERM", task.cancel), ("SIGHUP", hang_up)):
+        with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(getattr(signal, name), do)  # not on Windows, nor in a thread
+
+
 def _head(name: str, protocol: Any, models: "Models", *, is_example: bool) -> list[str]:
     from agentcomm.runtime.enact import rules_for
 
@@ -339,7 +355,12 @@ def _head(name: str, protocol: Any, models: "Models", *, is_example: bool) -> li
     return lines
 
 
-def _check_deadline(given: str | None) -> None:
+def check_deadline(given: str | None) -> None:
+    """Look at --deadline before anything is begun.
+
+    Raises:
+        UsageError: It is no duration.
+    """
     from agentcomm.acts.content import parse_duration
 
     try:
@@ -350,7 +371,9 @@ def _check_deadline(given: str | None) -> None:
 
 def _check_input(given: Path | None) -> None:
     if given is not None and not given.exists():
-        raise InputError("no such file", where=str(given), fix="check the path; a relative one starts here")
+        raise InputError(
+            "no such file", where=str(given), fix=f"check the path; a relative one starts in {Path.cwd()}"
+        )
 
 
 def _merged(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

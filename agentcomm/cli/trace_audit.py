@@ -11,7 +11,7 @@ from agentcomm.acts.content import printable
 from agentcomm.cli.codes import EXIT_FINDINGS
 from agentcomm.cli.trace_read import add_file
 from agentcomm.cli.transcripts import find
-from agentcomm.cli.words import print_json, style
+from agentcomm.cli.words import note, print_json, style
 
 __all__ = ("add_to",)
 
@@ -201,6 +201,8 @@ def push_transcripts(options: argparse.Namespace) -> int:
         "none": "without what was said",
     }
     print(f"{printable(tracing.report())}, {shown[options.content]}")
+    if lost:
+        note(f"an OTLP/HTTP receiver must listen at {tracing.where}; --to names another one")
     return EXIT_OUTSIDE if lost else 0
 
 

@@ -240,11 +240,13 @@ def _why(transcript: Any, *, as_json: bool) -> None:
 def tail_transcript(options: argparse.Namespace) -> int:
     """Print what comes in; returns 0 once the conversation is sealed, 1 if the record breaks."""
     from agentcomm.conversation.transcript import Transcript
+    from agentcomm.store.jsonl import read_lines
     from agentcomm.views.terminal import Terminal
 
     path = find(options.file)
     terminal = Terminal(style(), width(), steps=options.steps)
     head, number, rest, is_first = "", 1, b"", True
+    next(read_lines(path), b"")  # a file that cannot be read is told as everywhere
     with path.open("rb") as file:
         while True:
             rest += file.read()

@@ -19,7 +19,9 @@ def newest(folder: Path = FOLDER) -> Path:
     """
     found = found_in([folder])
     if not found:
-        raise UsageError(f"there is no transcript in ./{folder}", fix=_MAKE_ONE)
+        raise UsageError(
+            f"there is no transcript in {'./' if folder == FOLDER else ''}{folder}", fix=_MAKE_ONE
+        )
     return found[0]
 
 
@@ -36,7 +38,9 @@ def found_in(places: Sequence[Path]) -> list[Path]:
         elif place.exists():
             paths[place] = place.stat().st_mtime
         elif place != FOLDER:
-            raise UsageError(f"there is no {str(place)!r}", fix="name a transcript, or a folder of them")
+            raise UsageError(
+                f"there is no file or folder {str(place)!r}", fix="name a transcript, or a folder of them"
+            )
     return sorted(paths, key=lambda path: (-paths[path], str(path)))
 
 

@@ -1,6 +1,7 @@
 """Colour, width and where words go: results to standard output, everything else to standard error."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from agentcomm.errors import InputError
 
 __all__ = (
     "Pulse",
+    "drop_output",
     "fault",
     "note",
     "noted_if_long",
@@ -64,6 +66,13 @@ def noted_if_long(text: str) -> Generator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def drop_output(*streams: Any) -> None:
+    """Let what is printed from now on go nowhere: its reader, its disk or its terminal is gone."""
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def fault(text: str) -> None:

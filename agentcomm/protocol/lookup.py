@@ -66,10 +66,15 @@ def read_document(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(BYTES + 1)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"the protocol cannot be read: {reason.lower()}", where=str(path), fix="name a readable file"
-        ) from error
+        reason = (error.strerror or str(error)).lower()
+        match error:
+            case FileNotFoundError():
+                fix = "check the path; `agentcomm protocols` lists what can be named without one"
+            case IsADirectoryError():
+                fix = f"name its files: {path}/*.yaml"
+            case _:
+                fix = "name a file that you may read"
+        raise InputError(f"the protocol cannot be read: {reason}", where=str(path), fix=fix) from error
 
 
 def resolver(path: Path | None = None) -> Resolve:

@@ -100,7 +100,7 @@ def _check_names(name: str, roles: Sequence[str]) -> None:
         if not is_name(word) or word in (BARRED if word is not name else ()):
             raise UsageError(
                 f"{word!r} cannot be a name",
-                why="a name is letters, digits, `-` and `_`, begins with a letter, and is no key of a state",
+                why="a name is letters, digits, `-` and `_`, begins with a letter, and is no word of the language that may stand in its place",
                 fix="choose another",
                 code="U441",
             )

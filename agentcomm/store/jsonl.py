@@ -62,10 +62,10 @@ class JsonlLog:
             ) from error
         except OSError as error:
             raise StoreError(
-                f"cannot write a transcript: {error.strerror}",
+                f"cannot write a transcript: {(error.strerror or str(error)).lower()}",
                 where=str(path),
                 why="what is said is written down before it takes effect",
-                fix="make the folder writable, or give another place with --transcript",
+                fix="give another place with --transcript, a file or a folder that can be written",
             ) from error
 
     def append(self, lines: bytes) -> None:
@@ -80,7 +80,7 @@ class JsonlLog:
                 left = left[os.write(self._file, left) :]
         except OSError as error:
             raise StoreError(
-                f"cannot write the transcript: {error.strerror}",
+                f"cannot write the transcript: {(error.strerror or str(error)).lower()}",
                 where=str(self.path),
                 fix="free some space; what was written so far can be read",
             ) from error
@@ -109,7 +109,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
             yield from file
     except OSError as error:
         raise StoreError(
-            f"cannot read the transcript: {error.strerror}",
+            f"cannot read the transcript: {(error.strerror or str(error)).lower()}",
             where=str(path),
-            fix="check the path and its permissions",
+            fix="check the path; `agentcomm trace list` shows what is in ./transcripts",
         ) from error

@@ -107,14 +107,15 @@ class SQLiteStore:
 
     def _make(self, *, create: bool) -> None:
         try:
-            if not self.path.exists():
-                if not create:
-                    raise StoreError(
-                        "there is no store",
-                        where=str(self.path),
-                        fix="name the file with --store; `agentcomm serve` makes one",
-                        code="X403",
-                    )
+            is_there = self.path.exists()
+            if not create and not (is_there and (self.path.is_dir() or self.path.stat().st_size)):
+                raise StoreError(
+                    "this file is empty, and no store" if is_there else "there is no store",
+                    where=str(self.path),
+                    fix="name the file with --store; `agentcomm serve` makes one",
+                    code="X403",
+                )
+            if not is_there:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.path.touch(mode=0o600)
         except OSError as error:

@@ -205,7 +205,7 @@ def told(error: BaseException, where: str) -> BaseException:
             f"the store is damaged: {text}",
             where=where,
             why="something else wrote to the file, or the disk lost a part of it",
-            fix="restore a backup (agentcomm conversations backup makes them); `sqlite3 FILE .recover` saves what is left",
+            fix="is it the right file? Then restore a backup (agentcomm conversations backup makes them); `sqlite3 FILE .recover` saves what is left",
         )
     elif "full" in text:
         made = StoreError(

@@ -694,7 +694,7 @@ def test_pairs_that_cannot_be_used(tmp_path, text):
 
 def test_the_commands(cache, capsys, tmp_path):
     assert main(["judge", "show"]) == 0
-    assert "nothing is calibrated" in capsys.readouterr().out
+    assert "no judge was measured yet" in capsys.readouterr().out
     assert main(["judge", "calibrate"]) == 0
     out = capsys.readouterr().out
     assert "sensitivity" in out

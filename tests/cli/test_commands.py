@@ -165,7 +165,7 @@ def test_without_any_model_the_ways_out_are_named(agentcomm, tmp_path):
         (["run", "incident-handoff", "--model", "scripted", "--transcript", "file/x.jsonl"], 4, "is a file"),
         (["check", "broken.yaml"], 1, "1 error"),
         (["replay", "empty.log"], 1, "empty"),
-        (["replay", "binary.log"], 1, "line 1"),
+        (["replay", "binary.log"], 1, "this is not a transcript"),
         (["replay", "nowhere.jsonl"], 4, "cannot read"),
         (["replay"], 2, "there is no transcript in ./transcripts"),
         ([], 2, ""),

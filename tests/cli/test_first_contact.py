@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -38,10 +40,17 @@ def test_without_arguments_the_first_steps_are_named(capsys):
     [
         (["chek", "x"], "did you mean `agentcomm check`?"),
         (["repaly"], "did you mean `agentcomm replay`?"),
-        (["xyzzy"], "agentcomm --help"),
+        (["xyzzy"], "`agentcomm --help` shows them all"),
         (["show"], None),
-        (["show", "--rol"], "agentcomm show --help"),
-        (["new"], "agentcomm new --help"),
+        (["show", "--rol"], "`agentcomm show --help` says how"),
+        (["new"], "for example: agentcomm new shop"),
+        (["purchase"], "did you mean `agentcomm run purchase`?"),
+        (["-v"], "did you mean `--version`?"),
+        (["trace"], "name one of list, show, tail"),
+        (["trace", "sho"], "did you mean `agentcomm trace show`?"),
+        (["trace", "show", "--promts"], "did you mean `--prompts`?"),
+        (["show", "query", "--as", "pdf"], "choose table, mermaid, dot or svg"),
+        (["show", "query", "--as", "tabel"], "did you mean 'table'?"),
     ],
 )
 def test_a_slip_is_told_with_what_was_meant(capsys, arguments, fix):
@@ -110,3 +119,57 @@ def test_examples_can_be_shown_and_checked(capsys):
     assert code == 0, out
     told = json.loads(out)
     assert (told["errors"], told["warnings"]) == (0, 0)
+
+
+def started(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "agentcomm.cli.main", *arguments], stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk to be had")  # noqa: PTH110
+def test_a_full_disk_and_a_closed_output_are_no_fault_of_ours():
+    with open("/dev/full", "w", encoding="utf-8") as full, started("show", "query", stdout=full) as done:  # noqa: PTH123
+        told = done.stderr.read()
+    assert done.returncode == 4
+    assert told.startswith("X100 cannot read or write: no space left on device\n  fix  ")
+    assert "Traceback" not in told
+    closed = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m agentcomm.cli.main show query >&-"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows closes its windows otherwise")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_who_is_told_to_end_or_loses_its_terminal_closes_its_record(tmp_path, name):
+    (tmp_path / "slow.py").write_text(
+        "import asyncio\n"
+        "from agentcomm.cli.main import entry\n"
+        "from agentcomm.models.scripted import ScriptedModel\n"
+        "async def reply(self, request):\n"
+        "    await asyncio.sleep(60)\n"
+        "ScriptedModel.reply = reply\n"
+        "entry()\n"
+    )
+    command = [sys.executable, "slow.py", "run", "incident-handoff", "--model", "scripted"]
+    running = subprocess.Popen(
+        [*command, "--transcript", "talk.jsonl"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109
+    )
+    record, patience = tmp_path / "talk.jsonl", time.monotonic() + 30
+    while not (record.exists() and b'"model.request"' in record.read_bytes()) and time.monotonic() < patience:
+        time.sleep(0.1)
+    running.send_signal(getattr(signal, name))
+    out, err = running.communicate(timeout=20)
+    assert running.returncode == 130, err
+    assert ("stopped; the transcript so far" in err) == (name == "SIGTERM")  # nobody is there to read it
+    assert "Traceback" not in err + out
+    assert main(["trace", "verify", str(record)]) == 0

@@ -237,7 +237,7 @@ async def test_waiting_in_the_queue_is_told(quick: None) -> None:
         model = OllamaModel("demo", host=server.url, places=Places(model=1), progress=lines.append)
         await asyncio.gather(*(model.reply(request()) for _ in range(3)))
         await model.close()
-    assert "waiting for ollama:demo: 1 other calls are before this one in the queue" in lines
+    assert "waiting for `ollama:demo`, which answers somebody else; 1 more before this one" in lines
 
 
 async def test_who_is_cancelled_in_the_queue_gives_his_place_on() -> None:

@@ -45,7 +45,7 @@ def test_a_full_disk_is_a_typed_error_and_what_was_said_before_can_be_read(root,
         return write(file, data)
 
     monkeypatch.setattr("agentcomm.store.jsonl.os.write", small)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="no space left"):
         enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, transcript=path)
     transcript = read_transcript(path)
     assert transcript.damage is None
