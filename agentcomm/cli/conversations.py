@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -270,10 +270,8 @@ def _open(options: argparse.Namespace) -> int:
     return 0
 
 
-def _cast_words(protocol: Any) -> str:
-    return " ".join(
-        f"--cast {role}=NAME{',NAME' if role == protocol.many else ''}" for role in protocol.roles
-    )
+def _cast_words(protocol: Any, roles: Sequence[str]) -> str:
+    return " ".join(f"--cast {role}=NAME{',NAME' if role == protocol.many else ''}" for role in roles)
 
 
 def _answer(options: argparse.Namespace) -> int:
