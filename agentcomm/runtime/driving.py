@@ -39,6 +39,9 @@ TURNS = 100
 async def run_alone(talk: Talk) -> None:
     """Carry on a conversation in which one role at a time has the floor."""
     alarm: Alarm | None = None
+    spans = talk.spans
+    if spans is not None:
+        spans.share()
     try:
         while True:
             pending = talk.advance(TURNS)
@@ -52,6 +55,8 @@ async def run_alone(talk: Talk) -> None:
     finally:
         if alarm is not None:
             alarm.stop()
+        if spans is not None:
+            spans.part()
 
 
 async def settle(talk: Talk, waited: Pending, alarm: Alarm | None = None) -> None:
@@ -59,6 +64,8 @@ async def settle(talk: Talk, waited: Pending, alarm: Alarm | None = None) -> Non
     spans, lane = waited[0].spans, waited[0].lane
     own = alarm or Alarm()
     pending: Pending | None = waited
+    if spans is not None:
+        spans.waits()
     try:
         while pending is not None:
             turn, answer = pending

@@ -87,6 +87,16 @@ class Measured:
         turn = self._turn = MeasuredTurn(self, spans, agent, before.rules)
         return turn
 
+    def share(self) -> None:
+        """As of what draws spans."""
+        if self.spans is not None:
+            self.spans.share()
+
+    def part(self) -> None:
+        """As of what draws spans."""
+        if self.spans is not None:
+            self.spans.part()
+
     def happened(self, events: tuple[Event, ...]) -> None:
         """Measure events as they happen."""
         if self.spans is not None:
@@ -225,6 +235,11 @@ class MeasuredTurn:
     def traceparent(self) -> str:
         """W3C's trace context of the turn."""
         return "" if self.spans is None else self.spans.traceparent
+
+    def waits(self) -> None:
+        """As of what draws spans."""
+        if self.spans is not None:
+            self.spans.waits()
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
         """Measure a step of the journal, as it happens."""

@@ -115,7 +115,7 @@ class Drawing:
 class LateConversation:
     """Notes what happens in one conversation; offers what `ConversationSpans` offers."""
 
-    __slots__ = ("_drawing", "_light", "_places", "draw", "submit", "turn_now", "turns")
+    __slots__ = ("_drawing", "_light", "_places", "draw", "shared", "submit", "turn_now", "turns")
 
     def __init__(
         self,
@@ -131,6 +131,8 @@ class LateConversation:
         self._places = tracer.places(conversation)
         self.submit: Any = tracer.submit
         """Takes a piece of drawing."""
+        self.shared: LightSpan | None = None
+        """Stands for every turn of code that answers at once, where one role at a time has the floor."""
         self.turns = before
         self.turn_now: LateTurn | None = None
         self._drawing = Drawing(tracer, protocol, conversation, dict(cast))
@@ -148,16 +150,42 @@ class LateConversation:
     ) -> "LateTurn":
         """Begin a turn, and make a light span current; arguments as of `ConversationSpans.turn`."""
         turns = self.turns = self.turns + 1
-        turn = self.turn_now = LateTurn(self, before, role, model, self._light(self._places, turns))
+        light = self.shared
+        if light is None:
+            light = self.light(turns)
+        else:
+            light.turn = turns
+        turn = self.turn_now = LateTurn(self, before, role, model, light)
         if heard is not None:
             turn.notes.heard, turn.notes.came = heard, came
         return turn
 
+    def light(self, turn: int) -> "LightSpan":
+        """Return a light span for one turn, which is current now."""
+        made = self._light(self._places, turn)
+        made.enter()
+        return made
+
+    def share(self) -> None:
+        """Make one light span current for all turns to come that do not wait: making one for each costs as much as noting it."""
+        self.shared = self.light(self.turns)
+
+    def part(self) -> None:
+        """Give back what was current before."""
+        if self.shared is not None:
+            self.shared.leave()
+            self.shared = None
+
     def happened(self, events: tuple[Event, ...]) -> None:
         """Take events at the moment they happen, for the turn that is going on."""
         turn = self.turn_now
-        if turn is not None and events:
-            turn.notes.happened(time_ns(), events)
+        if turn is None or not events:
+            return
+        notes = turn.notes
+        if notes.events is None:  # as it is nearly always: spared a call
+            notes.at, notes.events = time_ns(), events
+        else:
+            notes.happened(time_ns(), events)
 
     def end(self, conversation: Conversation, *, head: str, count: int) -> None:
         """Mark that the conversation is closed."""
@@ -172,9 +200,10 @@ class LateTurn:
     def __init__(
         self, talk: LateConversation, before: Conversation, role: str, model: str, light: "LightSpan"
     ) -> None:
-        self.notes = TurnNotes(time_ns(), place_name(before), before.rules, before.whole, role, model)
+        here = before.here
+        place = here.name if here.frame is None else place_name(before)
+        self.notes = TurnNotes(time_ns(), place, before.rules, before.whole, role, model)
         self._talk, self._before, self._light = talk, before, light
-        light.enter()
 
     @property
     def sinks(self) -> list[str]:
@@ -185,6 +214,13 @@ class LateTurn:
     def traceparent(self) -> str:
         """W3C's trace context of the turn."""
         return traceparent_of(self._light.get_span_context())
+
+    def waits(self) -> None:
+        """Have a span of its own, now that its agent takes time: what it begins meanwhile may go on after it."""
+        talk, shared = self._talk, self._light
+        if shared is talk.shared:
+            own = self._light = talk.light(shared.turn)
+            own.attributes, shared.attributes = shared.attributes, None
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
         """Note a step of the journal, as it happens."""
@@ -200,13 +236,18 @@ class LateTurn:
     ) -> None:
         """End the turn."""
         light, talk, notes = self._light, self._talk, self.notes
-        light.leave()
+        known = light.attributes
+        if light is not talk.shared:
+            light.leave()
+        elif known is not None:
+            light.attributes = None
+        if known is not None:
+            notes.known = known
         now = notes.ended = time_ns()
         if notes.events is None and events:
             notes.happened(now, tuple(events))
-        notes.after = place_name(after)
-        if light.attributes is not None:
-            notes.known = light.attributes
+        here = after.here
+        notes.after = here.name if here.frame is None else place_name(after)
         if error is not None:
             notes.error = error
         for event in notes.events or ():

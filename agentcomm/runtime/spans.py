@@ -194,6 +194,11 @@ class ConversationSpans:
         self.turn_now = TurnSpans(self, Standing.of(before), role, model, before, heard=heard, came=came)
         return self.turn_now
 
+    def share(self) -> None:
+        """Nothing: each turn has a span that is current."""
+
+    part = share
+
     def happened(self, events: Iterable[Event]) -> None:
         """Take events at the moment they happen, for the turn that is going on."""
         if self.turn_now is not None:
@@ -337,6 +342,9 @@ class TurnSpans:
     def sinks(self) -> list[str]:
         """Where the texts of prompts and answers go with the spans."""
         return self._talk.sinks
+
+    def waits(self) -> None:
+        """Nothing: it has a span of its own."""
 
     def step(self, kind: str, data: dict[str, Any], body: Any) -> None:
         """Take a step from the journal, as it happens."""

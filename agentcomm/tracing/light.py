@@ -3,8 +3,7 @@
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as otel_context
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, set_span_in_context
 
 from agentcomm.tracing.outlets import context_of
@@ -27,27 +26,27 @@ class LightSpan(Span):
         turn: The number of its turn.
     """
 
-    __slots__ = ("_places", "_token", "_turn", "attributes")
+    __slots__ = ("_places", "_token", "attributes", "turn")
 
     def __init__(self, places: "Places", turn: int) -> None:
-        self._places, self._turn = places, turn
+        self._places, self.turn = places, turn
         self._token: Token[Context] | None = None
         self.attributes: dict[str, Any] | None = None
         """What the agent set on it; None if it set nothing."""
 
     def enter(self) -> None:
         """Make it current."""
-        self._token = otel_context.attach(Context({**otel_context.get_current(), _KEY: self}))
+        self._token = attach(Context({**get_current(), _KEY: self}))
 
     def leave(self) -> None:
         """Give back what was current before."""
         if self._token is not None:
-            otel_context.detach(self._token)
+            detach(self._token)
             self._token = None
 
     def get_span_context(self) -> SpanContext:
         """Return where it is."""
-        return context_of(self._places.at(self._turn))
+        return context_of(self._places.at(self.turn))
 
     def is_recording(self) -> bool:
         """Return that what is set on it is kept."""

@@ -1,5 +1,6 @@
 """How much is traced: detail, sampling, what is current in a turn, and what becomes of too much."""
 
+import asyncio
 import json
 import threading
 import time
@@ -12,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from traced_scenes import cast, sale
 
-from agentcomm import Agent, enact_sync
+from agentcomm import Agent, enact, enact_sync
 from agentcomm.errors import UsageError
 from agentcomm.models.scripted import ScriptedModel
 from agentcomm.tracing.export import CountedBatches
@@ -170,3 +171,61 @@ def test_wrong_detail_and_ratio_say_how_they_should_be(wrong):
     with pytest.raises(UsageError) as caught:
         setup(**wrong)
     assert caught.value.fix
+
+
+def test_what_handlers_do_at_once_or_later_goes_to_their_own_turn(tmp_path, traced):
+    """Turns of code share what is current; nothing of that is to be seen."""
+    finish = traced()
+    theirs, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(theirs))
+    tracer = provider.get_tracer("users")
+    ann, bob = Agent("ann"), Agent("bob")
+    later = []
+
+    @ann.opens
+    def ask(turn):
+        trace.get_current_span().set_attribute("who", "ann 1")
+        with tracer.start_as_current_span("ann asks"):
+            return turn.say("cfp", item="tea")
+
+    async def look():
+        await asyncio.sleep(0.05)
+        with tracer.start_as_current_span("bob looks, later"):
+            pass
+
+    @bob.on("cfp")
+    async def offer(turn):
+        later.append(asyncio.create_task(look()))
+        await asyncio.sleep(0)
+        trace.get_current_span().set_attribute("who", "bob")
+        return turn.say("propose", price="20 EUR")
+
+    ann.on("propose", overlay="read-back")(lambda turn: turn.say("readback", fields={"price": "20 EUR"}))
+
+    @ann.on("propose")
+    def accept(turn):
+        with tracer.start_as_current_span("ann accepts"):
+            return turn.say("accept-proposal", price="20 EUR")
+
+    bob.on("accept-proposal")(lambda turn: turn.say("inform-done"))
+
+    async def main():
+        with tracer.start_as_current_span("the program's"):
+            outside = trace.get_current_span()
+            result = await enact(sale(tmp_path), cast={"buyer": ann, "seller": bob})
+            assert trace.get_current_span() is outside
+            await asyncio.gather(*later)
+        return result
+
+    assert asyncio.run(main()).outcome == "done"
+    spans = finish()
+    turns = {span.context.span_id: span for span in spans.roots("invoke")}
+    parents = {
+        span.name: turns.get(span.parent.span_id) for span in theirs.get_finished_spans() if span.parent
+    }
+    assert parents["ann asks"].attributes["output.value"].startswith("cfp ")
+    assert parents["bob looks, later"].attributes["output.value"].startswith("propose ")
+    assert parents["ann accepts"].attributes["output.value"].startswith("accept-proposal ")
+    known = [span.attributes.get("who") for span in spans.roots("invoke")]
+    assert [who for who in known if who] == ["ann 1", "bob"]
+    assert known[0] == "ann 1"
