@@ -73,6 +73,7 @@ async def _serve(options: argparse.Namespace, team: Any, grace: float) -> int:
         turns=team.turns,
         model_calls=team.model_calls,
         backlog=team.backlog,
+        attempts=team.attempts,
         lease=parse_duration(team.lease).total_seconds(),
         watch=None if options.quiet else watch,
         note=note,

@@ -5,19 +5,22 @@ agents:
   ann:  {code: team.py}            # the Agent called ann in that file, beside this one
 people: [lena]                     # their turns wait until `agentcomm conversations answer`
 turns: 64
-model_calls: 4
+model_calls: 4                     # at once, of one model; {"ollama:qwen3:4b": 1, "*": 4} for each its own
 """
 
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from agentcomm.errors import InputError
 
 __all__ = ("Team", "read_team")
+
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Member(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,9 +36,10 @@ class Team(msgspec.Struct, forbid_unknown_fields=True):
     agents: dict[str, _Member] = {}
     people: list[str] = []
     store: str = ""
-    turns: int = 64
-    model_calls: int = 4
-    backlog: int = 1000
+    turns: _Count = 64
+    model_calls: _Count | dict[str, _Count] = 4
+    backlog: _Count = 1000
+    attempts: _Count = 4
     lease: str = "30s"
     players: list[Any] = []
     """The agents themselves; not for the file."""
@@ -47,6 +51,7 @@ def read_team(path: Path) -> Team:
     Raises:
         InputError: If the file cannot be read or does not say who they are.
     """
+    from agentcomm.acts.content import parse_duration
     from agentcomm.agents.agent import Agent
     from agentcomm.protocol.source import read
 
@@ -68,6 +73,10 @@ def read_team(path: Path) -> Team:
             where=str(path),
             fix='agents: {bob: {model: "ollama:qwen3:4b", goal: "…"}, ann: {code: team.py}}',
         ) from None
+    try:
+        parse_duration(team.lease)
+    except ValueError as error:
+        raise InputError(f"lease {team.lease!r}: {error}", where=str(path), fix="lease: 30s") from None
     if not team.agents:
         raise InputError("nobody is in the team", where=str(path), fix="agents: {bob: {model: …}}")
     for name, member in team.agents.items():

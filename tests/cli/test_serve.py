@@ -69,6 +69,9 @@ def test_what_is_wrong_with_a_team_is_said(tmp_path, monkeypatch, capsys):
         ("agents: {a: {modle: x}}", "not of its form"),
         ("agents: {a: {code: none.py}}", "no code for 'a'"),
         ("agents: [", "no YAML"),
+        ("agents: {a: {code: team.py}}\nlease: soon", "a duration is a number with a unit"),
+        ("agents: {a: {code: team.py}}\nturns: 0", "not of its form"),
+        ("agents: {a: {code: team.py}}\nmodel_calls: {m: 0}", "not of its form"),
     ):
         (tmp_path / "team.yaml").write_text(text)
         assert main(["serve", "team.yaml"]) == 4
