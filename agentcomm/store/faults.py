@@ -1,8 +1,17 @@
-"""Errors that all stores have in common."""
+"""What all stores have in common: their errors, and the tokens of what is kept."""
 
 from agentcomm.errors import StoreError
+from agentcomm.store.base import Claim, Entry
 
-__all__ = ("key_used", "no_such", "there_already")
+__all__ = ("key_used", "no_such", "there_already", "token_after")
+
+
+def token_after(claim: Claim | None, entry: Entry | None) -> str:
+    """Return the token of claims that a commit keeps: the same if its answer is lost and it is asked again, and as short however often
+    that is done.
+    """
+    known = claim.token if claim is not None else ""
+    return f"{known.partition('+')[0]}+{entry.seq}" if entry is not None else f"{known}+"
 
 
 def no_such(conversation: str) -> StoreError:

@@ -21,7 +21,7 @@ from agentcomm.store.base import (
     Waiting,
 )
 from agentcomm.store.bell import Bell, is_news
-from agentcomm.store.faults import key_used, no_such, there_already
+from agentcomm.store.faults import key_used, no_such, there_already, token_after
 
 __all__ = ("MemoryStore",)
 
@@ -180,7 +180,7 @@ class MemoryStore:
         talk = self._all.get(conversation)
         if talk is None:
             raise no_such(conversation)
-        token = f"{claim.token if claim else ''}+{entry.seq if entry else ''}"
+        token = token_after(claim, entry)
         if entry is not None and entry.seq < talk.head and entry in reversed(talk.entries):
             kept = [item for item in talk.items.values() if item.token == token]
             again = tuple(self._claim_of(item) for item in kept)

@@ -30,7 +30,7 @@ from agentcomm.store.base import (
     Waiting,
 )
 from agentcomm.store.bell import Bell, is_news
-from agentcomm.store.faults import key_used, no_such, there_already
+from agentcomm.store.faults import key_used, no_such, there_already, token_after
 from agentcomm.store.packing import pack, unpack
 from agentcomm.store.places import refuse_network
 from agentcomm.store.schema import prepare
@@ -263,7 +263,7 @@ class SQLiteStore:
     ) -> "asyncio.Future[Committed | Stale]":
         """Do one turn; see `Store`. It is done whether somebody waits for it or not."""
         now = self.now()
-        token = f"{claim.token if claim else ''}+{entry.seq if entry else ''}"
+        token = token_after(claim, entry)
         is_plain = not timers and closes is None and receipt is None and consume and len(out) == 1
         is_plain = is_plain and out[0].keep and claim is not None and claim.mailbox != ""
 

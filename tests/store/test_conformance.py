@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from agentcomm.store.base import Delivery, Entry
 from agentcomm.store.memory import MemoryStore
 from agentcomm.store.sqlite import SQLiteStore
 from tests.store.store_model import StoreMachine
@@ -37,6 +38,22 @@ class ReopenedMachine(SQLiteMachine):
             self.store = SQLiteStore(
                 Path(self.folder.name) / "talks.db", clock=lambda: self.time, synchronous="normal"
             )
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_turn_costs_as_much_however_many_went_before(tmp_path, kind):
+    store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "talks.db", synchronous="normal")
+    opened = await store.open("c", Entry(0, 1, b"x"), [Delivery("a", keep=True)])
+    (claim,) = opened.kept
+    for n in range(1, 300):
+        done = await store.commit(
+            "c", claim, Entry(n, 1, b"x"), [Delivery("a", "", f"{n}", keep=True)], replace=[""]
+        )
+        assert done.kept[0].token != claim.token
+        assert await store.renew([claim], 30.0) == [claim]  # whoever held it before is stale
+        (claim,) = done.kept
+        assert len(claim.token) < 40
+    store.close()
 
 
 def settle(machine, examples, steps):
