@@ -17,6 +17,7 @@ from tests.agents.talks import Says, growing, ping_pong, text_of
 CFP = {"act": "cfp", "content": {"item": "city bike", "budget": "120 EUR"}}
 READBACK = {"act": "readback", "content": {"fields": {"price": "110 EUR", "valid_until": "2026-12-01"}}}
 ACCEPT = {"act": "accept-proposal", "content": {"price": "110 EUR"}}
+PROPOSED = {"item": "city bike", "price": "110 EUR", "valid_until": "2026-12-01"}
 
 
 def buy(root, model=None, item="city bike", **options):
@@ -310,3 +311,24 @@ def test_the_wait_in_the_queue_and_the_window_are_on_record(root):
     result, _ = buy(root, Says(answer))
     kept = [record.data for record in result.transcript.records if record.type == "model.result"]
     assert [(data["waited"], data["num_ctx"]) for data in kept] == [(2.5, 4096)] * 3
+
+
+def test_what_is_ours_in_the_prompts_of_a_task_is_a_quarter_of_what_was_given_and_said(root):
+    """Counted in characters here; in tokens of a model by tests/benchmarks/bench_prompts.py, which gives the same figure."""
+    goal = (
+        "Compare what is offered with what the firm needs, and say in one sentence why you decide as you do. "
+        * 6
+    )
+    answers = {"Ann": iter([CFP, READBACK, ACCEPT]), "Bob": iter([{"act": "propose", "content": PROPOSED}])}
+    cast = {
+        role: Agent(name, model=Says(lambda _request, name=name: next(answers[name])), goal=goal)
+        for role, name in (("buyer", "Ann"), ("seller", "Bob"))
+    }
+    brief = {"buyer": "Buy one city bike for at most 120 EUR.", "seller": "In stock: one city bike, 110 EUR."}
+    result = enact_sync(load(root / "examples/purchase/protocol.yaml"), cast=cast, brief=brief)
+    assert result.outcome == "sold"
+    calls = requests(result)
+    assert len(calls) == 4
+    pieces = [segment for data, _, _ in calls for segment in data["segments"]]
+    given = sum(s["data"][1] for s in pieces if not s["by"].startswith("agentcomm"))
+    assert sum(s["chars"] for s in pieces) <= 1.25 * given
