@@ -7,8 +7,9 @@ __all__ = ("key_used", "no_such", "there_already", "token_after")
 
 
 def token_after(claim: Claim | None, entry: Entry | None) -> str:
-    """Return the token of claims that a commit keeps: the same if its answer is lost and it is asked again, and as short however often
-    that is done.
+    """Return the token of claims that a commit keeps.
+
+    It is the same if the answer is lost and the same is asked again, and as short however often that is done.
     """
     known = claim.token if claim is not None else ""
     return f"{known.partition('+')[0]}+{entry.seq}" if entry is not None else f"{known}+"

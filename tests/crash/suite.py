@@ -29,7 +29,9 @@ from tests.benchmarks.results import write
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-async def opened(folder: Path, count: int, actions=("sing",), first: int = 0) -> list[str]:
+async def opened(
+    folder: Path, count: int, actions=("sing",), first: int = 0, participant: str = "bob"
+) -> list[str]:
     """Open conversations that nobody carries on yet."""
     store = SQLiteStore(folder / "talks.db")
     runtime = Runtime(store=store, backlog=10**9)
@@ -37,7 +39,7 @@ async def opened(folder: Path, count: int, actions=("sing",), first: int = 0) ->
     request = loads(
         text.replace("reply_within: 60s", "reply_within: 1d")
     )  # ten thousand take longer than that
-    cast = {"initiator": "ann", "participant": "bob"}
+    cast = {"initiator": "ann", "participant": participant}
     some = asyncio.Semaphore(256)
 
     async def one(number: int) -> str:

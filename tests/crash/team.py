@@ -15,6 +15,7 @@ from pathlib import Path
 
 from agentcomm import Agent
 from agentcomm.agents.tools import tool
+from agentcomm.models.base import Capabilities, ModelReply
 from agentcomm.runtime.runtime import Runtime
 from agentcomm.store.sqlite import SQLiteStore
 
@@ -25,8 +26,26 @@ def tell(path: Path, line: str) -> None:
     os.close(file)
 
 
+class Paid:
+    """A model that costs something: each call of it is told to the outside."""
+
+    name = provider = "paid:"
+    capabilities = Capabilities()
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self._folder, self._text = folder, text
+
+    async def reply(self, request):
+        tell(self._folder / "calls", request.messages[-1].content[:20].replace("\n", " "))
+        await asyncio.sleep(0)
+        return ModelReply(text=self._text, model=self.name)
+
+    async def close(self):
+        pass
+
+
 def team(folder: Path, think: float) -> list[Agent]:
-    """Return a cast: ann asks, bob does it with a tool, and says so."""
+    """Return a cast: ann asks, bob does it with a tool, and says so; mind and thinker ask a model what to say."""
     dice = random.Random(os.getpid())  # noqa: S311
 
     @tool(effect="keyed")
@@ -65,7 +84,16 @@ def team(folder: Path, think: float) -> list[Agent]:
         paid = await turn.use(pay, amount=7)
         return turn.say("inform-result", result=paid["paid"])
 
-    return [ann, bob]
+    mind = Agent("mind", model=Paid(folder, '{"act": "inform-result", "content": {"result": "x"}}'))
+    thinker = Agent("thinker", model=Paid(folder, '{"result": "x"}'))
+
+    @thinker.on("request")
+    async def think_long(turn):
+        for number in range(4):
+            said = await turn.fill("inform-result", facts={"pass": number})
+        return said
+
+    return [ann, bob, mind, thinker]
 
 
 async def host(folder: Path, name: str, cut: str) -> None:
