@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution
 from string import Template
 
 from agentcomm.protocol.graph import Protocol
@@ -17,9 +18,10 @@ _README = Template("""\
 
 $about
 
+In the environment that `agentcomm` is installed in:
+
 ```sh
-python3 -m venv .venv && . .venv/bin/activate
-pip install -e '.[dev]'
+pip install -e '.[dev]'     # pytest and pre-commit
 pytest                      # the protocol is checked, walked at random, and the agents hold a conversation
 python agents.py            # one conversation, with its transcript in transcripts/
 agentcomm show protocols/$name.yaml
@@ -41,7 +43,7 @@ _PYPROJECT = Template("""\
 name = "$name"
 version = "0.1.0"
 requires-python = ">=3.11"
-dependencies = ["agentcomm>=$version"]
+dependencies = ["$requirement"]
 
 [project.optional-dependencies]
 dev = ["pytest>=8", "pre-commit>=3"]
@@ -91,8 +93,7 @@ def cast() -> dict[str, Agent]:
 BRIEF = {"$first_role": {"action": "count the chairs"}}
 
 if __name__ == "__main__":
-    Path("transcripts").mkdir(exist_ok=True)
-    print(enact_sync(PROTOCOL, cast=cast(), brief=BRIEF, transcript="transcripts/$name.jsonl"))
+    print(enact_sync(PROTOCOL, cast=cast(), brief=BRIEF, transcript="transcripts"))
 ''')
 
 _MODEL_AGENTS = Template('''\
@@ -116,8 +117,7 @@ $cast
 
 
 if __name__ == "__main__":
-    Path("transcripts").mkdir(exist_ok=True)
-    print(enact_sync(PROTOCOL, cast=cast(), transcript="transcripts/$name.jsonl"))
+    print(enact_sync(PROTOCOL, cast=cast(), transcript="transcripts"))
 ''')
 
 _TEST_HEAD = Template('''\
@@ -159,6 +159,7 @@ def test_each_agent_survives_what_the_others_may_say(role):
 _CI = """\
 name: check
 on: [push, pull_request]
+permissions: {contents: read, security-events: write}
 jobs:
   check:
     runs-on: ubuntu-latest
@@ -166,7 +167,7 @@ jobs:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
         with: {python-version: "3.12"}
-      - run: pip install -e '.[dev]'
+      - run: pip install -e '.[dev]'                    # agentcomm, too: from where pyproject.toml says
       - run: agentcomm check protocols/*.yaml --format sarif > findings.sarif
       - uses: github/codeql-action/upload-sarif@v3      # findings stand at their lines in the pull request
         if: always()
@@ -203,7 +204,7 @@ def files_of(name: str, text: str, protocol: Protocol, *, is_copy: bool) -> Mapp
         "name": name,
         "module": module,
         "about": protocol.about,
-        "version": VERSION.partition(".dev")[0],
+        "requirement": _requirement(),
     }
     agents = _played_by_models(words, protocol) if is_copy else _played_by_code(words, protocol)
     return {
@@ -218,6 +219,18 @@ def files_of(name: str, text: str, protocol: Protocol, *, is_copy: bool) -> Mapp
         ".gitignore": _IGNORED,
         "agentcomm.schema.json": json.dumps(language_schema(), indent=2) + "\n",
     }
+
+
+def _requirement() -> str:
+    """Return what installs this agentcomm elsewhere: the address of its repository, if it came from one, else its version."""
+    try:
+        found = distribution("agentcomm").read_text("direct_url.json")
+    except PackageNotFoundError:
+        found = None
+    came = json.loads(found or "{}")
+    if vcs := came.get("vcs_info"):
+        return f"agentcomm @ {vcs['vcs']}+{came['url']}@{vcs['commit_id']}"
+    return f"agentcomm>={VERSION.partition('.dev')[0]}"
 
 
 def _played_by_code(words: dict[str, str], protocol: Protocol) -> str:

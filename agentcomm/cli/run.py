@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from typing import cast as typed
@@ -101,7 +100,9 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Enact, show, and say how it ended; returns 0 if it ended well."""
     from agentcomm.cli.examples import find_example, find_protocol
+    from agentcomm.cli.transcripts import FOLDER
     from agentcomm.protocol.library import load
+    from agentcomm.store.jsonl import file_for
 
     example = find_example(options.name)
     protocol = load(find_protocol(options.name))
@@ -122,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
             fix=f"agentcomm run {example.name} --input {options.input} --model embedded:",
         )
     brief = brief_of(protocol, example, options.brief, options.input)
-    path = _transcript(options.transcript, example.name if example else protocol.name)
+    path = file_for(options.transcript or FOLDER, example.name if example else protocol.name)
     head = [] if options.json else _head(options.name, protocol, models, is_example=example is not None)
     if options.one_trace and not options.trace:
         raise UsageError("--one-trace says nothing without --trace", fix="--trace http://127.0.0.1:4318")
@@ -414,10 +415,3 @@ def _pairs(given: list[str], option: str, roles: tuple[str, ...], *, parse: bool
                 ) from None
         found[role] = value
     return found
-
-
-def _transcript(given: Path | None, name: str) -> Path:
-    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    if given is None:
-        return Path("transcripts") / f"{name}-{stamp}.jsonl"
-    return given / f"{name}-{stamp}.jsonl" if given.is_dir() or given.suffix == "" else given

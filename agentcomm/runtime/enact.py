@@ -132,7 +132,7 @@ async def enact(
         cast: Role -> agent; for a many-role a list of agents, or member -> agent.
         brief: Role -> what it is told for this conversation.
         deadline: For the whole conversation: seconds, or text such as `60s`.
-        transcript: File to write; without it the record stays in memory.
+        transcript: File to write, which must not be there yet, or a folder for a new one; without it the record stays in memory.
         transcript_content: How much of what is said the file keeps: `full`; `hash`, so that whoever has the content can show that it
             was this; or `none`. What is not kept cannot be replayed.
         watch: Called with every event, after it was written down.

@@ -18,7 +18,7 @@ from agentcomm.runtime.recording import Recording, drawn
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk
-from agentcomm.store.jsonl import JsonlLog
+from agentcomm.store.jsonl import JsonlLog, file_for
 from agentcomm.tracing.content import Level
 
 __all__ = ("Host", "open_talk", "run_talk")
@@ -90,7 +90,7 @@ def open_talk(
         clock: Returns seconds; only differences count.
         brief: Role or member -> what it is told.
         whole: Seconds for the whole conversation.
-        transcript: File to write; without it the record stays in memory.
+        transcript: File to write, or a folder for a new one; without it the record stays in memory.
         content: How much of what is said the file keeps: full, hash or none.
         conversation_id: Unique id; one is made if it is empty.
         judge: Who says whether a demonstration shows understanding.
@@ -104,7 +104,11 @@ def open_talk(
     told = dict(brief) if brief else _NOTHING
     casting = stage.casting(cast, told, judge)
     _check_content(content, transcript)
-    log = JsonlLog(transcript) if transcript is not None else None
+    log = (
+        JsonlLog(file_for(transcript, stage.protocol.name, f"-{drawn()[:4]}"))
+        if transcript is not None
+        else None
+    )
     name = conversation_id or f"conv-{drawn()[:12]}"
     try:
         return Talk(

@@ -3,11 +3,12 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from agentcomm.errors import StoreError
 
-__all__ = ("JsonlLog", "MemoryLog", "read_lines")
+__all__ = ("JsonlLog", "MemoryLog", "file_for", "read_lines")
 
 
 class MemoryLog:
@@ -28,6 +29,20 @@ class MemoryLog:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def file_for(given: Path, name: str, suffix: str = "") -> Path:
+    """Return where a transcript goes: the file that was named, or a new one in the folder that was named.
+
+    Args:
+        given: A file; or a folder, there already or a name without an ending such as `.jsonl`.
+        name: What a file in a folder begins with: the protocol's name.
+        suffix: What it ends with, where several may be opened in one millisecond.
+    """
+    if given.suffix and not given.is_dir():
+        return given
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    return given / f"{name}-{stamp}{suffix}.jsonl"
 
 
 class JsonlLog:
@@ -53,7 +68,7 @@ class JsonlLog:
             )  # Windows would change line ends
         except FileExistsError as error:
             if path.parent.is_dir():
-                fix = "give another name with --transcript; a transcript is never overwritten"
+                fix = "name another file, or a folder to have a new one in it; a transcript is never overwritten"
                 raise StoreError("there is a transcript already", where=str(path), fix=fix) from error
             raise StoreError(
                 "the transcript folder is a file",

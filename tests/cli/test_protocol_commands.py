@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -249,10 +251,12 @@ def test_new_writes_a_project_that_passes_its_own_tests_at_once(agentcomm, tmp_p
     )
     assert tested.returncode == 0, tested.stdout
     if "--roles" in options and "--from" not in options:
-        ran = subprocess.run(
-            [sys.executable, "agents.py"], cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert "finished (success)" in ran.stdout, ran.stderr
+        for _ in range(2):
+            ran = subprocess.run(
+                [sys.executable, "agents.py"], cwd=folder, capture_output=True, text=True, check=False
+            )
+            assert "finished (success)" in ran.stdout, ran.stderr
+        assert len(list((folder / "transcripts").glob("my-shop-*.jsonl"))) == 2
     for file in ("protocols/my-shop.yaml", ".pre-commit-config.yaml", ".github/workflows/check.yml"):
         assert yaml.safe_load((folder / file).read_text())
     schema = json.loads((folder / "agentcomm.schema.json").read_text())
@@ -262,6 +266,28 @@ def test_new_writes_a_project_that_passes_its_own_tests_at_once(agentcomm, tmp_p
     again = agentcomm("new", "my-shop")
     assert again.returncode == 2
     assert "is there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("came", "wanted"),
+    [
+        (None, "agentcomm>="),
+        ('{"url": "file:///somewhere", "dir_info": {}}', "agentcomm>="),
+        (
+            '{"url": "https://git.example/agentcomm", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}}',
+            "agentcomm @ git+https://git.example/agentcomm@c0ffee",
+        ),
+    ],
+)
+def test_a_project_needs_the_agentcomm_that_wrote_it(tmp_path, monkeypatch, came, wanted):
+    monkeypatch.setattr(
+        "agentcomm.cli.project.distribution", lambda _: SimpleNamespace(read_text=lambda _: came)
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "shop"]) == 0
+    project = tomllib.loads((tmp_path / "shop/pyproject.toml").read_text())["project"]
+    [needed] = project["dependencies"]
+    assert needed.startswith(wanted)
 
 
 def test_the_hook_for_pre_commit_is_the_command(root):

@@ -59,3 +59,13 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path):
         JsonlLog(tmp_path / "file" / "deep" / "x.jsonl")
     with pytest.raises(StoreError, match="cannot read"):
         list(read_lines(tmp_path / "nowhere.jsonl"))
+
+
+def test_a_folder_gets_a_file_for_each_conversation_and_a_file_is_never_overwritten(root, tmp_path):
+    sale = load(root / "examples/purchase/protocol.yaml")
+    for _ in range(3):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, transcript=tmp_path / "talks")
+    assert len(list((tmp_path / "talks").glob("sale-*.jsonl"))) == 3
+    [one, *_] = (tmp_path / "talks").iterdir()
+    with pytest.raises(StoreError, match="or a folder to have a new one in it"):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": seller()}, transcript=one)
