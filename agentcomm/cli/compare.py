@@ -207,6 +207,8 @@ def _print(options: argparse.Namespace, rows: "list[Row]", verdicts: "list[Verdi
         print(f"\n{row.model}")
         print(f"  ended    {_counted(row.outcomes)}")
         print(f"  said by  {_counted(row.made_by)}")
+        if row.acts:
+            print(f"  again    {_counted(row.acts)}")
         if row.wrong:
             print(f"  wrong    {_counted(row.wrong)}")
         for cause, times in row.causes.items():

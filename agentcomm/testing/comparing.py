@@ -126,6 +126,8 @@ class Run(msgspec.Struct, frozen=True):
     seconds: float
     wrong: Mapping[str, int] = {}
     """Field -> how often its value was not understood as meant."""
+    acts: Mapping[str, int] = {}
+    """Act -> how often an answer with it was asked for again; what could not be read is `unreadable`."""
     made_by: Mapping[str, int] = {}
     """model, handler or rule -> messages."""
     said: int = 0
@@ -147,6 +149,7 @@ class Row(msgspec.Struct, frozen=True):
     causes: dict[str, int]
     """Why those did not end well that did not, and how often."""
     wrong: dict[str, int]
+    acts: dict[str, int]
     made_by: dict[str, int]
     distinct: int
     """Runs in which not the same was said as in another."""
@@ -225,6 +228,7 @@ async def play(
         written=sum(reply.output_tokens or 0 for reply in replies),
         seconds=sum(reply.seconds for reply in replies),
         wrong=dict(wrong),
+        acts=dict(Counter(event.act or "unreadable" for event in refused if event.left > 0)),
         made_by=dict(Counter(message.made_by or "other" for message in heard)),
         said=hash(tuple(reply.text for reply in replies)),
     )
@@ -251,6 +255,7 @@ def row_of(model: str, runs: Sequence[Run]) -> Row:
         outcomes=dict(Counter(run.outcome for run in runs).most_common()),
         causes=dict(failed.most_common(5)),
         wrong=_sum(run.wrong for run in runs),
+        acts=_sum(run.acts for run in runs),
         made_by=_sum(run.made_by for run in runs),
         distinct=len({run.said for run in runs}),
     )

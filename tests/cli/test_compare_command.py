@@ -80,6 +80,8 @@ def test_figures_of_two_models_side_by_side(capsys, buyers):
     assert bad["measures"]["completed"]["value"] == pytest.approx(6 / 9)
     assert bad["measures"]["forced exits"]["value"] > 0
     assert bad["measures"]["asked again"]["value"] > 0
+    assert bad["acts"] == {"unreadable": round(9 * bad["measures"]["asked again"]["value"])}
+    assert good["acts"] == {}
     assert sum(bad["outcomes"].values()) == 9
     assert any("it babbles" in cause for cause in bad["causes"])
     [judged] = found["verdicts"]
