@@ -6,6 +6,7 @@ open and current while its agent works, so that spans of the agent's own nest un
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from time import time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -397,7 +398,7 @@ class TurnSpans:
         if self._root.is_recording:
             outcome, wrong = _outcome([event for _, event in moments], error)
             attributes: dict[str, Any] = {
-                **(known or {}),
+                **(_of_agent(known) if known else {}),
                 names.TURN_OUTCOME: outcome,
                 names.STATE_AFTER: after,
                 names.OI_OUTPUT: cut(sent.spoken) if sent else f"({outcome})",
@@ -573,6 +574,16 @@ def place_name(conversation: Conversation) -> str:
     """Return the state that a conversation is in; in an overlay, the overlay's with its name before."""
     frame = conversation.frame
     return f"{frame.overlay}/{frame.position}" if frame else conversation.position
+
+
+_MOST_KNOWN = 64
+"""Attributes that an agent may set on its turn: backends take 128 on a span, and drop the oldest of more."""
+
+
+def _of_agent(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an agent set on its turn's span, as far as backends take it."""
+    first = islice(known.items(), _MOST_KNOWN)
+    return {str(name): cut(value) if isinstance(value, str) else value for name, value in first}
 
 
 def _outcome(events: Sequence[Event], error: BaseException | None) -> tuple[str, str | None]:

@@ -111,3 +111,16 @@ def test_run_shows_where_it_is_and_goes_once_it_was_seen(tmp_path, monkeypatch, 
 def test_one_trace_needs_a_trace(capsys):
     assert main(["run", "incident-handoff", "--model", "scripted", "--one-trace"]) == 2
     assert "--trace http" in capsys.readouterr().err
+
+
+def test_one_trace_is_one(tmp_path, monkeypatch):
+    from tests.tracing.otlp_receiver import receiver
+
+    monkeypatch.chdir(tmp_path)
+    for options, count in ((["--one-trace"], 1), ([], 8)):
+        with receiver() as received:
+            assert (
+                main(["run", "incident-handoff", "--model", "scripted", "--trace", received.url, *options])
+                == 0
+            )
+        assert len({span.trace_id for span in received.spans}) == count

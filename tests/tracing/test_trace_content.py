@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from opentelemetry import trace
 from test_trace_setup import python
 from traced_scenes import cast, sale
 
@@ -143,3 +144,25 @@ def test_the_environments_limit_is_kept_inside_texts_and_never_inside_json():
     longest, cut = map(int, out.split())
     assert 1000 < longest <= 2048
     assert cut >= 3
+
+
+def test_what_an_agent_sets_on_its_turn_is_kept_within_what_backends_take(tmp_path, traced):
+    finish = traced()
+    bob = Agent("bob")
+
+    @bob.on("cfp")
+    def offer(turn):
+        span = trace.get_current_span()
+        span.set_attribute("shop.long", "x" * 50_000)
+        span.set_attributes({f"shop.n{n}": n for n in range(500)})
+        span.set_attribute("gen_ai.agent.name", "somebody else")
+        return turn.say("propose", price="20 EUR")
+
+    bob.on("accept-proposal")(lambda turn: turn.say("inform-done"))
+    enact_sync(sale(tmp_path), cast={**cast(), "seller": bob})
+    offered = next(s for s in finish().roots("invoke_agent bob") if "shop.long" in s.attributes)
+    assert len(offered.attributes) <= 128
+    assert len(offered.attributes["shop.long"].encode()) <= ATTRIBUTE_BYTES
+    assert offered.attributes["shop.n0"] == 0
+    assert offered.attributes["gen_ai.agent.name"] == "bob"
+    assert offered.attributes["agentcomm.turn.outcome"] == "sent"
