@@ -82,10 +82,14 @@ def find_protocol(name: str) -> Path:
     try:
         return find(name)
     except UsageError:
+        if Path(name).is_dir():
+            folder = name.rstrip("/")
+            raise UsageError(f"{name!r} is a folder", fix=f"name the files in it: {folder}/*.yaml") from None
         known = (*example_names(), *names(), *names(overlays=True))
         close = get_close_matches(name, known, 1)
+        listed = f"examples: {', '.join(example_names())}; protocols: {', '.join(names())}"
         raise UsageError(
             f"there is no protocol, example or file {name!r}",
-            why="" if close else f"examples: {', '.join(example_names())}; protocols: {', '.join(names())}",
+            why="" if close else listed,
             fix=f"did you mean {close[0]!r}?" if close else "name one of these, or a file ending in .yaml",
         ) from None

@@ -70,7 +70,7 @@ def measure(most: int) -> dict[str, dict[int, dict[str, float]]]:
             if size > most:
                 continue
             protocol = make(size)
-            rounds = 2 if size > 10_000 else 7
+            rounds = 4 if size > 20_000 else 7
             arcs = Arcs.of(protocol)
             found[shape][size] = {
                 "moves": sum(len(state.moves) for state in protocol.states.values()),

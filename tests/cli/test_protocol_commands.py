@@ -370,3 +370,13 @@ def test_what_takes_long_says_what_it_does(capsys):
     with noted_if_long("looking through it"):
         time.sleep(1.5)
     assert capsys.readouterr().err == "looking through it\n"
+
+
+def test_a_folder_and_a_misspelt_name_are_told(agentcomm, tmp_path):
+    (tmp_path / "mine").mkdir()
+    folder = agentcomm("check", "mine/")
+    assert (folder.returncode, folder.stdout) == (2, "")
+    assert "'mine/' is a folder\n  fix  name the files in it: mine/*.yaml" in folder.stderr
+    near = agentcomm("check", "contrct-net")
+    assert "did you mean 'contract-net'?" in near.stderr
+    assert len(near.stderr) < 200
