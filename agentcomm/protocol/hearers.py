@@ -18,6 +18,10 @@ class Hearers:
     report: Report
     _others: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """The roles but one, by that one."""
+    _known: dict[tuple[str, ...], tuple[str, ...]] = field(
+        default_factory=dict[tuple[str, ...], tuple[str, ...]]
+    )
+    """Who hears, by speaker and what `to` says, where nothing is wrong with it."""
     _unsaid: list[tuple[Word, tuple[str, ...]]] = field(default_factory=list[tuple[Word, tuple[str, ...]]])
     """Moves that do not say who hears them, where that is not plain."""
 
@@ -38,6 +42,11 @@ class Hearers:
                 f"nobody hears '{spec.label}'",
                 fix=f"write `to: {others[0] if others else 'a-role'}`",
             )
+        key = (speaker, *[word.text for word in spec.to])
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        before = len(self.report.found)
         found: list[str] = []
         for word in spec.to:
             if word.text == speaker:
@@ -62,7 +71,10 @@ class Hearers:
                 )
             elif role := self.names.role(word, "`to`"):
                 found.append(role)
-        return tuple(dict.fromkeys(found))
+        heard = tuple(dict.fromkeys(found))
+        if heard and len(heard) == len(spec.to) and len(self.report.found) == before:
+            self._known[key] = heard
+        return heard
 
     def tell_unsaid(self) -> None:
         """Tell, once, of moves that do not say who hears them."""

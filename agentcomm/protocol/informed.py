@@ -9,7 +9,7 @@ from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.findings import Kind, Report, quoted
 from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
 from agentcomm.protocol.merging import all_hear_all, is_unsure
-from agentcomm.protocol.project import project
+from agentcomm.protocol.project import doubts_of
 from agentcomm.protocol.view import Doubt, DoubtKind
 
 __all__ = ("check_informed",)
@@ -31,14 +31,17 @@ def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distribute
         if all_hear_all(protocol, arcs):
             return
         unsure = [role for role in protocol.roles if is_unsure(protocol, arcs, role, alone=True)]
-        doubts = [doubt for role in unsure for doubt in project(protocol, role).doubts]
-        for doubt in {doubt.what: doubt for doubt in doubts}.values():  # each who races has the same doubt
+        told: set[str] = set()
+        for doubt in (doubt for role in unsure for doubt in doubts_of(protocol, role, arcs)):
+            if doubt.what in told:  # each who races has the same doubt, and the first place is the nearest
+                continue
+            told.add(doubt.what)
             _tell_doubt(protocol, report, doubt, distributed=True)
         return
     if len(protocol.roles) > 2:  # noqa: PLR2004
         _check_turns(protocol, arcs, report)
         for role in _unsure(protocol, arcs):
-            for doubt in project(protocol, role).doubts:
+            for doubt in doubts_of(protocol, role, arcs):
                 if doubt.kind == "obligations":
                     _tell_doubt(protocol, report, doubt, distributed=False)
     if not any(finding.code == "W503" for finding in report.found):  # who cannot answer does not answer

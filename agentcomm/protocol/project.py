@@ -9,20 +9,23 @@ Of a many-role it is the member's view of its own lane; of a role shared by lane
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from agentcomm.errors import UsageError
-from agentcomm.protocol.arcs import Arc, Arcs, steps
+from agentcomm.protocol.arcs import Arc, Arcs, steps, way
 from agentcomm.protocol.findings import joined, near
 from agentcomm.protocol.graph import Move, Protocol
 from agentcomm.protocol.merging import offers
 from agentcomm.protocol.view import Doubt, DoubtKind, LocalMove, LocalProtocol, LocalState
 
-__all__ = ("project",)
+__all__ = ("doubts_of", "project")
 
 STATES = 20_000
 """Local states that are made at most."""
+_WITNESSED = 20
+"""Doubts that are told with the way there."""
 EFFORT = 20
 """How often each arc is looked at in search of messages that overtake each other."""
 
@@ -40,6 +43,17 @@ def project(protocol: Protocol, role: str) -> LocalProtocol:
     if role not in protocol.roles:
         raise UsageError(f"'{protocol.name}' has no role '{role}'", fix=near(role, protocol.roles))
     return _Projection(protocol, role, Arcs.of(protocol)).run()
+
+
+def doubts_of(protocol: Protocol, role: str, arcs: Arcs) -> tuple[Doubt, ...]:
+    """Return where a role may not know enough, without making its view.
+
+    Args:
+        protocol: The protocol.
+        role: One of its roles.
+        arcs: Its graph.
+    """
+    return _Projection(protocol, role, arcs).look()
 
 
 _Key = tuple[str, str]
@@ -69,16 +83,67 @@ class _Projection:
     """The set before, and what was said or heard on the way; None: the role's own deadline."""
     used: set[str] = field(default_factory=set[str])
     doubts: list[Doubt] = field(default_factory=list[Doubt])
-    told: set[tuple[str, frozenset[str]]] = field(default_factory=set[tuple[str, frozenset[str]]])
+    told: set[tuple[str, object]] = field(default_factory=set[tuple[str, object]])
     silent: list[list[int]] = field(default_factory=list[list[int]])
     """By place: where it may lead without the role knowing."""
+    party: list[list[bool]] = field(default_factory=list[list[bool]])
+    """By place, for each of its arcs: whether the role says or hears it."""
+    is_named: bool = True
+    """Whether the sets have names."""
     effort: int = 0
 
-    def run(self) -> LocalProtocol:
-        protocol, arcs = self.protocol, self.arcs
+    def look(self) -> tuple[Doubt, ...]:
+        """Return the doubts."""
+        self.is_named = False
+        self._begin()
+        done = 0
+        while done < len(self.sets) and done <= STATES:
+            places = self.sets[done]
+            if not self._is_over(places) and done < STATES:
+                self._look(done, places)
+            done += 1
+        self._check_size()
+        return tuple(self.doubts)
+
+    def _look(self, number: int, places: _Places) -> None:
+        seen = self._seen(places)
+        self._check(number, places, seen)
+        for key, entry in seen.items():
+            if self._is_counted(entry):
+                self._set(entry.nexts, number, key)
+                if entry.thens:
+                    self._set(entry.thens, number, key)
+            else:
+                self._set([*entry.nexts, *entry.thens], number, key)
+        states, names = self.protocol.states, self.arcs.names
+        own = [
+            place
+            for place in sorted(places)
+            if place < len(states) and self.role in states[names[place]].speakers
+        ]
+        ends = [target for place in own for target in self.arcs.targets[place][self.arcs.deadlines[place] :]]
+        if ends:
+            self._set(ends, number, None)
+
+    def _begin(self) -> int:
+        self.party = self.arcs.said.each(
+            lambda by: [move is not None and self._is_party(move) for move in by]
+        )
         self._find_silent()
-        self.effort = EFFORT * sum(map(len, arcs.targets))
-        start = self._set([arcs.start], 0, None)
+        self.effort = EFFORT * sum(map(len, self.arcs.targets))
+        return self._set([self.arcs.start], 0, None)
+
+    def _check_size(self) -> None:
+        if len(self.sets) > STATES:
+            self._doubt(
+                "size", (), f"{self.role} has more than {STATES} local states", "the rest was not looked at",
+                "let the role hear more of what is said", 0,
+            )  # fmt: skip
+
+    def run(self) -> LocalProtocol:
+        """Return the view, with the doubts."""
+        protocol, arcs = self.protocol, self.arcs
+        start = self._begin()
         states: dict[str, LocalState] = {}
         outcomes: dict[str, str] = {}
         done = 0
@@ -92,11 +157,7 @@ class _Projection:
             else:
                 states[self.names[done]] = self._state(done, places)
             done += 1
-        if len(self.sets) > STATES:
-            self._doubt(
-                "size", (), f"{self.role} has more than {STATES} local states", "the rest was not looked at",
-                "let the role hear more of what is said", 0,
-            )  # fmt: skip
+        self._check_size()
         return LocalProtocol(
             protocol.name, protocol.version, self.role, protocol.roles, states, self.names[start], outcomes,
             tuple(self.doubts), protocol,
@@ -105,16 +166,13 @@ class _Projection:
     # --- sets of places ---
 
     def _find_silent(self) -> None:
-        arcs, states = self.arcs, self.protocol.states
-        for place, by in enumerate(arcs.moves):
-            own = bool(by) and self.role in states[arcs.names[place]].speakers
-            self.silent.append(
-                [
-                    target
-                    for target, move in zip(arcs.targets[place], by, strict=True)
-                    if (not own if move is None else not self._is_party(move))
-                ]
-            )
+        arcs, states = self.arcs, [*self.protocol.states.values()]
+        for place, (leads, takes) in enumerate(zip(arcs.targets, self.party, strict=True)):
+            first = arcs.deadlines[place]
+            silent = [target for target, take in zip(leads[:first], takes, strict=False) if not take]
+            if len(leads) > first and self.role not in states[place].speakers:
+                silent += leads[first:]
+            self.silent.append(silent)
 
     def _is_party(self, move: Move) -> bool:
         return self.role == move.speaker or self.role in move.to
@@ -135,7 +193,8 @@ class _Projection:
         if found is None:
             found = self.number[closed] = len(self.sets)
             self.sets.append(closed)
-            self.names.append(self._name(closed))
+            if self.is_named:
+                self.names.append(self._name(closed))
             self.came.append((before, key))
         return found
 
@@ -172,12 +231,11 @@ class _Projection:
         own = [state for state in states if self.role in state.speakers]
         seen = self._seen(places)
         name = self.names[number]
-        self._check(number, places)
+        self._check(number, places, seen)
         moves: dict[str, LocalMove] = {}
         for key, entry in seen.items():
             move = entry.move
-            same = all((other.max, bool(other.then)) == (move.max, bool(move.then)) for other in entry.moves)
-            counted = same and len(entry.moves) == 1
+            counted = self._is_counted(entry)
             following = entry.nexts if counted else [*entry.nexts, *entry.thens]
             local = LocalMove(
                 state=name,
@@ -208,6 +266,11 @@ class _Projection:
             in_lane=any(state.in_lane for state in states),
         )
 
+    @staticmethod
+    def _is_counted(entry: _Seen) -> bool:
+        """Whether the role can count how often it was said: it is one move."""
+        return len(entry.moves) == 1
+
     def _row(self, name: str) -> Iterable[tuple[int, Move | None]]:
         place = self.arcs.number[name]
         return zip(self.arcs.targets[place], self.arcs.moves[place], strict=True)
@@ -217,11 +280,16 @@ class _Projection:
         found: dict[_Key, _Seen] = {}
         for place in sorted(places):
             row = self.arcs.moves[place]
-            for position, move in enumerate(row):
-                if move is None or not self._is_party(move):
+            targets = self.arcs.targets[place]
+            for position, takes in enumerate(self.party[place]):
+                move = row[position]
+                if not takes or move is None:
                     continue
-                entry = found.setdefault((move.label, move.speaker), _Seen(move))
-                target = self.arcs.targets[place][position]
+                key = move.act.label, move.speaker
+                entry = found.get(key)
+                if entry is None:
+                    entry = found[key] = _Seen(move)
+                target = targets[position]
                 if position and row[position - 1] is move:
                     entry.thens.append(target)
                 else:
@@ -231,7 +299,7 @@ class _Projection:
 
     # --- doubts ---
 
-    def _check(self, number: int, places: _Places) -> None:
+    def _check(self, number: int, places: _Places, seen: Mapping[_Key, _Seen]) -> None:
         states, names = self.protocol.states, self.arcs.names
         live = [states[names[place]] for place in sorted(places) if names[place] in states]
         own = [state for state in live if self.role in state.speakers]
@@ -257,7 +325,7 @@ class _Projection:
                 f"add {self.role} to the `to` of what leads there, or give it labels of its own on each way", number,
             )  # fmt: skip
         elif not own:
-            self._check_crossing(number, places)
+            self._check_crossing(number, places, seen)
         if number and live and not own:
             self._check_end(number, places)
 
@@ -284,16 +352,16 @@ class _Projection:
                 )  # fmt: skip
                 return
 
-    def _check_crossing(self, number: int, places: _Places) -> None:
+    def _check_crossing(self, number: int, places: _Places, heard: Mapping[_Key, _Seen]) -> None:
         """Doubt where two senders are waited for, and the message of one may overtake the other's."""
-        heard = self._seen(places)
         if len({speaker for _, speaker in heard}) < 2:  # noqa: PLR2004
             return None
         for (label, speaker), entry in heard.items():
             queue = [*entry.nexts, *entry.thens]
             seen = set(queue)
             for place in queue:
-                for target, move in zip(self.arcs.targets[place], self.arcs.moves[place], strict=True):
+                row = zip(self.arcs.targets[place], self.arcs.moves[place], strict=True)
+                for position, (target, move) in enumerate(row):
                     self.effort -= 1
                     if move and move.speaker == self.role:
                         continue
@@ -308,6 +376,7 @@ class _Projection:
                             f"{self.role} may hear '{move.label}' of {move.speaker} before '{label}' of {speaker}",
                             "both may be under way at once, and it waits for either",
                             f"let {self.role} answer '{label}' before {move.speaker} speaks, or use another label", number,
+                            found=partial(self._way_to_both, entry, place, position),
                         )  # fmt: skip
                         return None
                     if target not in seen:
@@ -316,6 +385,21 @@ class _Projection:
                 if self.effort < 0:
                     return self._tell_effort(number)
         return None
+
+    def _way_to_both(self, entry: _Seen, place: int, last: int) -> list[Arc]:
+        """Return a short way on which a message is said, and then, without a word of the role, what an arc of a place says."""
+        arcs = self.arcs
+        ways: list[list[Arc]] = []
+        for move in entry.moves:
+            source = arcs.number[move.state]
+            position = arcs.moves[source].index(move)
+            on = way(arcs, arcs.targets[source][position], place, avoid=self._is_mine)
+            if on is not None:
+                ways.append([*arcs.to(source), arcs.arc(source, position), *on, arcs.arc(place, last)])
+        return min(ways, key=len) if ways else []
+
+    def _is_mine(self, arc: Arc) -> bool:
+        return arc.move is not None and arc.move.speaker == self.role
 
     def _tell_effort(self, number: int) -> None:
         if not any(doubt.kind == "size" for doubt in self.doubts):
@@ -334,17 +418,24 @@ class _Projection:
         number: int,
         *,
         last: Arc | None = None,
+        found: Callable[[], list[Arc]] | None = None,
     ) -> None:
         named = tuple(dict.fromkeys(places))
-        key = (kind, frozenset(named))
+        key = (kind, what if kind == "end" else frozenset(named))
         if key in self.told:
             return
         self.told.add(key)
         goal = last.source if last else named[0] if named else ""
-        found = self._way(number, self.arcs.number[goal]) if goal and kind != "crossing" else []
-        self.doubts.append(
-            Doubt(kind, self.role, named, what, why, fix, steps([*found, *([last] if last else [])]))
-        )
+        if (
+            len(self.doubts) >= _WITNESSED
+        ):  # nobody reads so many ways, and each is looked for in the whole graph
+            way_there: list[Arc] = []
+        elif found is not None:
+            way_there = found()
+        else:
+            way_there = self._way(number, self.arcs.number[goal]) if goal else []
+        witness = steps([*way_there, *([last] if last else [])])
+        self.doubts.append(Doubt(kind, self.role, named, what, why, fix, witness))
 
     def _way(self, number: int, goal: int) -> list[Arc]:
         """Return the shortest way to a place on which the role says and hears what led to a set."""

@@ -1,7 +1,7 @@
 """The shape of states and moves: who may speak, what, and where it leads, in long form."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -199,7 +199,9 @@ def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
             )
         reader.broken = True
         return None
-    keys = reader.known(node, f"the move '{label}' in '{state}'", _MOVE)
+    keys = node.entries
+    if not keys.keys() <= _MOVE_KEYS:
+        keys = reader.known(node, f"the move '{label}' in '{state}'", _MOVE)
     given: dict[str, Any] = {_FIELDS.get(key, key): _value(reader, key, item) for key, item in keys.items()}
     if len(keys) < len(node.entries):
         reader.broken = True
@@ -223,13 +225,18 @@ def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
 
 
 _FIELDS = {"for": "for_all"}
+_WORD_KEYS = frozenset(("next", "then", "stakes", "owner"))
+_MOVE_KEYS = frozenset(_MOVE)
 
 
 def _value(reader: Reader, key: str, entry: Entry) -> Any:
     """Return the value of a key of a move."""
+    node = entry.node
+    if key in _WORD_KEYS:
+        return Word(node.value, node.at) if isinstance(node.value, str) else reader.word(node, f"`{key}`")
+    if key == "to" and node.items and all(isinstance(item.value, str) for item in node.items):
+        return tuple([Word(cast("str", item.value), item.at) for item in node.items])
     match key:
-        case "next" | "then" | "stakes" | "owner":
-            return reader.word(entry.node, f"`{key}`")
         case "max" | "at_most" | "at_once":
             return reader.count(entry.node, f"`{key}`")
         case "for":

@@ -1,6 +1,6 @@
 """The checks: what they cost on graphs of 1,000 to 100,000 states, and how that grows.
 
-    python tests/benchmarks/bench_check.py [most states]
+    python tests/benchmarks/bench_check.py [most states | documents]
 
 Seconds are of the processor, best of several; every figure is a ratio to a bare walk over the arcs of the same graph, timed in
 the same run, and `pace` says how fast the machine was just then: seconds to count to a million. A document may have 20,000 states;
@@ -9,6 +9,7 @@ bigger tables are made in memory. The walk grows as well: what no longer fits th
 
 import gc
 import json
+import os
 import platform
 import resource
 import subprocess
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from big_protocols import SHAPES, text
+from big_protocols import DOCUMENTS, SHAPES
 
 from agentcomm.protocol.arcs import Arcs, breadth_first
 from agentcomm.protocol.check import check_graph
@@ -85,9 +86,8 @@ def measure(most: int) -> dict[str, dict[int, dict[str, float]]]:
     return found
 
 
-def measure_text(count: int) -> dict[str, float]:
-    """Return what a document of so many states costs, by step; `command` is a whole process."""
-    written = text(count)
+def measure_text(written: str) -> dict[str, float]:
+    """Return what a document costs, by step; `command` is a whole process."""
     source = read(written)
     made = draft(source)
     if made is None or source.report.found:
@@ -124,8 +124,21 @@ def times(sizes: dict[int, dict[str, float]], size: int, what: str) -> str:
 
 def main() -> None:
     """Print the table and write it down."""
-    cost = measure_text(10_000)
-    print(", ".join(f"{what} {value:.3g}" for what, value in cost.items()))
+    costs = {name: measure_text(make(10_000)) for name, make in DOCUMENTS.items()}
+    for name, cost in costs.items():
+        print(f"{name}: {', '.join(f'{what} {value:.3g}' for what, value in cost.items())}")
+    documents = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load": os.getloadavg()[0],
+        **{name: {what: round(value, 4) for what, value in cost.items()} for name, cost in costs.items()},
+    }
+    target = Path(__file__).parent / "results" / "check.json"
+    if sys.argv[1:] == ["documents"]:
+        kept = json.loads(target.read_text(encoding="utf-8"))
+        target.write_text(
+            json.dumps(kept | {"documents, seconds": documents}, indent=2) + "\n", encoding="utf-8"
+        )
+        return
     most = int(sys.argv[1]) if len(sys.argv) > 1 else SIZES[-1]
     found = measure(most)
     print(
@@ -152,7 +165,8 @@ def main() -> None:
         "machine": f"{platform.machine()}, {platform.system()}",
         "python": platform.python_version(),
         "commit": commit.stdout.strip(),
-        "a document, seconds": {what: round(value, 4) for what, value in cost.items()},
+        "load": os.getloadavg()[0],
+        "documents, seconds": documents,
         "seconds": {
             shape: {
                 str(size): {what: round(cost, 4) for what, cost in row.items()} for size, row in sizes.items()
@@ -175,7 +189,6 @@ def main() -> None:
             for what in ("check", "walk")
         },
     }
-    target = Path(__file__).parent / "results" / "check.json"
     target.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 

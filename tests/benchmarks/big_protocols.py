@@ -219,6 +219,45 @@ def text(count: int) -> str:
     return "\n".join(lines)
 
 
+def text_apart(count: int) -> str:
+    """Return a document with so many states in which a third role hears half of what is said, and has to be projected."""
+    lines = [
+        "agentcomm: 1", "protocol: big", "roles: [lead, worker, auditor]", "acts:", "  request: {what: text}", "  agree: {}",
+        "  refuse: {reason: text}", "  failure: {reason: text}", "  good: {act: confirm, content: {}}",
+        "  bad: {act: disconfirm, content: {}}", "  wait: {act: inform, content: {}}",
+        "  done: {act: inform, content: {text: text}, discharges: request}", "states:",
+    ]  # fmt: skip
+
+    def ends(label: str, *hearers: str) -> str:
+        return (
+            f"{label}: {{next: {'refused' if label == 'refuse' else 'failed'}, to: [{', '.join(hearers)}]}}"
+        )
+
+    both, others = ("lead", "auditor"), ("worker", "auditor")
+    for n in range(count // 4):
+        after = f"ask-{n + 1}" if n + 1 < count // 4 else "done"
+        lines += [
+            f"  ask-{n}:",
+            f"    lead: {{request: {{next: asked-{n}, to: worker}}, wait: {{next: ask-{n}, max: 2, to: worker}}, {ends('failure', *others)}}}",
+            f"  asked-{n}:",
+            f"    worker: {{agree: {{next: work-{n}, to: lead}}, {ends('refuse', *both)}, {ends('failure', *both)}}}",
+            f"  work-{n}:",
+            f"    worker: {{done: {{next: judge-{n}, to: [lead, auditor]}}, {ends('failure', *both)}, {ends('refuse', *both)}}}",
+            f"  judge-{n}:",
+            f"    auditor: {{good: {{next: {after}, to: [lead, worker]}}, bad: {{next: work-{n}, max: 2, then: failed, to: [lead, worker]}}, {ends('failure', 'lead', 'worker')}}}",
+        ]
+    lines += [
+        "outcomes: {done: success, refused: refused, failed: failed}",
+        "limits: {reply_within: 60s}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+DOCUMENTS: dict[str, Callable[[int], str]] = {
+    "two roles that hear everything": text,
+    "three roles, one hears half": text_apart,
+}
 SHAPES: dict[str, Callable[[int], Protocol]] = {
     "realistic": realistic,
     "every request of its own": promising,
