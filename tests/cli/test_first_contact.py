@@ -104,6 +104,10 @@ def test_a_shell_is_told_of_every_command(capsys, tmp_path, shell):
         ("agentcomm rep", "replay"),
         ("agentcomm run inci", "incident-handoff"),
         ("agentcomm run x --mod", "--model"),
+        ("agentcomm trace sh", "show"),
+        ("agentcomm trace show x --pr", "--prompts"),
+        ("agentcomm --version tra", "trace"),
+        ("agentcomm show query --as me", "mermaid"),
     ],
 )
 def test_bash_completes(capsys, tmp_path, typed, offered):
@@ -112,6 +116,30 @@ def test_bash_completes(capsys, tmp_path, typed, offered):
     script = f"{out}\nCOMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _agentcomm; echo ${{COMPREPLY[@]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=os.environ)
     assert offered in done.stdout.split()
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+def test_where_a_file_is_wanted_bash_offers_files_and_no_words(capsys):
+    _, out, _ = called(capsys, "completion", "bash")
+    script = (
+        f"{out}\nCOMP_WORDS=(agentcomm run x --input ''); COMP_CWORD=4; _agentcomm; echo [${{COMPREPLY[@]}}]"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"  # `complete -o default` then looks at the files
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
+def test_zsh_completes(capsys, tmp_path):
+    _, out, _ = called(capsys, "completion", "zsh")
+    (tmp_path / "_agentcomm").write_text(out)
+    script = (
+        "zmodload zsh/zpty; zpty it zsh -f; "
+        f"zpty -w it 'fpath=({tmp_path} $fpath); autoload -U compinit; compinit -u -D; PS1=; echo re''ady'; "
+        "zpty -r it out '*ready*'; zpty -n -w it $'agentcomm trace show --promp\\t'; "
+        "zpty -r it out '*--prompts*' && print -r -- ok"
+    )
+    done = subprocess.run(["zsh", "-fc", script], capture_output=True, text=True, check=False, timeout=30)
+    assert done.stdout.endswith("ok\n"), done.stdout + done.stderr
 
 
 def test_examples_can_be_shown_and_checked(capsys):
