@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_lab.py                    # 2,000 conversations in each cell: the better part of an hour
     python tests/benchmarks/bench_lab.py 200                # fewer
-    python tests/benchmarks/bench_lab.py 2000 grid clean    # some parts only; the others stay as they are in the file
+    python tests/benchmarks/bench_lab.py 5000 values       # some parts only; the others stay as they are in their files
 
 Everything is seeded, so that the same commit gives the same figures on any machine. Each part is written when it is done, with the
 commit it was made at.
