@@ -104,7 +104,7 @@ class CommandHelp(Directive):
 
 def commands(parser: argparse.ArgumentParser) -> list[tuple[list[str], argparse.ArgumentParser]]:
     """Return each command's words with its parser, in the order of the help."""
-    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=100)
+    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=84)
     found = [(parser.prog.split(), parser)]
     for action in parser._actions:  # noqa: SLF001 - argparse shows its commands nowhere else
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001

@@ -18,8 +18,8 @@ from agentcomm.errors import AgentcommError, EdgeError, InternalError, ProtocolE
 __all__ = ("entry", "main", "parser")
 
 EPILOG = """\
-exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation did not end well;
-4 something outside failed; 70 our fault; 130 stopped by Ctrl-C
+exit codes: 0 well; 1 findings or a difference; 2 wrong use; 3 the conversation
+did not end well; 4 something outside failed; 70 our fault; 130 stopped
 """
 
 

@@ -73,7 +73,7 @@ def draw_svg(picture: Picture, layout: Layout = lay_out, *, marked: bool = False
             f"{len(shown.boxes)} states and outcomes are too many for a picture",
             why=f"with more than {MOST} nobody sees anything",
             fix="draw one role with --role, or take --as table",
-            code="U421",
+            code="U443",
         )
     sizes = {name: _box_size(box, _most(shown, name)) for name, box in shown.boxes.items()}
     arrows = [(arrow.source, arrow.target, _words_size(arrow)) for arrow in shown.arrows]

@@ -47,7 +47,7 @@ def content_for_act(act: Act, choices: Choices, examples: Examples | None = None
             f"nobody knows what {act.label!r} may carry",
             why=f"its content is {act.registered.__name__}, a class of yours",
             fix=f"examples={{{act.label!r}: [{{…}}]}}",
-            code="U501",
+            code="U522",
         )
     return content_of(act.fields, choices)
 
@@ -111,7 +111,7 @@ def _text(kind: FieldType, choices: Choices) -> str:
         f"no text was found that matches {pattern!r}",
         why="only the plain parts of regular expressions are followed",
         fix="give an example of the act: examples={…: [{…}]}",
-        code="U502",
+        code="U523",
     )
 
 

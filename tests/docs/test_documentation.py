@@ -1,9 +1,12 @@
 """Every block of the README and of the documentation does what its page says."""
 
+import re
 from pathlib import Path
 
 import pytest
 from blocks import blocks_of, run
+
+from agentcomm.cli.main import parser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [
@@ -33,3 +36,23 @@ def test_no_page_is_without_a_way_there():
         str(page.relative_to(ROOT / "docs").with_suffix("")) for page in (ROOT / "docs/pages").glob("*.md")
     }
     assert pages | {"pages/library/index"} == listed
+
+
+def test_every_command_is_on_the_page_about_commands():
+    [chosen] = [action for action in parser()._actions if action.dest == "command"]
+    page = (ROOT / "docs/pages/commands.md").read_text(encoding="utf-8")
+    assert [name for name in chosen.choices if f"| `agentcomm {name}" not in page] == []
+
+
+def test_every_code_is_on_the_page_about_errors_and_no_other():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "agentcomm").rglob("*.py"))
+    used = set(re.findall(r'"([UX][0-9]{3})"', text)) - {"X000"}  # the tree's root, which is never raised
+    page = (ROOT / "docs/pages/codes.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\b[UX][0-9]{3}\b", page)) == used
+
+
+def test_every_reason_to_refuse_is_on_the_page_about_errors():
+    text = (ROOT / "agentcomm/conversation/events.py").read_text(encoding="utf-8")
+    [listed] = re.findall(r'"""(unreadable, .*)\."""', text)
+    page = (ROOT / "docs/pages/codes.md").read_text(encoding="utf-8")
+    assert [reason for reason in re.split(r", | or ", listed) if f"`{reason}`" not in page] == []
