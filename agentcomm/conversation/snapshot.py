@@ -21,6 +21,7 @@ from agentcomm.conversation.reading import read
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.tape import Step
+from agentcomm.conversation.transcript import dump
 from agentcomm.errors import RecordError
 from agentcomm.protocol.graph import Act
 from agentcomm.version import VERSION
@@ -191,7 +192,7 @@ def taken(
         _slim(conversation.lanes),
         tuple(one for one in newest[-_LATEST:] if type(one[1][1].content) in acts),
         tuple(odd),
-        steps,
+        tuple(Step(one.type, _as_read(one.data), _as_read(one.body)) for one in steps),
     )
     try:
         text = msgspec.msgpack.encode(kept, enc_hook=_Out(acts))
@@ -328,6 +329,11 @@ def _slim(value: T) -> T:
 
 
 _PARTS = frozenset({Shared, Position, Frame, GatherTurn, Lanes, Said})
+
+
+def _as_read(value: Any) -> Any:
+    """Return JSON data as it comes back from the record."""
+    return msgspec.json.decode(dump(value))
 
 
 class _Out:

@@ -7,7 +7,7 @@ else was faster, what he wrote is read first, and what was said is heard again, 
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -254,20 +254,18 @@ class HostedTalk(Talk):
         if self.watch is not None or self.spans is not None:
             super()._told(tuple(every), None)
 
-    def snapshot(self, seq: int, going: Callable[[], Iterable[str]]) -> tuple[Snapshot, Kept] | None:
+    def snapshot(self, seq: int, steps: Callable[[], tuple[Step, ...]]) -> tuple[Snapshot, Kept] | None:
         """Return a snapshot, if it is time for one and it can be had.
 
         Args:
             seq: Place of the entry that was just made.
-            going: Returns the notes of turns that go on.
+            steps: Returns what was done within turns that go on.
         """
         last = self.snapped.shared.n if self.snapped is not None else 0
         if self.conversation.n < last + _EACH:
             return None
-        notes = frozenset(going())
-        steps = tuple(one for one in self.steps if one.data.get("go") in notes)
         head, link = self.stored.place
-        found = taken(self.conversation, seq, link, steps, self.snapped)
+        found = taken(self.conversation, seq, link, steps(), self.snapped)
         return None if found is None else (Snapshot(head, found[0]), found[1])
 
     # --- who has something to do ---

@@ -133,9 +133,11 @@ class Work:
                     talk.stored.put("step", kind, data, body)
                 is_used = do()
                 out = runtime.deliveries(talk)
-                if self._spans is not None and (came := self._spans.traceparent):
-                    for one in out:
-                        talk.stored.put("step", CONTEXT, {"go": one.note, "traceparent": came})
+                came: list[Step] = []
+                if self._spans is not None and (parent := self._spans.traceparent):
+                    came = [Step(CONTEXT, {"go": one.note, "traceparent": parent}, None) for one in out]
+                    for one in came:
+                        talk.stored.put("step", one.type, one.data)
                 closes = None
                 if talk.conversation.outcome is not None:
                     talk.stored.seal(talk.conversation)
@@ -146,7 +148,11 @@ class Work:
                 groups = tuple(talk.stirred)
                 entry = None if talk.stored.is_empty else Entry(*talk.stored.entry())
                 is_whole = entry is not None and is_used and closes is None
-                snap = talk.snapshot(entry.seq, self._going) if entry is not None and is_whole else None
+                snap = (
+                    talk.snapshot(entry.seq, lambda came=came: self._of_others(came))
+                    if entry is not None and is_whole
+                    else None
+                )
                 done = await self._commit(
                     entry,
                     out,
@@ -177,8 +183,13 @@ class Work:
                 if talk.conversation.outcome is not None:
                     raise Lost("closed")
 
-    def _going(self) -> list[str]:
-        return [one.note for one in self.runtime.store.waiting(self.talk.id)]
+    def _of_others(self, came: list[Step]) -> tuple[Step, ...]:
+        """Return what is on record of turns that go on beside this one, here or elsewhere."""
+        talk = self.talk
+        going = {one.note for one in self.runtime.store.waiting(talk.id)}
+        beside = {id(one): one for one in talk.working.values() if isinstance(one, Work) and one is not self}
+        here = [step for one in beside.values() for step in one._kept]  # noqa: SLF001
+        return tuple(one for one in (*talk.steps, *here) if one.data.get("go") in going) + tuple(came)
 
     async def _commit(self, entry: Entry | None, out: Any, timers: Any, **how: Any) -> Committed | Stale:
         store, runtime = self.runtime.store, self.runtime

@@ -71,14 +71,37 @@ def loop_team(texts: list[str], turns: int) -> list[Agent]:
     return [a, b]
 
 
-async def in_memory(turns: int, texts: list[str]) -> float:
-    """Return CPU microseconds a turn of the same talk that is kept in memory only."""
+async def plain_talk(store: Any, turns: int, texts: list[str]) -> float:
+    """Return CPU microseconds a turn of a talk."""
     team = loop_team(texts, turns)
-    async with Runtime(store=MemoryStore(), agents=team) as runtime:
+    async with Runtime(store=store, agents=team) as runtime:
         began = time.process_time()
         name = await runtime.open(loads(LOOP), cast={"a": team[0], "b": team[1]}, conversation_id="long")
         await runtime.outcome(name)
-        return (time.process_time() - began) / turns * 1e6
+        spent = time.process_time() - began
+    store.close()
+    return spent / turns * 1e6
+
+
+def against_raw(folder: Path, texts: list[str], rounds: int = 7, turns: int = 1000) -> dict[str, float]:
+    """Compare a durable turn, the same turn in memory, and raw inserts of the same bytes, one after the other, again and again."""
+    every: list[tuple[float, float, float]] = []
+    for number in range(rounds):
+        path = folder / f"round{number}.db"
+        durable = asyncio.run(plain_talk(SQLiteStore(path), turns, texts))
+        with sqlite3.connect(path) as file:
+            rows = [row[0] for row in file.execute("SELECT lines FROM entry")]
+        raw = raw_inserts_fresh(folder, rows)
+        every.append((durable, asyncio.run(plain_talk(MemoryStore(), turns, texts)), raw))
+    return {
+        "durable turn (us CPU)": median(one[0] for one in every),
+        "the same turn in memory (us CPU)": median(one[1] for one in every),
+        "raw WAL insert of the same bytes (us CPU)": median(one[2] for one in every),
+        "a durable turn / raw insert": median(one[0] / one[2] for one in every),
+        "... least and most of the rounds": min(one[0] / one[2] for one in every),
+        "...": max(one[0] / one[2] for one in every),
+        "what durability adds / raw insert": median((one[0] - one[1]) / one[2] for one in every),
+    }
 
 
 async def long_talk(folder: Path, turns: int, texts: list[str]) -> dict[str, float]:
@@ -115,7 +138,6 @@ async def long_talk(folder: Path, turns: int, texts: list[str]) -> dict[str, flo
         / median([v for n, v in per.items() if n <= turns * 0.2 + slice_]),
         "file bytes / message JSON": size / json_bytes,
         "records bytes / message JSON": pages / json_bytes,
-        "median turn (us CPU)": median(per.values()),
     }
 
 
@@ -316,14 +338,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=ROOT) as place:
         folder = Path(place)
         found |= asyncio.run(long_talk(folder, options.turns, texts))
-        with sqlite3.connect(folder / "long.db") as file:
-            rows = [row[0] for row in file.execute("SELECT lines FROM entry LIMIT 1000")]
-        raw = median(raw_inserts_fresh(folder, rows) for _ in range(5))
-        found["raw WAL insert of the same bytes (us CPU)"] = raw
-        found["a durable turn / raw insert"] = found["median turn (us CPU)"] / raw
-        memory = asyncio.run(in_memory(min(options.turns, 4000), texts))
-        found["the same turn in memory (us CPU)"] = memory
-        found["what durability adds / raw insert"] = (found["median turn (us CPU)"] - memory) / raw
+        found |= against_raw(folder, texts)
         found |= asyncio.run(resumed(folder, options.turns, texts))
         found |= asyncio.run(many(folder, options.conversations, texts))
         found |= asyncio.run(reopened(folder, options.conversations, texts))

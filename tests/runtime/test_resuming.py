@@ -5,7 +5,8 @@ import sqlite3
 
 import pytest
 
-from agentcomm import Agent, Runtime
+from agentcomm import Agent, Runtime, load
+from agentcomm.models.base import Capabilities, ModelReply
 from agentcomm.protocol.library import loads
 from agentcomm.runtime import hosted
 from agentcomm.runtime.replay import replay
@@ -158,3 +159,62 @@ async def test_a_record_that_was_changed_behind_its_snapshot_is_damaged(tmp_path
             await asyncio.sleep(0.01)
     assert "X402" in store.dead(name)[0].reason
     store.close()
+
+
+class Paid:
+    """A model that counts its calls."""
+
+    name = provider = "paid:"
+    capabilities = Capabilities()
+
+    def __init__(self):
+        self.asked = 0
+
+    async def reply(self, request):
+        self.asked += 1
+        return ModelReply(text='{"reason": "busy"}', model=self.name)
+
+    async def close(self):
+        pass
+
+
+def bidders(model, forever):
+    ann = Agent("ann")
+    ann.opens(lambda turn: turn.say("cfp", goal="paint", due="2030-01-01T00:00:00Z"))
+    made = [Agent("b0", model=model), Agent("b1"), Agent("b2")]
+
+    async def slow(turn):
+        said = await turn.fill("refuse")  # it must not be paid for twice
+        if forever is not None:
+            forever.set()
+            await asyncio.sleep(3600)
+        return said
+
+    async def after(turn):  # the others speak while it goes on
+        if forever is not None:
+            await forever.wait()
+        return turn.say("refuse", reason="busy")
+
+    for one, speak in zip(made, (slow, after, after), strict=True):
+        one.on("cfp")(speak)
+    return ann, made
+
+
+async def test_what_was_done_in_a_turn_that_goes_on_beside_is_in_the_snapshot(store, monkeypatch):
+    monkeypatch.setattr(hosted, "_EACH", 1)
+    model, forever = Paid(), asyncio.Event()
+    net = load("contract-net")
+    ann, team = bidders(model, forever)
+    async with Runtime(store=store, agents=[ann, *team]) as runtime:
+        name = await runtime.open(net, cast={"manager": "ann", net.many: ["b0", "b1", "b2"]})
+        while [one.mailbox for one in store.waiting(name)] != ["b0"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await runtime.drain(0.0)
+    talk = await Runtime(store=store)._talk(name)
+    assert talk.snapped.shared.n == 3
+    assert [one.type for one in talk.snapped.steps] == ["model.request", "model.result"]
+    ann, team = bidders(model, None)
+    async with Runtime(store=store, agents=[ann, *team]) as runtime:
+        result = await runtime.outcome(name)
+    assert model.asked == 1
+    assert replay(result.transcript).same
