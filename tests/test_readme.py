@@ -1,5 +1,6 @@
 """What the README says is what happens."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,21 +12,17 @@ COMMAND = "agentcomm run incident-handoff --model scripted"
 
 def live_view(folder) -> str:
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "agentcomm.cli.main",
-            *COMMAND.split()[1:],
-            "--transcript",
-            "transcripts/handoff.jsonl",
-        ],
+        [sys.executable, "-m", "agentcomm.cli.main", *COMMAND.split()[1:]],
         cwd=folder,
         env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    return f"{BEGIN}\n```text\n$ {COMMAND}\n{done.stdout}```\n{END}"
+    out = re.sub(
+        r"-\d{8}-\d{6}-\d{3}\.jsonl", "-20261128-153033-910.jsonl", done.stdout
+    )  # one moment, for all
+    return f"{BEGIN}\n```text\n$ {COMMAND}\n{out}```\n{END}"
 
 
 def readme(root) -> str:
@@ -54,6 +51,20 @@ def test_the_python_in_the_readme_says_what_came_of_it(root):
 def test_the_protocol_in_the_readme_is_the_one_its_program_loads(root):
     [shown] = blocks(readme(root), "yaml")
     assert shown == (root / "examples/purchase/protocol.yaml").read_text(encoding="utf-8")
+
+
+def test_the_share_in_the_readme_is_the_one_that_was_measured(root):
+    told = re.search(
+        r"none of ([\d,]+) seeded conversations\]\S+ acted on a wrong one \(without grounding: (\d+) %\)",
+        readme(root),
+    )
+    cells = json.loads((root / "tests/benchmarks/results/lab-values.json").read_text(encoding="utf-8"))[
+        "cells"
+    ]
+    share = {cell["grounding"]: cell["measures"]["undetected"] for cell in cells if cell["effect"] == "seen"}
+    assert int(told[1].replace(",", "")) == share["adaptive"]["n"]
+    assert int(told[2]) == round(100 * share["off"]["value"])
+    assert share["adaptive"]["value"] == share["always"]["value"] == 0
 
 
 def test_links_lead_somewhere(root):
