@@ -66,7 +66,7 @@ class Drawing:
     ) -> None:
         self._given = tracer, protocol, conversation, cast
         self._plain: PlainTurns | None = None
-        if tracer.detail == "turn" and not tracer.content.is_full:
+        if tracer.detail != "full" and not tracer.content.is_full:
             self._plain = PlainTurns(tracer.kinds((protocol.hash, *cast.items())))
         self._now = 0
         self._spans: ConversationSpans | None = None
@@ -94,6 +94,13 @@ class Drawing:
         kind = plain.kind(spans, notes) if plain is not None else None
         if kind is not None and plain is not None and plain.draw(kind, spans, notes):
             return
+        if kind is not None and plain is not None:
+            with plain.learning(kind, spans, notes):
+                self._drawn(spans, notes)
+        else:
+            self._drawn(spans, notes)
+
+    def _drawn(self, spans: ConversationSpans, notes: TurnNotes) -> None:
         self._now = notes.begun
         standing = Standing(notes.place, notes.rules, notes.whole)
         turn = TurnSpans(spans, standing, notes.role, notes.model, heard=notes.heard, came=notes.came)
@@ -102,8 +109,6 @@ class Drawing:
             turn.step(what, data, body)
         self._now = notes.ended
         turn.close(notes.moments(), notes.after, notes.awaiting, notes.error, notes.known)
-        if kind is not None and plain is not None:
-            plain.learn(kind, turn.root, spans, notes)
 
     def close(self, at: int, closing: Closing, head: str, count: int) -> None:
         """Draw the end."""

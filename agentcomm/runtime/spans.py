@@ -409,7 +409,7 @@ class TurnSpans:
             if sent is not None:
                 if asked := sent.message.in_reply_to:
                     attributes[names.IN_REPLY_TO] = asked
-                    if isinstance(self._root, Folded) and attributes.get(names.TRIGGER_IDS) == [asked]:
+                    if attributes.get(names.TRIGGER_IDS) == [asked]:
                         del attributes[names.TRIGGER_IDS]  # it says the same
                 if self._facts.content.is_full:
                     attributes[names.GENAI_OUTPUT_MESSAGES] = self._messages("assistant", [sent])

@@ -11,7 +11,7 @@ from typing import Any
 
 from agentcomm.tracing.content import Content
 from agentcomm.tracing.outlets import place_from
-from agentcomm.tracing.protobuf import Base, Place
+from agentcomm.tracing.protobuf import Base, Place, child_of
 from agentcomm.tracing.sampling import is_kept, sampling_state
 from agentcomm.tracing.tracer import KINDS, Attributes, Detail, Kind, Scope, ambient, read_traceparent
 
@@ -182,8 +182,7 @@ class LateSpan:
         """Draw a step that is over as a child, and return its place; arguments as of `OpenSpan.draw`."""
         self._children += 1
         mine = self.place
-        span = (int.from_bytes(mine.span) + _ODD * self._children) & _BITS or 1
-        place = Place(mine.trace, _SPAN(span), mine.state)
+        place = child_of(mine, self._children)
         self._tracer.make(
             name,
             place,

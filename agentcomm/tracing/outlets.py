@@ -170,8 +170,9 @@ class ExporterOutlet:
         place, parent, shared, texts, numbers, there, linked, start, end = told
         own: dict[str, Any] = dict(zip(stencil.numbers, numbers, strict=True))
         own |= zip(stencil.texts, texts, strict=True)
-        links = [(there, {stencil.linked: linked, **stencil.link})]
-        return self.span(stencil.name, place, parent, (shared, stencil.base), own, links, 0, start, end, None)
+        links = [(there, {stencil.linked: linked, **stencil.link})] if there is not None else []
+        bases = shared, stencil.base
+        return self.span(stencil.name, place, parent, bases, own, links, stencil.kind, start, end, None)
 
     def foreign(self, span: ReadableSpan) -> ReadableSpan:
         """Return it as it is."""

@@ -9,6 +9,7 @@ https://protobuf.dev/programming-guides/encoding.
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 __all__ = (
@@ -16,6 +17,7 @@ __all__ = (
     "Place",
     "Stencil",
     "attribute",
+    "child_of",
     "refused_of",
     "request",
     "scope_of",
@@ -33,6 +35,17 @@ class Place(NamedTuple):
     """8 bytes."""
     state: str = ""
     """W3C trace state."""
+
+
+def child_of(place: Place, number: int) -> Place:
+    """Return where the step of a turn is, by its number from 1."""
+    trace, span, state = place
+    found = (int.from_bytes(span) + _STRIDE * number) & 0xFFFFFFFFFFFFFFFF or 1
+    return Place(trace, found.to_bytes(8), state)
+
+
+_STRIDE = 0xD1B54A32D192ED03
+"""Odd: its multiples do not repeat in 64 bits, and meet no turn's."""
 
 
 class Base:
@@ -70,6 +83,7 @@ _FLAGS = b"\x85\x01" + struct.pack("<I", 0x100)
 """Flags of a span: it is known whether its parent is remote, and it is not."""
 _LINK_FLAGS = b"\x35" + struct.pack("<I", 0x100)
 _NO_ERROR = b"\x7a\x00" + _FLAGS
+_PLAIN_END = _NO_ERROR.decode("latin-1")
 _INT64 = 1 << 63
 
 
@@ -135,9 +149,10 @@ def _texts(name: str) -> list[bytes]:
 
 @lru_cache(1024)
 def _ints(name: str) -> list[bytes]:
-    """Return what stands before a number whose varint takes n bytes."""
+    """Return what stands before a number whose varint takes n bytes; at 11, before a float."""
     head = _head(name)
-    return [b"\x4a" + sized(head + bytes((n + 1, 24)) + bytes(n))[: -n or None] for n in range(11)]
+    found = [b"\x4a" + sized(head + bytes((n + 1, 24)) + bytes(n))[: -n or None] for n in range(11)]
+    return [*found, b"\x4a" + sized(head + bytes((9, 33)) + bytes(8))[:-8]]
 
 
 _REPEATED: dict[str, dict[Any, bytes]] = {}
@@ -248,7 +263,7 @@ def span_bytes(
 
 
 class Stencil:
-    """A span of which all but a few values is the same each time; it has one link, and no error.
+    """A span of which all but a few values is the same each time; it has one link at most, and no error.
 
     Bytes are put together as texts in Latin-1, one character a byte: that is how Python joins them fastest.
 
@@ -256,9 +271,10 @@ class Stencil:
         name: Its name.
         base: What is the same.
         texts: Names of the attributes that are texts.
-        numbers: Names of those that are numbers from 0 up.
-        linked: Name of the link's attribute that is a text.
+        numbers: Names of those that are numbers: whole ones from 0 up, or floats.
+        linked: Name of the link's attribute that is a text; empty where there is no link.
         link: The link's other attributes.
+        kind: As OpenTelemetry's API counts.
     """
 
     __slots__ = (
@@ -269,6 +285,7 @@ class Stencil:
         "_numbers",
         "_texts",
         "base",
+        "kind",
         "link",
         "linked",
         "name",
@@ -282,12 +299,14 @@ class Stencil:
         base: Base,
         texts: Sequence[str],
         numbers: Sequence[str],
-        linked: str,
-        link: Mapping[str, str],
+        linked: str = "",
+        link: Mapping[str, str] = MappingProxyType({}),
+        kind: int = 0,
     ) -> None:
+        self.kind = kind
         self.name, self.base, self.texts, self.numbers = name, base, texts, numbers
         self.linked, self.link = linked, link
-        self._head = (_name_field(name) + b"\x30\x01").decode("latin-1")
+        self._head = (_name_field(name) + b"\x30" + _ONE[kind + 1]).decode("latin-1")
         self._texts = [[row.decode("latin-1") for row in _texts(one)] for one in texts]
         self._numbers = [[row.decode("latin-1") for row in _ints(one)] for one in numbers]
         end = b"".join(b"\x22" + attribute(key, value) for key, value in link.items()) + _LINK_FLAGS
@@ -301,8 +320,8 @@ class Stencil:
         parent: Place | None,
         shared: Base,
         texts: Sequence[str],
-        numbers: Sequence[int],
-        there: Place,
+        numbers: Sequence[Any],
+        there: Place | None,
         linked: str,
         start: int,
         end: int,
@@ -328,9 +347,13 @@ class Stencil:
         if parent is not None:
             ids += b"\x22\x08" + parent[1]
         times = _TIMES(0x39, start, 0x41, end)
-        parts = ["\n\x10", ids.decode("latin-1"), self._head, times.decode("latin-1"), body]
+        parts: list[str] = ["\n\x10", ids.decode("latin-1"), self._head, times.decode("latin-1"), body]
         for rows, number in zip(self._numbers, numbers, strict=True):
-            said = _CHARS[number] if number < 128 else _varint(number).decode("latin-1")  # noqa: PLR2004
+            if type(number) is float:
+                parts += (rows[11], _DOUBLE(number).decode("latin-1"))
+                continue
+            whole = int(number)
+            said = _CHARS[whole] if whole < 128 else _varint(whole).decode("latin-1")  # noqa: PLR2004
             parts += (rows[len(said)], said)
         for rows, text in zip(self._texts, texts, strict=True):
             said = text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
@@ -340,6 +363,10 @@ class Stencil:
             else:
                 name = self.texts[self._texts.index(rows)]
                 parts += ("\x4a", attribute(name, text).decode("latin-1"))
+        if there is None:
+            parts.append(_PLAIN_END)
+            data = "".join(parts).encode("latin-1")
+            return b"\x12" + _varint(len(data)) + data
         said = linked if linked.isascii() else linked.encode("utf-8", "replace").decode("latin-1")
         before, middle = self._links.get(len(said)) or self._linked(len(said))
         ids = there[0] + b"\x12\x08" + there[1]

@@ -218,10 +218,11 @@ def quiz(words):
     return {"host": host, "guest": guest, "jury": jury}
 
 
+@pytest.mark.parametrize("detail", ["turn", "steps"])
 @pytest.mark.parametrize("content", ["hash", "none"])
 @pytest.mark.parametrize("how", ["tea", "tea \U0001f375", "x" * 9000, SALES[1]], ids=str)
 def test_a_kind_of_turn_that_is_known_is_drawn_as_the_first_of_it(
-    monkeypatch, tmp_path, traced, content, how
+    monkeypatch, tmp_path, traced, content, how, detail
 ):
     drawn, counts = [], []
     for is_slow in (True, False):
@@ -235,7 +236,7 @@ def test_a_kind_of_turn_that_is_known_is_drawn_as_the_first_of_it(
                 return done
 
             patched.setattr(span_plain.PlainTurns, "draw", slow)
-            finish = traced(detail="turn", content=content)
+            finish = traced(detail=detail, content=content)
             is_quiz = isinstance(how, str)
             protocol = loads(QUIZ) if is_quiz else sale(tmp_path)
             for n in range(3):
@@ -255,8 +256,14 @@ def test_a_kind_of_turn_that_is_known_is_drawn_as_the_first_of_it(
             counts.append(sum(filled))
     for each in drawn:
         for *_, attributes, _ in each:
-            attributes.pop("agentcomm.conversation.duration_s", None)
-    assert sorted(drawn[0], key=str) == sorted(drawn[1], key=str)
+            for name in ("agentcomm.conversation.duration_s", "agentcomm.message.latency_s"):
+                if name in attributes:
+                    attributes[name] = type(attributes[name]), attributes[name] >= 0
+    one, other = (sorted(each, key=lambda span: (span[0], str(span[1]))) for each in drawn)
+    for slowly, quickly in zip(one, other, strict=True):
+        differ = {k: (slowly[3].get(k), quickly[3].get(k)) for k in {*slowly[3], *quickly[3]}}
+        assert {k: v for k, v in differ.items() if v[0] != v[1]} == {}
+        assert slowly == quickly
     assert counts[0] == 0
     assert counts[1] > (12 if isinstance(how, str) else 0)
 

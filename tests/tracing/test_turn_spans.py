@@ -68,8 +68,22 @@ def test_a_turn_links_to_the_send_it_answers(tmp_path, traced):
     (link,) = second.links
     assert link.context.span_id == spans.one("send cfp").context.span_id
     assert link.attributes == {"messaging.message.id": "conv-77:1", "agentcomm.link.relation": "trigger"}
-    assert second.attributes["agentcomm.message.trigger_ids"] == ("conv-77:1",)
     assert second.attributes["agentcomm.message.in_reply_to"] == "conv-77:1"
+    assert "agentcomm.message.trigger_ids" not in second.attributes  # it would say the same
+
+
+def test_a_turn_that_answers_nothing_or_several_says_what_it_heard(tmp_path, traced):
+    finish = traced()
+    run(tmp_path, cast(misfires=9))
+    heard = [
+        s.attributes
+        for s in finish().roots("invoke_agent")
+        if "agentcomm.message.trigger_ids" in s.attributes
+    ]
+    for known in heard:
+        asked = known.get("agentcomm.message.in_reply_to")
+        assert known["agentcomm.message.trigger_ids"] != (asked,)
+    assert heard
 
 
 def test_a_turn_says_who_did_what_where(tmp_path, traced):
