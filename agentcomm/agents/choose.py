@@ -4,7 +4,7 @@ What comes back is data: parsed and validated, never executed; sender, role and 
 called first, one at a time, until the model chooses an act or has no call left; each call goes through the gate of every call.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -169,7 +169,7 @@ def _read(
         trail.then("replace", name_of(editor), what, "asked for by the agent's author")
     move = next((move for move in turn.moves if label in (move.label, move.act.name)), None)
     written = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
-    if move is not None and (open_slots := _placeholders(move, written)):
+    if move is not None and (open_slots := _placeholders(move, written, _given(turn, known, facts))):
         return Unspoken(
             f"{open_slots[0].slot}: {open_slots[0].value!r} is a placeholder; say the value, or refuse or ask"
         )
@@ -177,11 +177,23 @@ def _read(
     return Message(act=label, content=content, sender=turn.role, made_by="model", lane=lane)
 
 
-def _placeholders(move: Move, content: Mapping[str, Any]) -> tuple[Unfilled, ...]:
-    """Return what the act must carry and where a word stands for a value that is still to come."""
+def _placeholders(move: Move, content: Mapping[str, Any], told: Iterable[Any]) -> tuple[Unfilled, ...]:
+    """Return what the act must carry and where a word stands for a value that is still to come; what the model was told is a value."""
     kinds = move.act.fields
     held = [name for name, kind in kinds.items() if not kind.optional and isinstance(content.get(name), str)]
-    return unfilled(held, {}, content, [choice for name in held for choice in kinds[name].choices])
+    choices = [choice for name in held for choice in kinds[name].choices]
+    return unfilled(held, {}, content, {*choices, *_leaves(list(told))})
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Yield the texts in JSON data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _leaves(list(cast("dict[str, Any]", value).values()))
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _leaves(item)
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
@@ -195,8 +207,13 @@ def _borrowed(turn: Turn, act: str) -> list[str]:
 
 def _sources(turn: Turn, known: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
     """Return everything the model was given that it may repeat."""
+    return [msgspec.json.encode(item).decode() for item in _given(turn, known, facts)]
+
+
+def _given(turn: Turn, known: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Any]:
+    """Return the same as JSON data."""
     given = (known, facts, turn.brief, turn.content, turn.ground.as_dict())
-    return [msgspec.json.encode(to_plain(item)).decode() for item in given if item]
+    return [to_plain(item) for item in given if item]
 
 
 def _on_record(turn: Turn, moves: tuple[Move, ...]) -> dict[str, dict[str, Any]]:
