@@ -17,12 +17,9 @@ def calls(folder):
 @pytest.mark.parametrize(
     ("cut", "paid"),
     [
-        ("before:ask", 1),
         ("before:model.result", 2),  # it was in flight
         ("after:model.result", 1),
-        ("after:ask", 1),
         ("before:commit", 1),
-        ("after:commit", 1),
     ],
 )
 def test_a_crash_costs_at_most_the_call_in_flight(tmp_path, cut, paid):
