@@ -266,8 +266,9 @@ class Agent:
     def _check(self, handler: Handler, said: object) -> Message | Unspoken:
         if isinstance(said, Message | Unspoken):
             return said
+        what = "nothing" if said is None else type(said).__name__
         raise UsageError(
-            f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {type(said).__name__}",
+            f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {what}",
             why="a handler returns a message",
             fix='return turn.say("…", …)',
         )

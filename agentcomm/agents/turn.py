@@ -1,6 +1,7 @@
 """What an agent is handed when it has the floor, and what it can do with it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Protocol, overload
 
 import msgspec
@@ -440,8 +441,10 @@ class Turn(msgspec.Struct, eq=False):
                 f"; {act!r} is for {' and '.join(map(repr, elsewhere))}, so if a handler said it: it answers"
                 f" {self.heard.act!r} in every state, unless it is registered with state={elsewhere[0]!r}"
             )
+        close = get_close_matches(act, [move.label for move in self.moves], 1)
+        meant = f"did you mean {close[0]!r}? Legal now" if close and not elsewhere else "legal now"
         return IllegalMove(
-            f"{self.role} may not say {act!r} in {self.state!r}", why=after, fix=f"legal now: {legal}"
+            f"{self.role} may not say {act!r} in {self.state!r}", why=after, fix=f"{meant}: {legal}"
         )
 
     def _message(self, move: Move, content: Content) -> Message:

@@ -129,7 +129,7 @@ def _check_members(protocol: Protocol, names: tuple[str, ...]) -> None:
         raise UsageError(
             f"{len(names)} play {protocol.many!r}",
             why=f"{protocol.name!r} needs from {least} to {most}",
-            fix=f"members=({protocol.many[0]!r}1, …)",
+            fix=f"let {least} or more play it, and at most {most}",
         )
 
 

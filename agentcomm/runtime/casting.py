@@ -85,7 +85,8 @@ def players_of(cast: Cast) -> list[Any]:
         if isinstance(given, Mapping):
             found += list(typed("Mapping[str, Player]", given).values())
         else:
-            found += typed("Sequence[Any]", given) if isinstance(given, Sequence) else [given]
+            several = isinstance(given, Sequence) and not isinstance(given, str)
+            found += typed("Sequence[Any]", given) if several else [given]
     return found
 
 
@@ -130,3 +131,9 @@ def check_cast(
     for player in players_of(cast):
         if isinstance(player, Agent):
             player.check(acts)
+        elif not callable(player):
+            raise UsageError(
+                f"{player!r} cannot play a role",
+                why="a role is played by an Agent, or by a coroutine function that takes a turn",
+                fix=f"cast={{…, {protocol.roles[0]!r}: Agent(…)}}",
+            )

@@ -96,6 +96,15 @@ def _overlays() -> dict[str, Protocol]:
 
 def enact_sync(protocol: Protocol, **options: Any) -> Result:
     """Do what `enact` does, for scripts without an event loop; models opened by name are closed in the end."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError(
+            "enact_sync runs an event loop of its own, and one is running already",
+            fix="await enact(protocol, cast=…)",
+        )
 
     async def run() -> Result:
         try:
@@ -147,6 +156,12 @@ async def enact(
         EdgeError: If a model or the transcript fails.
         Exception: Whatever a handler raises.
     """
+    if not isinstance(protocol, Protocol):  # pyright: ignore[reportUnnecessaryIsInstance] - who uses no type checker
+        raise UsageError(
+            f"{protocol!r} is no protocol",
+            why="it is what `load` returned",
+            fix=f"enact(load({str(protocol)!r}), cast=…)",
+        )
     human = "human" in cast and "human" not in protocol.roles
     name = judge.name if judge is not None else ""
     if choice is None:

@@ -292,11 +292,33 @@ def test_a_model_that_is_not_there_takes_the_protocols_own_way_out(sale, tmp_pat
 
 @pytest.mark.parametrize(
     ("cast", "words"),
-    [({"buyer": 1}, "nobody plays seller"), ({"buyer": 1, "seler": 2, "seller": 1}, "did you mean 'seller'")],
+    [
+        ({"buyer": 1}, "nobody plays seller"),
+        ({"buyer": 1, "seler": 2, "seller": 1}, "did you mean 'seller'"),
+        ({"buyer": "ann", "seller": "bob"}, "'ann' cannot play a role"),
+    ],
 )
 def test_a_cast_that_does_not_fit_is_refused_before_anything_happens(sale, cast, words):
     with pytest.raises(UsageError, match=words):
         enact_sync(sale, cast=cast)
+
+
+def test_a_path_is_no_protocol():
+    with pytest.raises(UsageError, match=r"enact\(load\('sale.yaml'\), cast"):
+        enact_sync("sale.yaml", cast={})
+
+
+async def test_within_a_running_loop_enact_is_awaited(sale):
+    with pytest.raises(UsageError, match="await enact"):
+        enact_sync(sale, cast={"buyer": buyer(), "seller": seller()})
+
+
+async def test_an_act_that_was_misspelt_is_told_with_what_was_meant(sale):
+    async def hasty(turn: Turn) -> Message:
+        return turn.say("propos", price="1 EUR")
+
+    with pytest.raises(IllegalMove, match="did you mean 'propose'"):
+        await enact(sale, cast={"buyer": buyer(), "seller": hasty})
 
 
 async def test_cancelling_ends_the_conversation_as_cancelled(sale, tmp_path):
