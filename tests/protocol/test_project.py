@@ -11,9 +11,9 @@ from agentcomm.errors import UsageError
 from agentcomm.protocol.arcs import Arcs
 from agentcomm.protocol.check import examine
 from agentcomm.protocol.deep import deep
-from agentcomm.protocol.library import load, names
+from agentcomm.protocol.library import load, loads, names
 from agentcomm.protocol.merging import all_hear_all, is_unsure
-from agentcomm.protocol.project import project
+from agentcomm.protocol.project import doubts_of, project
 from agentcomm.testing.strategies import protocols
 
 FIFTEEN = [
@@ -176,3 +176,52 @@ def test_check_tells_it_too():
     codes = [finding.code for finding in examine(CROSSING, deep=True).findings]
     assert "W304" in codes
     assert "I901" in codes
+
+
+STAGES = """\
+agentcomm: 1
+protocol: stages
+roles: [lead, worker, auditor]
+acts: {request: {what: text}, refuse: {reason: text}, wait: {act: inform, content: {}}, failure: {reason: text}}
+states:
+  one:
+    lead:
+      request: {next: two, to: worker}
+      wait: {next: one, max: 2, then: failed, to: [worker, auditor]}
+  two:
+    worker:
+      refuse: {next: three, to: lead}
+      failure: {next: failed, to: [lead, auditor]}
+  three:
+    lead:
+      request: {next: four, to: worker}
+      wait: {next: three, max: 2, then: failed, to: [worker, auditor]}
+  four:
+    worker:
+      refuse: {next: refused, to: [lead, auditor]}
+      failure: {next: failed, to: [lead, auditor]}
+outcomes: {refused: success, failed: failed}
+"""
+
+
+def test_messages_that_may_cross_are_told_where_it_first_happens_with_the_way():
+    told = [found for found in examine(STAGES, distributed=True).findings if "before 'wait'" in found.what]
+    assert [found.what for found in told] == ["auditor may hear 'failure' of worker before 'wait' of lead"]
+    assert told[0].line == STAGES.splitlines().index("  two:") + 1
+    assert told[0].witness == (
+        "one --wait--> one",
+        "one --request--> two",
+        "two --failure--> failed",
+    )
+
+
+@pytest.mark.parametrize("protocol", [*SHIPPED, *FIFTEEN, loads(STAGES)], ids=lambda protocol: protocol.name)
+def test_the_doubts_are_those_of_the_view(protocol):
+    for role in protocol.roles:
+        assert doubts_of(protocol, role, Arcs.of(protocol)) == project(protocol, role).doubts
+
+
+@given(protocols())
+def test_the_doubts_of_any_protocol_are_those_of_its_views(protocol):
+    for role in protocol.roles:
+        assert doubts_of(protocol, role, Arcs.of(protocol)) == project(protocol, role).doubts
