@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from agentcomm.errors import RecordError, StoreError
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 Work = Callable[[sqlite3.Connection], Any]
 _MOST = 512
-"""Pieces of work in one transaction."""
+"""Pieces of work from which on a transaction takes no more."""
 _BATCH = 32
 """Pieces of work that wait no longer for more."""
 _Item = tuple[Work, Any, Any]
@@ -49,10 +49,11 @@ class Writer:
         self._connect, self._where = connect, where
         self._begun, self._failed = begun, failed
         self.count = 0
-        self._waiting: deque[_Item] = deque()
+        self._waiting: SimpleQueue[list[_Item]] = SimpleQueue()
+        """An empty list is the last."""
         self._batches: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
         """What was submitted in this turn of an event loop: it comes as one, and so shares a transaction."""
-        self._there = threading.Condition()
+        self._putting = threading.Lock()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="agentcomm-store", daemon=True)
         self._thread.start()
@@ -87,11 +88,10 @@ class Writer:
             self._put(batch)
 
     def _put(self, items: list[_Item]) -> None:
-        with self._there:
+        with self._putting:
             if self._is_closing:
                 raise self._closed()
-            self._waiting += items
-            self._there.notify()
+            self._waiting.put(items)
 
     def _closed(self) -> StoreError:
         return StoreError("the store is closed", where=self._where, fix="open it again")
@@ -100,36 +100,28 @@ class Writer:
         """Do what waits, and end."""
         for loop in tuple(self._batches):
             self._flush(loop)
-        with self._there:
-            self._is_closing = True
-            self._there.notify()
+        with self._putting:
+            if not self._is_closing:
+                self._is_closing = True
+                self._waiting.put([])
         self._thread.join()
 
     def _run(self) -> None:
         try:
             file = self._connect()
         except BaseException as error:  # noqa: BLE001  (whoever waits is told)
-            self._refuse(error)
+            while items := self._waiting.get():
+                _tell([(item, None, error) for item in items])
             return
         with contextlib.closing(file):
-            while True:
-                with self._there:
-                    while not self._waiting:
-                        if self._is_closing:
-                            return
-                        self._there.wait()
-                    items = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
+            while items := self._waiting.get():
+                more = items
+                while more and len(items) < _MOST and not self._waiting.empty():
+                    more = self._waiting.get()
+                    items += more
                 self._do(file, items)
-
-    def _refuse(self, error: BaseException) -> None:
-        while True:
-            with self._there:
-                while not self._waiting:
-                    if self._is_closing:
-                        return
-                    self._there.wait()
-                items = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            _tell([(item, None, error) for item in items])
+                if not more:
+                    return
 
     def _do(self, file: sqlite3.Connection, items: list[_Item]) -> None:
         done: list[tuple[_Item, Any, BaseException | None]] = []
@@ -173,6 +165,7 @@ class _Answer:
 
 
 def _tell(done: list[tuple[_Item, Any, BaseException | None]]) -> None:
+    """Give everybody its answer, in the loop in which it waits."""
     by_loop: dict[Any, list[tuple[Any, Any, BaseException | None]]] = {}
     for (_, loop, waiting), value, error in done:
         if loop is None:
