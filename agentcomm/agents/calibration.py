@@ -264,7 +264,7 @@ def keep(calibration: Calibration) -> Path:
     except OSError as error:
         raise InputError(
             "the calibration cannot be kept",
-            why=error.strerror or str(error),
+            why=(error.strerror or str(error)).lower(),
             fix="make the folder writable, or print it only: --no-keep",
             where=str(path),
         ) from error

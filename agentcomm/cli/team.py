@@ -59,7 +59,11 @@ def read_team(path: Path) -> Team:
         source = read(path.read_bytes(), str(path))
         if source.root is None or source.report.found:
             text = "; ".join(str(one).partition("\n")[0] for one in source.report.found)
-            raise InputError(f"the team is no YAML that is read here: {text}", where=str(path), fix="mend it")
+            raise InputError(
+                f"the team is no YAML that is read here: {text}",
+                where=str(path),
+                fix='write it as plain YAML: agents: {bob: {model: "ollama:qwen3:4b"}}',
+            )
         team = msgspec.convert(_plain(source.root), Team)
     except OSError as error:
         raise InputError(

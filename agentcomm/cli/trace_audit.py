@@ -224,7 +224,7 @@ def _replace(path: Path, data: bytes) -> None:
 
         beside.unlink(missing_ok=True)
         raise StoreError(
-            f"cannot write the transcript: {error.strerror}",
+            f"cannot write the transcript: {(error.strerror or str(error)).lower()}",
             where=str(path),
             fix="free some space, or make the folder writable; the transcript is as it was",
         ) from error

@@ -172,7 +172,7 @@ class _Cassette:
         except OSError as error:
             raise InputError(
                 "the cassette cannot be written",
-                why=error.strerror or str(error),
+                why=(error.strerror or str(error)).lower(),
                 fix="name a file that can be written: recorded:PATH#ollama:NAME",
                 where=str(self.path),
             ) from error
@@ -193,7 +193,7 @@ def _cassette(path: Path) -> _Cassette:
     except OSError as error:
         raise InputError(
             "the cassette cannot be read",
-            why=error.strerror or str(error),
+            why=(error.strerror or str(error)).lower(),
             fix="check the path: recorded:PATH",
             where=str(path),
         ) from error

@@ -89,7 +89,7 @@ def _read(path: str | Path) -> dict[str, list[Any]]:
     except OSError as error:
         raise InputError(
             "the script cannot be read",
-            why=error.strerror or str(error),
+            why=(error.strerror or str(error)).lower(),
             fix="check the path: scripted:PATH#KEY",
             where=str(path),
         ) from error

@@ -120,7 +120,7 @@ class SQLiteStore:
                 self.path.touch(mode=0o600)
         except OSError as error:
             raise StoreError(
-                f"the store cannot be made: {error.strerror}",
+                f"the store cannot be made: {(error.strerror or str(error)).lower()}",
                 where=str(self.path),
                 fix="name a file in a folder that can be written",
             ) from error
@@ -526,7 +526,7 @@ class SQLiteStore:
             raise told(error, str(target)) from error
         except OSError as error:
             raise StoreError(
-                f"the backup cannot be written: {error.strerror}",
+                f"the backup cannot be written: {(error.strerror or str(error)).lower()}",
                 where=str(target),
                 fix="name a file in a folder that can be written",
             ) from error

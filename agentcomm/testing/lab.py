@@ -200,7 +200,10 @@ def laboratory_run(
     names = list(groundings)
     if unknown := [name for name in names if name not in POLICIES]:
         raise UsageError(
-            f"{unknown[0]!r} is no way of grounding", why=f"there are {', '.join(POLICIES)}", code="U532"
+            f"{unknown[0]!r} is no way of grounding",
+            why=f"there are {', '.join(POLICIES)}",
+            fix="use one of these",
+            code="U532",
         )
     if runs < 1:
         raise UsageError(f"{runs} conversations are none", fix="--runs 500", code="U533")

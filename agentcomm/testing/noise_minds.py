@@ -78,7 +78,10 @@ def rates_of(given: Mapping[str, float]) -> dict[Kind, float]:
             kind = Kind(name.replace("_", "-"))
         except ValueError:
             raise UsageError(
-                f"{name!r} is no kind of noise", why=f"there are {', '.join(Kind)}", code="U530"
+                f"{name!r} is no kind of noise",
+                why=f"there are {', '.join(Kind)}",
+                fix="use one of these",
+                code="U530",
             ) from None
         if not 0 <= rate <= 1:
             raise UsageError(

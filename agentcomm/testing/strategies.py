@@ -1,6 +1,6 @@
 """Strategies of hypothesis that walk any protocol; what they find shrinks to the shortest talk and the plainest values.
 
-hypothesis is an optional dependency: `pip install agentcomm[testing]`.
+hypothesis is an optional dependency: `pip install 'agentcomm[testing]'`.
 """
 
 from collections.abc import Callable, Sequence
