@@ -157,8 +157,8 @@ def delivered(turn: Turn, trail: Trail, said: Message | Unspoken) -> None:
         "agent": turn.agent,
         "raw": trail.raw,
         "delivered": trail.hash if isinstance(said, Message) else "",
-        "parse": "ok" if trail.edits else "failed",
-        "modified": len(trail.edits) > 1,
+        "parse": "ok" if trail.is_read else "failed",
+        "modified": any(edit.op != "parse" for edit in trail.edits),
         "edits": [msgspec.to_builtins(edit) for edit in trail.edits],
     }
     turn.journal.step("model.output", data, {"reason": said.reason} if isinstance(said, Unspoken) else None)

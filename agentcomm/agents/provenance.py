@@ -186,10 +186,13 @@ class Trail:
         self.raw = self.hash = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
         self._size = len(text)
         self.edits: list[Edit] = []
+        self.is_read = False
+        """Whether it was JSON, which changes nothing where the text is as we would write it."""
 
     def then(self, op: str, by: str, value: Any, why: str) -> None:
         """Note what the answer is now; nothing, where that is what it was."""
         after, size = digest(value), len(msgspec.json.encode(value))
+        self.is_read |= op == "parse"
         if after != self.hash:
             n = len(self.edits) + 1
             chars = size - self._size

@@ -143,6 +143,11 @@ def _step(record: Record, body: Any, *, with_prompts: bool) -> list[str]:
             return [
                 f"  {short_model(data['model'])}, {data['seconds']} s{tokens}: {body.get('text', 'erased')}"
             ]
+        case "model.output":
+            done = "; ".join(edit["why"] for edit in data["edits"] if edit["op"] != "parse")
+            if data["parse"] != "ok":
+                return [f"  that could not be taken ({data['parse']}){f': {done}' if done else ''}"]
+            return [f"  changed by code before it was said: {done}"] if data["modified"] else []
         case "model.error":
             return [f"  {short_model(data['model'])}: {data['code']} {body.get('what', '')}"]
         case "tool.call":

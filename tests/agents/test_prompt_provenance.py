@@ -8,7 +8,7 @@ import pytest
 
 from agentcomm import Agent, enact_sync, load
 from agentcomm.agents.fence import fenced
-from agentcomm.agents.provenance import verified
+from agentcomm.agents.provenance import Trail, verified
 from agentcomm.agents.turn import PromptBudget
 from agentcomm.cli.trace_prompt import calls_of
 from agentcomm.models.base import ModelReply, Token
@@ -159,8 +159,15 @@ def test_an_answer_is_followed_from_the_models_text_to_the_message(root):
         assert [edit["in"] for edit in output["edits"]] == hashes[:-1]
         assert output["delivered"] == hashes[-1]
     assert [output["modified"] for output in outputs] == [True, False, False]
+    assert {output["parse"] for output in outputs} == {"ok"}
     heard = next(e for e in result.transcript.events() if type(e).__name__ == "Heard")
     assert heard.message.content["budget"] == "130 EUR"
+
+
+def test_an_answer_that_is_written_as_we_would_write_it_was_read_all_the_same():
+    trail = Trail('{"act":"agree"}')
+    trail.then("parse", "here", {"act": "agree"}, "read as JSON")
+    assert (trail.edits, trail.is_read) == ([], True)
 
 
 def test_what_cannot_be_seen_or_turns_a_text_round_is_written_out_and_is_a_link(root):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from agentcomm.cli.main import main
 from tests.tracing.traced_scenes import cast
 
 
@@ -270,3 +271,14 @@ def test_a_call_that_nothing_has_come_of_yet_is_in_a_row_of_its_own(tmp_path):
     assert (before.by, before.calls) == ("keeper", [])
     assert (last.kind, last.by, last.text) == ("note", "Cleo", "nothing has come of it yet")
     assert len(last.calls) == 1
+
+
+def test_what_code_did_to_an_answer_is_told_in_words(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main(["run", "incident-handoff", "--model", "scripted"])
+    capsys.readouterr()
+    assert main(["trace", "show", "--steps"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("changed by code before it was said: the act and what code has set") == 1
+    assert "could not be taken" not in told
+    assert "sha256:" not in told.partition("1  monitor -> oncall")[2]
