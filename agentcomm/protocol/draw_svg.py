@@ -82,7 +82,7 @@ def draw_svg(picture: Picture, layout: Layout = lay_out, *, marked: bool = False
     top = MARGIN + head[0] + 38
     width = 2 * MARGIN + max(placed.width, head[2])
     left = (width - placed.width) / 2
-    foot = [line for note in shown.notes for line in wrap(note, max(60, int(width / 6.4)))]
+    foot = [line for note in shown.notes for line in wrap(note, max(56, int((width - 2 * MARGIN) / 6.6)))]
     height = top + placed.height + 20 + len(foot) * SMALL * LEADING + MARGIN
     across, down = f'width="{width:.0f}"', f'height="{height:.0f}"'
     parts = [
