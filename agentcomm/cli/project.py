@@ -97,7 +97,7 @@ if __name__ == "__main__":
 ''')
 
 _MODEL_AGENTS = Template('''\
-"""Who plays which role in `$name`. `python agents.py` lets them talk."""
+"""Who plays which role in `$name`. `python agents.py` lets them talk; AGENTCOMM_MODEL names another model."""
 
 import os
 from pathlib import Path
@@ -187,7 +187,7 @@ repos:
 """
 
 _EDITOR = {"yaml.schemas": {"./agentcomm.schema.json": "protocols/*.yaml"}}
-_IGNORED = "__pycache__/\n.venv/\n*.egg-info/\n/transcripts/\n"
+_IGNORED = "__pycache__/\n.venv/\n*.egg-info/\n/transcripts/\nfindings.sarif\n"
 
 
 def files_of(name: str, text: str, protocol: Protocol, *, is_copy: bool) -> Mapping[str, str]:

@@ -124,7 +124,7 @@ class Result:
         return troubles_of(self.transcript)
 
     def __str__(self) -> str:
-        return "\n".join(View(self.cast).lines(self.transcript.events()))
+        return "\n".join([*View(self.cast).lines(self.transcript.events()), *map(str, self.errors)])
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, as `agentcomm run --json` prints it."""

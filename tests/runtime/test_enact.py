@@ -287,6 +287,7 @@ def test_a_model_that_is_not_there_takes_the_protocols_own_way_out(sale, tmp_pat
     assert isinstance(error, ModelUnavailable)
     assert result.outcome == "closed"  # the protocol lets a seller refuse
     assert "(X201)" in str(result)
+    assert str(result).endswith(str(error))  # with its remedy
     assert replay(path).same
 
 
