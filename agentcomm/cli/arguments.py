@@ -4,11 +4,14 @@ import argparse
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, cast
 
 from agentcomm.cli.codes import EXIT_USAGE
 
 __all__ = ("Parser",)
+
+
+_EXAMPLE = "for example: "
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,6 +42,23 @@ class Parser(argparse.ArgumentParser):
                 what, fix = words(self, *found.groups())
                 return what, fix or look
         return message, look
+
+    def finish(self) -> None:
+        """Say in each help what the command is for, and what its plain options do, where nothing else was written."""
+        for action in self._actions:
+            if action.help is None and action.option_strings == ["--json"]:
+                action.help = "as JSON"
+            verbs: Any = action  # argparse shows the commands under a command nowhere else
+            if not hasattr(action, "_choices_actions"):
+                continue
+            about = {str(one.dest): str(one.help or "") for one in verbs._choices_actions}  # noqa: SLF001
+            for name, child in cast("Mapping[str, Parser]", verbs.choices).items():
+                text = about.get(name, "")
+                child.description = child.description or f"{text[:1].upper()}{text[1:]}."
+                epilog = child.epilog or ""
+                if epilog.startswith(child.prog) and "\n" not in epilog:
+                    child.epilog = f"{_EXAMPLE}{epilog}"
+                child.finish()
 
     def known(self) -> dict[str, "Parser"]:
         """Return the commands under this one."""
@@ -90,8 +110,10 @@ def _left_over(parser: Parser, words: str) -> tuple[str, str]:
 def _lacks(parser: Parser, names: str) -> tuple[str, str]:
     if names in {"COMMAND", "VERB"}:
         return f"`{parser.prog}` needs to know what to do", f"name one of {', '.join(parser.known())}"
-    example = f"for example: {parser.epilog}" if (parser.epilog or "").startswith(parser.prog) else ""
-    return f"`{parser.prog}` needs {_listed(names.split(', '), 'and')}", example
+    example = parser.epilog or ""
+    return f"`{parser.prog}` needs {_listed(names.split(', '), 'and')}", example if example.startswith(
+        _EXAMPLE
+    ) else ""
 
 
 def _no_choice(_parser: Parser, option: str, given: str, choices: str) -> tuple[str, str]:

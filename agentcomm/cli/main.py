@@ -92,6 +92,7 @@ def parser() -> Parser:
         completion,
     ):
         module.add_to(commands)
+    made.finish()
     return made
 
 

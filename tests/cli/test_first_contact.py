@@ -80,6 +80,8 @@ def test_every_command_has_help_that_says_what_it_is_for(capsys, name):
     assert code == 0
     assert out.startswith(f"usage: agentcomm {name}")
     assert "positional arguments:" in out or "options:" in out
+    about = out.split("\n\n")[1]
+    assert about.replace("\n", " ").strip().endswith((".", ":")), about
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
