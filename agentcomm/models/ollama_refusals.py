@@ -63,7 +63,7 @@ def refusal(model: str, status: int, text: str, address: str) -> Exception:
         )
     if status == HTTPStatus.NOT_FOUND:
         return ModelUnavailable(
-            "something else than Ollama answers here",
+            "something other than Ollama answers here",
             why=message,
             fix="check OLLAMA_HOST or the host given",
             where=address,

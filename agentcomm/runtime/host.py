@@ -150,14 +150,19 @@ async def run_talk(talk: Talk) -> Result:
         Exception: Whatever a handler raises.
     """
     try:
-        talk.show_opening()
-        if talk.stage.is_plural:
-            await Plural(talk).run()
-        else:
-            await run_alone(talk)
+        try:
+            talk.show_opening()
+            if talk.stage.is_plural:
+                await Plural(talk).run()
+            else:
+                await run_alone(talk)
+        except BaseException as error:
+            _stop(talk, error)
+            raise
         talk.seal()
-    except BaseException as error:
-        _stop(talk, error)
+    except Exception as error:
+        if talk.recording.path is not None:
+            tell_path(error, talk.recording.path)
         raise
     finally:
         talk.recording.close()
@@ -168,10 +173,8 @@ def _stop(talk: Talk, error: BaseException) -> None:
     """End a conversation that something outside of it has ended, and seal its record unless that is what failed."""
     if isinstance(error, asyncio.CancelledError):
         talk.stop(Cancel("the caller", "stopped from outside", talk.now()))
-    elif not isinstance(error, StoreError) and not talk.is_ending:
+    elif not isinstance(error, StoreError):
         talk.stop(Leave("the runtime", f"{type(error).__name__}: {error}", talk.now()))
-    if isinstance(error, Exception) and talk.recording.path is not None:
-        tell_path(error, talk.recording.path)
 
 
 def tell_path(error: Exception, path: Path) -> None:

@@ -44,7 +44,7 @@ FAILURES = {
     "bad-format": (ModelRefused, "cannot use the schema"),
     "wrong-option-type": (ModelRefused, "must be of type integer"),
     "bad-keep-alive": (ModelRefused, "invalid duration"),
-    "no-such-route": (ModelUnavailable, "something else than Ollama"),
+    "no-such-route": (ModelUnavailable, "something other than Ollama"),
     "embed-with-chat-model": (ModelRefused, "does not support embeddings"),
 }
 
