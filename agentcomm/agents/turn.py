@@ -12,6 +12,7 @@ from agentcomm.acts.persistent import find
 from agentcomm.agents.calls import By, Calls
 from agentcomm.agents.tools import Tool
 from agentcomm.conversation.asides import asides
+from agentcomm.conversation.checking import why_not
 from agentcomm.conversation.events import Refused
 from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.moves import Speak, exits, given, legal, signature
@@ -381,9 +382,24 @@ class Turn(msgspec.Struct, eq=False):
         """Whether the agent has a model that can choose; one that only copies leaves choices to code."""
         return self.model is not None and self.model.capabilities.judges
 
-    def can(self, act: str) -> bool:
-        """Say whether an act is legal now."""
+    def can(self, act: str, /, **content: Any) -> bool:
+        """Say whether an act is legal now; with content, whether it would count like this."""
+        if content:
+            return not self.why_not(act, **content)
         return any(act in (move.label, move.act.name) for move in (*self.moves, *self.exits))
+
+    def why_not(self, act: str, /, **content: Any) -> str:
+        """Return why a message would not count now, or nothing if it would; it is not said, and costs no try.
+
+        Its conditions (`when`) and what it must repeat are looked at, too.
+        """
+        made = self.made
+        try:
+            return why_not(self.conversation, self.say(act, **content))
+        except IllegalMove as error:
+            return f"{error.what}: {error.why}" if error.why else error.what
+        finally:
+            self.made = made
 
     @overload
     def say(self, act: str, /, **content: Any) -> Message: ...

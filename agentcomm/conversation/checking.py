@@ -29,6 +29,7 @@ __all__ = (
     "mismatch",
     "move_for",
     "reply_to",
+    "why_not",
 )
 
 _replace = msgspec.structs.replace
@@ -144,3 +145,19 @@ def mismatch(conversation: Conversation, act: Act, content: Content) -> tuple[Di
         if not is_same(act.fields.get(name), recorded, given):
             found.append(difference(name, recorded, given))
     return tuple(found)
+
+
+def why_not(conversation: Conversation, message: Message) -> str:
+    """Return why a message would not count where the talk stands, or nothing; the talk stays as it is.
+
+    Its sender must have the floor. Of a message within an overlay, only its content is judged.
+    """
+    state = conversation.state
+    move = None if conversation.here.frame is not None else move_for(state, message.act)
+    if move is None:
+        return ""
+    try:
+        checked = check_move(conversation, move, message)
+    except Refusal as refused:
+        return refused.reason
+    return "; ".join(item.sentence for item in mismatch(conversation, move.act, checked.content))

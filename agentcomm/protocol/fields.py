@@ -52,6 +52,9 @@ _WORDS = {
     "currency": "money",
     "amount": "quantity",
     "measure": "quantity",
+    "identifier": "id",
+    "uuid": "id",
+    "dict": "any",
 }
 """Words of other languages for our types."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 
 from agentcomm.acts.content import Content, FieldType
 from agentcomm.acts.performative import Performative
@@ -133,11 +134,16 @@ class Lexicon:
             return Performative(word.text)
         if not spec.is_clear:
             return Performative.INFORM
-        hint = near(word.text, [str(item) for item in Performative])
-        if hint.startswith("did") and not spec.performative:
-            self.report.is_news(hint.split("'")[1])  # that the label is misspelt is told here
-        if not spec.performative and not hint.startswith("did"):
-            hint = f"write `{word}: {{act: inform, content: ...}}`"
+        known = [str(item) for item in Performative]
+        hint = near(word.text, known)
+        if not spec.performative:
+            says = next((act for act in known if word.text.startswith(f"{act}-")), "")
+            if get_close_matches(word.text, known, n=1, cutoff=0.85):
+                says = ""
+            if says or not hint.startswith("did"):
+                hint = f"write `{word}: {{act: {says or 'inform'}, content: ...}}`"
+            else:
+                self.report.is_news(hint.split("'")[1])  # that the label is misspelt is told here
         self.report.add(
             "E104",
             "unknown_name",

@@ -69,7 +69,7 @@ class JsonlLog:
         except FileExistsError as error:
             if path.parent.is_dir():
                 fix = "name another file, or a folder to have a new one in it; a transcript is never overwritten"
-                raise StoreError("there is a transcript already", where=str(path), fix=fix) from error
+                raise StoreError("there is a transcript already", where=str(path), fix=fix) from None
             raise StoreError(
                 "the transcript folder is a file",
                 where=str(path.parent),

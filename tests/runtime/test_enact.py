@@ -518,3 +518,36 @@ outcomes: {closed: refused}
     assert replay(result.transcript, types={"Order": Order}).same
     with pytest.raises(ProtocolError, match="Order"):
         replay(result.transcript)
+
+
+def test_a_handler_may_ask_why_something_would_not_count(sale):
+    ann, bob, told = Agent("Ann"), Agent("Bob"), {}
+
+    @ann.opens
+    def ask(turn: Turn) -> Message:
+        return turn.say("cfp", item="city bike", budget="120 EUR")
+
+    @bob.on("cfp")
+    def offer(turn: Turn) -> Message:
+        content = {"item": turn.content["item"], "valid_until": "2026-12-01"}
+        assert not turn.can("propose", price="130 EUR", **content)
+        told["when"] = turn.why_not("propose", price="130 EUR", **content)
+        told["missing"] = turn.why_not("propose", price="110 EUR")
+        told["turn"] = turn.why_not("reject-proposal", reason="no")
+        assert turn.can("propose", price="110 EUR", **content)
+        assert turn.can("propose")
+        return turn.say("propose", price="110 EUR", **content)
+
+    @ann.on("propose")
+    def decide(turn: Turn) -> Message:
+        told["repeats"] = turn.why_not("accept-proposal", price="100 EUR")
+        return turn.say("accept-proposal", price="110 EUR")
+
+    result = enact_sync(sale, cast={"buyer": ann, "seller": bob})
+    assert result.outcome == "sold"
+    assert not any(record.type == "refused" for record in result.transcript.records)
+    assert "price <= cfp.budget" in told["when"]
+    assert "130 EUR" in told["when"]
+    assert "item: is missing" in told["missing"]
+    assert "may not say 'reject-proposal'" in told["turn"]
+    assert "110 EUR was meant, 100 EUR was understood" in told["repeats"]
