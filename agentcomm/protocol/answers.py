@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative
-from agentcomm.protocol.arcs import Arcs, after, move_mark, steps, way
+from agentcomm.protocol.arcs import Arcs, move_mark, steps, way
 from agentcomm.protocol.findings import Report, quoted
+from agentcomm.protocol.following import after
 from agentcomm.protocol.graph import Move, Protocol
 
 __all__ = ("check_answered",)
@@ -28,8 +29,6 @@ _INSTEAD: Mapping[Performative, Performative] = {
 """By answer: the one for what is asked rather than proposed, or the other way round."""
 _Fact = tuple[frozenset[Performative], str, str]
 """What may be answered, who took part in it, who heard it."""
-_Key = tuple[str, str, tuple[str, ...]]
-"""Label, speaker and hearers of a move."""
 
 
 def check_answered(protocol: Protocol, arcs: Arcs, report: Report) -> None:
@@ -40,29 +39,24 @@ def check_answered(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     answering = {label for label, act in protocol.acts.items() if act.performative in _ANSWERED}
     if not answering or protocol.overlay is not None:
         return
-    has = arcs.said.each(lambda by: any(move and move.act.label in answering for move in by))
-    answers = [
-        (place, move)
-        for place in arcs.order
-        if has[place]
-        for move in arcs.moves[place]
-        if move and move.act.label in answering and not protocol.states[move.state].region
-    ]
     wanted: dict[_Fact, int] = {}
-    masks: dict[_Key, int] = {}
-    """By answer: the bits of which one is enough."""
-    for _, move in answers:
-        key = move.act.label, move.speaker, move.to
-        if key not in masks:
-            masks[key] = 0
+    masks: dict[int, int] = {}
+    """By kind of an answer: the bits of which one is enough."""
+    for kind, move in enumerate(arcs.said.kinds):
+        if move and move.act.label in answering and not protocol.states[move.state].region:
+            masks[kind] = 0
             for fact in _facts(move):
-                masks[key] |= wanted.setdefault(fact, 1 << len(wanted))
+                masks[kind] |= wanted.setdefault(fact, 1 << len(wanted))
     bits = after(arcs, _said(arcs, wanted)) if wanted else [0] * len(arcs.names)
-    for place, move in answers:
-        key = move.act.label, move.speaker, move.to
-        if key in masks and not bits[place] & masks[key]:
-            del masks[key]
-            _tell(protocol, arcs, report, move)
+    answers = arcs.said.each(lambda row: [kind for kind in row if kind in masks])
+    for place in arcs.order:
+        here = bits[place]
+        for kind in answers[place]:
+            if kind in masks and not here & masks[kind]:
+                del masks[kind]
+                position = arcs.said.row(place).index(kind)
+                if move := arcs.moves[place][position]:
+                    _tell(protocol, arcs, report, move)
 
 
 def _facts(move: Move) -> list[_Fact]:
@@ -74,20 +68,16 @@ def _said(arcs: Arcs, wanted: Mapping[_Fact, int]) -> list[list[int] | None]:
     """Return, by place and for each of its arcs, what is said there that may be answered."""
     kinds = {fact[0] for fact in wanted}
 
-    def come(move: Move | None) -> int:
+    def come(move: Move) -> int:
         bits = 0
         for kind in kinds:
-            if move and move.act.performative in kind:
+            if move.act.performative in kind:
                 for heard in move.to:
                     for other in (move.speaker, *move.to):
                         bits |= wanted.get((kind, other, heard), 0)
         return bits
 
-    def row(by: list[Move | None]) -> list[int] | None:
-        found = list(map(come, by))
-        return found if any(found) else None
-
-    return arcs.said.each(row)
+    return arcs.said.lists(arcs.said.worth(come, 0))
 
 
 def _tell(protocol: Protocol, arcs: Arcs, report: Report, move: Move) -> None:

@@ -1,11 +1,12 @@
 """The graph of a protocol in numbers, and the shortest way to a place: what the checks walk on.
 
-Places are numbered: the states in the file's order, then the outcomes. Everything is a list by number, for a check looks at
-each arc once or twice, and names are only wanted where there is something to tell.
+Places are numbered: the states in the file's order, then the outcomes. What is said is numbered as well, by act, speaker and
+hearers. Everything is a list by number, for a check looks at each arc once or twice; names and moves are only wanted where there
+is something to tell.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -14,29 +15,9 @@ from agentcomm.protocol.dominators import Passed, passed
 from agentcomm.protocol.findings import NOWHERE
 from agentcomm.protocol.graph import Mark, Move, Protocol
 
-__all__ = (
-    "Arc",
-    "Arcs",
-    "Changes",
-    "after",
-    "ahead",
-    "breadth_first",
-    "known",
-    "move_mark",
-    "state_mark",
-    "steps",
-    "way",
-)
+__all__ = ("Arc", "Arcs", "Loops", "Said", "breadth_first", "move_mark", "state_mark", "steps", "way")
 
 _T = TypeVar("_T")
-MANY = 512
-"""So many bits are followed through a graph without looking first whether an answer is near."""
-MUCH = 100_000_000
-"""So many bits at all places together are followed without looking for what every way passes (`dominators.py`)."""
-NEAR = 32
-"""Places that are near."""
-Changes = Mapping[int, Sequence[tuple[int, int]]]
-"""By place, for each of its arcs: the bits that stay, and the bits that come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +49,10 @@ class Arcs:
     """Beside `targets`: the move, None for a deadline."""
     free: list[list[int]]
     """Where the arcs of a place lead that no budget bounds."""
+    said: "Said"
+    """What is said where."""
+    asking: list[Move]
+    """The moves with `when`, and those of which the runtime fills in a value."""
     came: list[int] = field(default_factory=list[int])
     """The place before, on the shortest way from the start; -1 where there is no way."""
     order: list[int] = field(default_factory=list[int])
@@ -75,40 +60,69 @@ class Arcs:
 
     @classmethod
     def of(cls, protocol: Protocol, holes: Iterable[str] = ()) -> "Arcs":
-        """Return the graph of a protocol; `holes` are targets that are neither states nor outcomes."""
-        states = protocol.states
-        names = [*states, *protocol.outcomes, *(name for name in holes if name not in protocol.outcomes)]
+        """Return the graph of a protocol; `holes` are targets that are neither states nor outcomes.
+
+        This is the walk over all states and moves: they are many objects, and each further walk would fetch them anew.
+        """
+        names = [
+            *protocol.states,
+            *protocol.outcomes,
+            *(name for name in holes if name not in protocol.outcomes),
+        ]
         number = {name: place for place, name in enumerate(names)}
         targets: list[list[int]] = []
         moves: list[list[Move | None]] = []
         free: list[list[int]] = []
-        for state in states.values():
+        asking: list[Move] = []
+        kinds: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        samples: list[Move | None] = [None]
+        rows: dict[tuple[int, ...], int] = {}
+        at: list[int] = []
+        for state in protocol.states.values():
             leads: list[int] = []
             by: list[Move | None] = []
+            row: list[int] = []
             bound: list[int] = []
             for move in state.moves.values():
                 if move.max is not None:
                     bound.append(len(leads))
+                if move.when or move.given:
+                    asking.append(move)
+                key = move.act.label, move.speaker, move.to
+                kind = kinds.get(key)
+                if kind is None:
+                    kind = kinds[key] = len(samples)
+                    samples.append(move)
                 leads.append(number[move.next])
                 by.append(move)
+                row.append(kind)
                 if move.then:
                     leads.append(number[move.then])
                     by.append(move)
-            for otherwise in (state.otherwise, *_run_deadlines(protocol, state.region)):
+                    row.append(kind)
+            ends = [state.otherwise]
+            if state.region:
+                ends += _run_deadlines(protocol, state.region)
+            for otherwise in ends:
                 if otherwise in number:
                     leads.append(number[otherwise])
                     by.append(None)
+                    row.append(0)
             targets.append(leads)
             moves.append(by)
+            at.append(rows.setdefault(tuple(row), len(rows)))
             if bound:
                 leads = leads.copy()
                 for position in reversed(bound):
                     del leads[position]
             free.append(leads)
-        targets += [[] for _ in range(len(names) - len(targets))]
-        moves += [[] for _ in range(len(names) - len(moves))]
-        free += targets[len(free) :]
-        arcs = cls(names, number, number[protocol.start], targets, moves, free)
+        for _ in range(len(names) - len(targets)):
+            targets.append([])
+            moves.append([])
+            free.append([])
+            at.append(rows.setdefault((), len(rows)))
+        said = Said(samples, list(rows), at)
+        arcs = cls(names, number, number[protocol.start], targets, moves, free, said, asking)
         arcs.came = breadth_first(targets, arcs.start)
         arcs.order = postorder(targets, arcs.start)
         return arcs
@@ -136,6 +150,16 @@ class Arcs:
         """Return the shortest way from the start to a place, as a witness."""
         return steps(self.to(self.number[name]))
 
+    def saying(self, judge: Callable[[Move], bool]) -> Iterator[tuple[int, int]]:
+        """Yield the arcs, as place and position, of moves whose act, speaker and hearers are such."""
+        said = self.said
+        worth = said.worth(judge, nothing=False)
+        if True in worth:
+            rows = said.each(lambda row: [position for position, kind in enumerate(row) if worth[kind]])
+            for place, positions in enumerate(rows):
+                for position in positions:
+                    yield place, position
+
     @cached_property
     def before(self) -> list[list[int]]:
         """By place: the places that have an arc to it."""
@@ -146,22 +170,14 @@ class Arcs:
         return table
 
     @cached_property
-    def components(self) -> tuple[list[int], list[list[int]]]:
-        """By place, the number of its strongly connected component; the components in the order of the arcs.
-
-        Only what is reached has one; -1 elsewhere.
-        """
-        return components(self)
-
-    @cached_property
-    def said(self) -> "Said":
-        """What is said where."""
-        return Said.of(self.moves)
+    def loops(self) -> "Loops":
+        """What can be come back to."""
+        return Loops.of_graph(self)
 
     @cached_property
     def deadlines(self) -> list[int]:
         """By place: the position of the first deadline among its arcs, which stands after all moves."""
-        return self.said.each(lambda by: by.index(None) if by and by[-1] is None else len(by))
+        return self.said.each(lambda row: row.index(0) if row and not row[-1] else len(row))
 
     @cached_property
     def passed(self) -> Passed:
@@ -171,39 +187,70 @@ class Arcs:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is said where, each row once: most states of a big protocol say what others say, and so need no look of their own."""
+    """What is said where, in numbers: most states of a big protocol say what others say, and so need no look of their own."""
 
-    rows: list[list[Move | None]]
-    """By number: the moves of a place with that row; what else they are than label, speaker and hearers, others may not be."""
+    kinds: list[Move | None]
+    """By number, a move of each kind, those with one act, speaker and hearers; in all else they may differ. 0 is a deadline."""
+    rows: list[tuple[int, ...]]
+    """By number, the kinds of the arcs of a place."""
     at: list[int]
     """By place, the number of its row."""
 
-    @classmethod
-    def of(cls, moves: list[list[Move | None]]) -> "Said":
-        """Number the rows of the moves of each place."""
-        kinds: dict[object, int] = {}
-        numbers: dict[tuple[int, ...], int] = {}
-        rows: list[list[Move | None]] = []
-        at: list[int] = []
-        for by in moves:
-            kind = tuple(
-                [
-                    0
-                    if move is None
-                    else kinds.setdefault((move.act.label, move.speaker, move.to), len(kinds) + 1)
-                    for move in by
-                ]
-            )
-            number = numbers.setdefault(kind, len(rows))
-            if number == len(rows):
-                rows.append(by)
-            at.append(number)
-        return cls(rows, at)
+    def row(self, place: int) -> tuple[int, ...]:
+        """Return the kinds of the arcs of a place."""
+        return self.rows[self.at[place]]
 
-    def each(self, judge: Callable[[list[Move | None]], _T]) -> list[_T]:
-        """Return, by place, what `judge` makes of its row; it may look at labels, speakers and hearers only."""
-        found = list(map(judge, self.rows))
+    def each(self, judge: Callable[[tuple[int, ...]], _T]) -> list[_T]:
+        """Return, by place, what `judge` makes of the kinds of its arcs."""
+        found = [judge(row) for row in self.rows]
         return [found[number] for number in self.at]
+
+    def worth(self, judge: Callable[[Move], _T], nothing: _T) -> list[_T]:
+        """Return, by kind, what `judge` makes of its act, speaker and hearers; `nothing` for a deadline."""
+        return [nothing if move is None else judge(move) for move in self.kinds]
+
+    def lists(self, worth: Sequence[_T]) -> list[list[_T] | None]:
+        """Return, by place, what its arcs are worth; None where that is nothing."""
+
+        def listed(row: tuple[int, ...]) -> list[_T] | None:
+            found = [worth[kind] for kind in row]
+            return found if any(found) else None
+
+        return self.each(listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """What can be come back to: the strongly connected components of what is reached."""
+
+    of: list[int]
+    """By place: the first of the places that lead to it and that it leads to, or it alone; -1 where nothing leads."""
+    order: list[int]
+    """Those first places, each before what it leads to."""
+    members: dict[int, list[int]]
+    """By first place: all of a component in which an arc leads back."""
+
+    @classmethod
+    def of_graph(cls, arcs: Arcs) -> "Loops":
+        """Find the components of a graph: Sharir 1981, with the order in which the first search left the places."""
+        first = [-1] * len(arcs.names)
+        order: list[int] = []
+        members: dict[int, list[int]] = {}
+        came, before, targets = arcs.came, arcs.before, arcs.targets
+        for root in reversed(arcs.order):
+            if first[root] >= 0:
+                continue
+            first[root] = root
+            order.append(root)
+            found = [root]
+            for place in found:
+                for source in before[place]:
+                    if first[source] < 0 <= came[source]:
+                        first[source] = root
+                        found.append(source)
+            if len(found) > 1 or root in targets[root]:
+                members[root] = found
+        return cls(first, order, members)
 
 
 def _run_deadlines(protocol: Protocol, region: str) -> Iterator[str]:
@@ -245,147 +292,6 @@ def postorder(targets: Sequence[Sequence[int]], start: int) -> list[int]:
             stack.pop()
             order.append(place)
     return order
-
-
-def known(arcs: Arcs, changes: Changes, first: int = 0) -> list[int]:
-    """Return the bits that hold at each place on every way to it; all of them where there is no way.
-
-    Args:
-        arcs: The graph.
-        changes: What arcs do to the bits; what is not in it leaves them as they are.
-        first: The bits at the start.
-    """
-    targets = arcs.targets
-    bits = [-1] * len(targets)
-    bits[arcs.start] = first
-    waiting = bytearray(len(targets))
-    queue = deque(reversed(arcs.order))
-    for place in queue:
-        waiting[place] = 1
-    while queue:
-        place = queue.popleft()
-        waiting[place] = 0
-        here = bits[place]
-        change = changes.get(place)
-        for position, target in enumerate(targets[place]):
-            after = here
-            if change:
-                keep, come = change[position]
-                after = here & keep | come
-            old = bits[target]
-            new = old & after
-            if new != old:
-                bits[target] = new
-                if not waiting[target]:
-                    waiting[target] = 1
-                    queue.append(target)
-    return bits
-
-
-def components(arcs: Arcs) -> tuple[list[int], list[list[int]]]:
-    """Return, by place, the number of its strongly connected component, and the components in the order of the arcs.
-
-    Only what is reached has one; -1 elsewhere.
-    """
-    number = [-1] * len(arcs.names)
-    found: list[list[int]] = []
-    came = arcs.came
-    for root in reversed(arcs.order):
-        if number[root] >= 0:
-            continue
-        number[root] = mine = len(found)
-        members = [root]
-        for place in members:
-            for source in arcs.before[place]:
-                if number[source] < 0 <= came[source]:
-                    number[source] = mine
-                    members.append(source)
-        found.append(members)
-    return number, found
-
-
-def after(arcs: Arcs, said: Sequence[Sequence[int] | None]) -> list[int]:
-    """Return the bits that hold at each place on some way to it.
-
-    Args:
-        arcs: The graph.
-        said: By place, for each of its arcs: the bits that come; None for none.
-    """
-    number, found = arcs.components
-    targets = arcs.targets
-    bits = [0] * len(found)
-    for component, members in enumerate(found):
-        here = bits[component]
-        for place in members:
-            if row := said[place]:
-                for target, come in zip(targets[place], row, strict=True):
-                    if number[target] == component:
-                        here |= come
-        bits[component] = here
-        for place in members:
-            if row := said[place]:
-                for target, come in zip(targets[place], row, strict=True):
-                    other = number[target]
-                    if other != component:
-                        bits[other] |= here | come
-            elif here:
-                for target in targets[place]:
-                    bits[number[target]] |= here
-    return [bits[component] if component >= 0 else 0 for component in number]
-
-
-def ahead(arcs: Arcs, has: Sequence[int]) -> list[int]:
-    """Return, by place, the bits of all places that can be reached from it, itself included.
-
-    Args:
-        arcs: The graph.
-        has: The bits of each place.
-    """
-    number, found = arcs.components
-    bits = [0] * len(found)
-    for component in range(len(found) - 1, -1, -1):
-        here = 0
-        for place in found[component]:
-            here |= has[place]
-            for target in arcs.targets[place]:
-                here |= bits[number[target]]
-        bits[component] = here
-    return [bits[component] if component >= 0 else 0 for component in number]
-
-
-@dataclass(slots=True)
-class Effort:
-    """How many places may still be looked at one by one, before all are looked at together: what finds nothing uses it up."""
-
-    left: int = 1_000
-
-
-def said_near(arcs: Arcs, place: int, says: Callable[[Move], bool], effort: Effort) -> tuple[bool, bool]:
-    """Look a little way back from a place for something said: whether it was on every way, and whether on some.
-
-    False means that it was not found so near.
-    """
-    if effort.left <= 0:
-        return False, False
-    queue = [place]
-    seen = {place}
-    some = False
-    for here in queue:
-        if here == arcs.start or len(queue) > NEAR:
-            effort.left -= len(queue)
-            return False, some
-        for source in dict.fromkeys(arcs.before[here]):
-            if arcs.came[source] < 0:
-                continue
-            for target, move in zip(arcs.targets[source], arcs.moves[source], strict=True):
-                if target != here:
-                    continue
-                if move is not None and says(move):
-                    some = True
-                elif source not in seen:
-                    seen.add(source)
-                    queue.append(source)
-    return True, some
 
 
 def way(arcs: Arcs, start: int, goal: int, *, avoid: Callable[[Arc], bool] | None = None) -> list[Arc] | None:

@@ -21,17 +21,21 @@ def check_budgets(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     What is said `for: all` at one of several gathers has one budget for lanes that may come there one after the other.
     """
     gathers = sum(state.gather for state in protocol.states.values())
-    number, found = arcs.components
+    thens = arcs.said.each(
+        lambda row: [place for place in range(1, len(row)) if row[place] and row[place] == row[place - 1]]
+    )
     asked = [
-        (move, found[number[arcs.number[name]]])
-        for name, state in protocol.states.items()
-        for move in state.moves.values()
-        if move.then and not state.region and not (move.for_all and state.gather and gathers > 1)
+        (move, place)
+        for place, positions in enumerate(thens)
+        for position in positions
+        if (move := arcs.moves[place][position])
+        and not (state := protocol.states[move.state]).region
+        and not (move.for_all and state.gather and gathers > 1)
     ]
     nodes = _NODES // max(1, len(asked))
-    for move, members in asked:
+    for move, place in asked:
         often = 1
-        if len(members) > 1 or move.state in _targets(protocol, move.state):
+        if members := arcs.loops.members.get(arcs.loops.of[place]):
             if len(members) > _SMALL or nodes < _FEWEST:
                 continue
             often = _often(protocol, move, [arcs.names[place] for place in members], nodes)
@@ -40,7 +44,7 @@ def check_budgets(protocol: Protocol, arcs: Arcs, report: Report) -> None:
 
 
 def _tell(protocol: Protocol, arcs: Arcs, report: Report, move: Move, often: int) -> None:
-    is_looped = len(arcs.components[1][arcs.components[0][arcs.number[move.state]]]) > 1
+    is_looped = len(arcs.loops.members.get(arcs.loops.of[arcs.number[move.state]], ())) > 1
     report.add(
         "W208",
         "unreachable",
@@ -76,11 +80,6 @@ def _often(protocol: Protocol, move: Move, members: list[str], nodes: int) -> in
             rows[name] = [(place(by.next), by.max, place(by.then)) for by in moves], place(state.otherwise)
             costs |= {(name, number): int(by is move) for number, by in enumerate(moves)}
     return longest(rows, move.state, costs, nodes=nodes)
-
-
-def _targets(protocol: Protocol, name: str) -> set[str]:
-    state = protocol.states[name]
-    return {state.otherwise} | {place for move in state.moves.values() for place in (move.next, move.then)}
 
 
 def _times(count: int) -> str:

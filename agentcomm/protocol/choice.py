@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from agentcomm.protocol.arcs import Arcs, after, state_mark
+from agentcomm.protocol.arcs import Arcs, state_mark
 from agentcomm.protocol.embed import Draft
 from agentcomm.protocol.findings import joined
+from agentcomm.protocol.following import after
 from agentcomm.protocol.graph import Move, Ref, State
 
 __all__ = ("check_free_moves", "check_races")
@@ -88,12 +89,7 @@ def _looks_back(move: Move) -> bool:
 
 def _said_before(arcs: Arcs, own: dict[str, int]) -> list[int]:
     """Return, by place, the acts that may have been said on the way to it."""
-    return after(arcs, arcs.said.each(lambda by: _bits(by, own)))
-
-
-def _bits(by: list[Move | None], own: dict[str, int]) -> list[int] | None:
-    found = [own.get(move.label, 0) if move else 0 for move in by]
-    return found if any(found) else None
+    return after(arcs, arcs.said.lists(arcs.said.worth(lambda move: own.get(move.act.label, 0), 0)))
 
 
 def _tell_bare(made: Draft, arcs: Arcs, state: State, free: list[Move]) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agentcomm.acts.performative import LedgerOp, Performative
-from agentcomm.protocol.arcs import MANY, MUCH, NEAR, Arc, Arcs, Effort, move_mark, steps
+from agentcomm.protocol.arcs import Arc, Arcs, move_mark, steps
 from agentcomm.protocol.dominators import passed
 from agentcomm.protocol.findings import NOWHERE, Report
+from agentcomm.protocol.following import MANY, MUCH, NEAR, Effort
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 
 __all__ = ("MAKES", "check_open")
@@ -129,12 +130,13 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     makes = {label for label, act in protocol.acts.items() if act.info.op in MAKES and not act.outlives}
     made: dict[_Debt, list[tuple[int, int]]] = {}
     """By commitment: the arcs that make it."""
-    has = arcs.said.each(lambda by: any(move and move.act.label in makes for move in by))
+    owing = arcs.said.lists(
+        arcs.said.worth(lambda move: [*_debts(move, named)] if move.act.label in makes else [], [])
+    )
     for place in arcs.order if makes else ():
-        for position, move in enumerate(arcs.moves[place] if has[place] else ()):
-            if move and move.act.label in makes:
-                for debt in _debts(move, named):
-                    made.setdefault(debt, []).append((place, position))
+        for position, owed in enumerate(owing[place] or ()):
+            for debt in owed:
+                made.setdefault(debt, []).append((place, position))
     debts = list(made)
     if len(debts) > MANY:
         matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
@@ -288,15 +290,11 @@ def _effects(protocol: Protocol, arcs: Arcs, some: _Bits) -> list[list[_Effect |
     """Return, by place, what its arcs do; None where they do nothing."""
     matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
 
-    def does(move: Move | None) -> _Effect | None:
-        effect = some.effect(move) if move and move.act.label in matter else (0, 0, 0)
+    def does(move: Move) -> _Effect | None:
+        effect = some.effect(move) if move.act.label in matter else (0, 0, 0)
         return effect if effect != (0, 0, 0) else None
 
-    def row(by: list[Move | None]) -> list[_Effect | None] | None:
-        found = list(map(does, by))
-        return found if any(found) else None
-
-    return arcs.said.each(row)
+    return arcs.said.lists(arcs.said.worth(does, None))
 
 
 def _tell_open(

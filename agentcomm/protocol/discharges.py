@@ -2,10 +2,11 @@
 
 from collections.abc import Container
 
-from agentcomm.protocol.arcs import MANY, MUCH, Arcs, Effort, after, move_mark, said_near, steps
+from agentcomm.protocol.arcs import Arcs, move_mark, steps
 from agentcomm.protocol.debts import MAKES
 from agentcomm.protocol.findings import NOWHERE, Report
-from agentcomm.protocol.graph import Move, Protocol
+from agentcomm.protocol.following import MANY, MUCH, Effort, after, said_near
+from agentcomm.protocol.graph import Protocol
 from agentcomm.protocol.stations import Stations
 
 __all__ = ("check_discharges",)
@@ -34,19 +35,17 @@ def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     if not named:
         return
 
-    def come(by: list[Move | None]) -> list[int] | None:
-        found = [named.get(move.act.label, 0) if move else 0 for move in by]
-        return found if any(found) else None
-
-    bits = after(arcs, arcs.said.each(come))
-    does = arcs.said.each(lambda by: any(move and move.act.discharges in named for move in by))
+    said = arcs.said
+    bits = after(arcs, said.lists(said.worth(lambda move: named.get(move.act.label, 0), 0)))
+    wants = said.lists(said.worth(lambda move: named.get(move.act.discharges, 0), 0))
     told: set[str] = set()
     for place in arcs.order:
-        for move in arcs.moves[place] if does[place] else ():
-            if move is None or not (label := move.act.discharges) or label not in named:
+        here = bits[place]
+        for position, want in enumerate(wants[place] or ()):
+            move = None if here & want or not want else arcs.moves[place][position]
+            if move is None or move.label in told:
                 continue
-            if bits[place] & named[label] or move.label in told:
-                continue
+            label = move.act.discharges
             told.add(move.label)
             report.add(
                 "E502",

@@ -1,8 +1,11 @@
 """Whether who is asked can say no: the honest way out that keeps a model from agreeing for want of another word."""
 
+from collections.abc import Mapping
+
 from agentcomm.acts.performative import LedgerOp, Performative
-from agentcomm.protocol.arcs import Arcs, ahead, move_mark
+from agentcomm.protocol.arcs import Arcs, move_mark
 from agentcomm.protocol.findings import Report
+from agentcomm.protocol.following import ahead
 from agentcomm.protocol.graph import Move, Protocol
 
 __all__ = ("check_exits",)
@@ -24,39 +27,35 @@ def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     A warning and not an error (W503 for E503 of the list of checks): a question within a longer talk may do without.
     """
     shifts = {role: 3 * number for number, role in enumerate(protocol.roles)}
-    asked: list[Move] = []
-    exits = {label: _exits(act.performative) for label, act in protocol.acts.items()}
-    directives = {label for label, act in protocol.acts.items() if act.info.directive}
+    said = arcs.said
+    outs = said.worth(lambda move: _exits(move.act.performative) << shifts[move.speaker], 0)
+    wanted = said.worth(lambda move: _wanted(move, shifts) if move.act.info.directive else (), ())
+    if not any(wanted):
+        return
 
-    def way_out(by: list[Move | None]) -> int:
+    def way_out(row: tuple[int, ...]) -> int:
         bits = 0
-        for move in by:
-            if move and (found := exits[move.act.label]):
-                bits |= found << shifts[move.speaker]
+        for kind in row:
+            bits |= outs[kind]
         return bits
 
-    asks = arcs.said.each(lambda by: any(move and move.act.label in directives for move in by))
-    for place, is_asked in enumerate(asks):
-        if is_asked:
-            asked += [move for move in arcs.moves[place] if move and move.act.label in directives]
-    if not asked:
-        return
-    has = arcs.said.each(way_out)
-    can = ahead(arcs, has)
+    def asking(row: tuple[int, ...]) -> list[tuple[int, tuple[tuple[int, str], ...]]]:
+        """Return what is asked for there: the positions where it is said, and what has to be possible then."""
+        return [
+            (position, wanted[kind])
+            for position, kind in enumerate(row)
+            if wanted[kind] and not (position and row[position - 1] == kind)
+        ]
+
+    can = ahead(arcs, said.each(way_out))
     told: set[str] = set()
-    for move in asked:
-        if move.label in told:
-            continue
-        bits = can[arcs.number[move.next]]
-        if _is_weak(move):
-            missing = () if any(bits >> shifts[role] & 1 for role in move.to) else ("refuse or fail",)
-        else:
-            missing = tuple(
-                what
-                for flag, what in ((2, "refuse"), (4, "fail"))
-                if not any(bits >> shifts[role] & flag for role in move.to)
-            )
-        if missing:
+    for place, asked in enumerate(said.each(asking)):
+        for position, needs in asked:
+            bits = can[arcs.targets[place][position]]
+            missing = tuple(what for mask, what in needs if not bits & mask)
+            move = arcs.moves[place][position] if missing else None
+            if move is None or move.label in told:
+                continue
             told.add(move.label)
             report.add(
                 "W503",
@@ -66,6 +65,12 @@ def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 why="without an honest way out, a model is made to agree",
                 fix=_remedy(protocol, move, missing),
             )
+
+
+def _wanted(move: Move, shifts: Mapping[str, int]) -> tuple[tuple[int, str], ...]:
+    """Return the bits of which one has to follow what is asked, each with its name."""
+    flags = ((1, "refuse or fail"),) if _is_weak(move) else ((2, "refuse"), (4, "fail"))
+    return tuple((sum(flag << shifts[role] for role in move.to), what) for flag, what in flags)
 
 
 def _remedy(protocol: Protocol, move: Move, missing: tuple[str, ...]) -> str:

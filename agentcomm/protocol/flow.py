@@ -6,21 +6,10 @@ was said in it on every way to the outcome that led here is known here, and each
 
 from collections.abc import Iterator
 
-from agentcomm.protocol.arcs import (
-    MANY,
-    MUCH,
-    Arc,
-    Arcs,
-    Effort,
-    known,
-    move_mark,
-    said_near,
-    state_mark,
-    steps,
-    way,
-)
+from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.conditions import IT
 from agentcomm.protocol.findings import Report, quoted
+from agentcomm.protocol.following import MANY, MUCH, Effort, known, said_near
 from agentcomm.protocol.graph import Move, Protocol, Ref
 from agentcomm.protocol.stations import Stations
 

@@ -8,7 +8,7 @@ role runs alone, the same and more are errors: there a role knows only what it s
 from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.findings import Kind, Report, quoted
 from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
-from agentcomm.protocol.merging import all_hear_all, is_unsure
+from agentcomm.protocol.merging import is_unsure, knowing
 from agentcomm.protocol.project import doubts_of
 from agentcomm.protocol.view import Doubt, DoubtKind
 
@@ -28,9 +28,8 @@ _CODES: dict[DoubtKind, tuple[str, str, Kind]] = {
 def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distributed: bool) -> None:
     """Add W304, W305 and W306, or, where each role runs alone, E304, E305 and E306."""
     if distributed:
-        if all_hear_all(protocol, arcs):
-            return
-        unsure = [role for role in protocol.roles if is_unsure(protocol, arcs, role, alone=True)]
+        knows = knowing(protocol, arcs)
+        unsure = [role for role in protocol.roles if role not in knows]
         told: set[str] = set()
         for doubt in (doubt for role in unsure for doubt in doubts_of(protocol, role, arcs)):
             if doubt.what in told:  # each who races has the same doubt, and the first place is the nearest
@@ -66,7 +65,8 @@ def _check_turns(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add W304: who speaks next took no part in the message before."""
     speakers = [state.speakers for state in protocol.states.values()]
     others = len(protocol.roles) - 1
-    unheard = arcs.said.each(lambda by: any(move and len(move.to) < others for move in by))
+    partial = arcs.said.worth(lambda move: len(move.to) < others, nothing=False)
+    unheard = arcs.said.each(lambda row: any(partial[kind] for kind in row))
     told: set[int] = set()
     for place in arcs.order:
         if not unheard[place]:
@@ -101,8 +101,7 @@ def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
     """Return the roles that may take one state for another in which they have other things to say."""
     deaf = {
         role
-        for by in arcs.said.rows
-        for move in by
+        for move in arcs.said.kinds
         if move and len(move.to) + 1 < len(protocol.roles)
         for role in protocol.roles
         if role != move.speaker and role not in move.to
@@ -113,13 +112,12 @@ def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
 def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add W306: who asked hears nothing, and nobody who was asked says anything, on a way that ends well."""
     directives = {label for label, act in protocol.acts.items() if act.info.directive}
-    has = arcs.said.each(lambda by: any(move and move.act.label in directives for move in by))
+    asks = arcs.said.lists(arcs.said.worth(lambda move: move.act.label in directives, nothing=False))
     asking = [
         (place, position, move)
         for place in arcs.order
-        if has[place]
-        for position, move in enumerate(arcs.moves[place])
-        if move and move.act.label in directives
+        for position, is_asked in enumerate(asks[place] or ())
+        if is_asked and (move := arcs.moves[place][position])
     ]
     silent: dict[tuple[str, tuple[str, ...]], list[bool]] = {}
     for place, position, move in asking:

@@ -1,6 +1,6 @@
 """The checks that look at one act or one state at a time: grounding, stakes, and how much there is to choose from."""
 
-from agentcomm.protocol.arcs import Arc, Arcs, move_mark, steps
+from agentcomm.protocol.arcs import Arcs, move_mark, steps
 from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.graph import Act, Criterion, Mark, Move, Protocol, Stakes
 
@@ -70,14 +70,11 @@ def _some(act: Act) -> str:
 
 
 def _check_last_words(protocol: Protocol, arcs: Arcs, report: Report) -> None:
-    for state in protocol.states.values():
-        for move in state.moves.values():
-            if move.act.criterion is not Criterion.RELEVANT:
-                continue
-            end = move.next  # by `then` it ends only once its answers are used up, and counts as delivered
-            if end not in protocol.outcomes:
-                continue
-            before = arcs.to(arcs.number[state.name])
+    for place, position in arcs.saying(lambda move: move.act.criterion is Criterion.RELEVANT):
+        arc = arcs.arc(place, position)
+        # by `then` it ends only once its answers are used up, and counts as delivered
+        if (move := arc.move) and arc.kind == "next" and (end := arc.target) in protocol.outcomes:
+            before = arcs.to(place)
             report.add(
                 "E601",
                 "grounding",
@@ -85,7 +82,7 @@ def _check_last_words(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 f"'{move.label}' ends the conversation and can never be grounded",
                 why=f"its criterion is `relevant`, and no reply can come after '{end}'",
                 fix=f"write `{move.label}: delivered` or `{move.label}: readback` under `grounding`",
-                witness=steps([*before, Arc(state.name, end, "next", move)]),
+                witness=steps([*before, arc]),
             )
 
 

@@ -8,10 +8,10 @@ of what a role does not observe, by union and find (Tarjan 1975).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agentcomm.protocol.arcs import Arcs
-from agentcomm.protocol.graph import Move, Protocol, State
+from agentcomm.protocol.arcs import Arcs, Said
+from agentcomm.protocol.graph import Protocol, State
 
-__all__ = ("all_hear_all", "is_unsure", "offers")
+__all__ = ("is_unsure", "knowing", "offered", "offers")
 
 _Key = tuple[str, str, bool]
 """Label and speaker, what a role can tell messages apart by, and whether it leads on by `then`."""
@@ -25,18 +25,26 @@ def offers(state: State) -> set[tuple[str, tuple[str, ...]]]:
     return {(move.label, move.to) for move in state.moves.values()}
 
 
-def all_hear_all(protocol: Protocol, arcs: Arcs) -> bool:
-    """Say whether every role knows at any time where the conversation is, until it ends."""
-    others, states = len(protocol.roles) - 1, len(protocol.states)
-    if any(len(state.speakers) > 1 for state in protocol.states.values()):  # a race
-        return False
-    if any(move and len(move.to) < others for by in arcs.said.rows for move in by):
-        return False
-    return all(
-        target >= states
-        for leads, first in zip(arcs.targets, arcs.deadlines, strict=True)
-        for target in leads[first:]
-    )
+def offered(said: Said, place: int) -> frozenset[tuple[str, tuple[str, ...]]]:
+    """Return the same of a place."""
+    return frozenset((move.act.label, move.to) for kind in said.row(place) if (move := said.kinds[kind]))
+
+
+def knowing(protocol: Protocol, arcs: Arcs) -> set[str]:
+    """Return the roles that know at any time where the conversation is, until it ends: each hears everything."""
+    states = protocol.states.values()
+    if any(len(state.speakers) > 1 for state in states):  # a race
+        return set()
+    many = len(states)
+    found = set(protocol.roles)
+    for move in arcs.said.kinds:
+        if move and len(move.to) + 1 < len(protocol.roles):
+            found &= {move.speaker, *move.to}
+    if found:
+        for state, leads, first in zip(states, arcs.targets, arcs.deadlines, strict=False):
+            if first < len(leads) and any(target < many for target in leads[first:]):
+                found &= set(state.speakers)
+    return found
 
 
 def is_unsure(protocol: Protocol, arcs: Arcs, role: str, *, alone: bool) -> bool:
@@ -74,36 +82,40 @@ class _Merged:
     def read(self) -> None:
         """Find what the role says and hears at each state, and what it passes by."""
         role, alone, same, ended = self.role, self.alone, self.same, self.ended
-        states = self.protocol.states
+        said, states = self.arcs.said, self.protocol.states
         many = len(states)
         self.parent = list(range(many))
-        rows = zip(states.values(), self.arcs.targets, self.arcs.moves, strict=False)
-        for place, (state, leads, by) in enumerate(rows):
-            own = role in state.speakers
-            mine: dict[_Key, int] = {}
-            before: Move | None = None
-            takes = False
-            for target, move in zip(leads, by, strict=True):
-                if move is None:
-                    if not alone:
-                        continue
-                    takes, key = own, _DEADLINE
-                elif move is before:
-                    key = (move.act.label, move.speaker, True)
-                else:
+
+        def heard(row: tuple[int, ...]) -> list[tuple[int, _Key | None]]:
+            """Return what is said there by position, None what the role does not hear."""
+            found: list[tuple[int, _Key | None]] = []
+            for position, kind in enumerate(row):
+                if move := said.kinds[kind]:
                     takes = role == move.speaker or role in move.to
-                    key = (move.act.label, move.speaker, False)
-                before = move
-                if takes:
-                    goal = target if target < many else _END
-                    known = mine.setdefault(key, goal)
-                    if known != goal:  # several deadlines: of the state, and of what runs there
-                        mine[key] = max(known, goal)
-                        same += [(known, goal)] if min(known, goal) != _END else []
+                    key = (move.act.label, move.speaker, position > 0 and row[position - 1] == kind)
+                    found.append((position, key if takes else None))
+            return found
+
+        rows = zip(states.values(), self.arcs.targets, said.each(heard), strict=False)
+        for place, (state, leads, row) in enumerate(rows):
+            mine: dict[_Key, int] = {}
+            for position, key in row:
+                target = leads[position]
+                if key is not None:
+                    mine[key] = target if target < many else _END
                 elif target < many:
                     same.append((place, target))
-                elif move is not None:
+                else:
                     ended.add(place)
+            for target in leads[len(row) :] if alone else ():
+                goal = target if target < many else _END
+                if role not in state.speakers:
+                    same += [(place, target)] if goal != _END else []
+                    continue
+                known = mine.setdefault(_DEADLINE, goal)
+                if known != goal:  # several deadlines: of the state, and of what runs there
+                    mine[_DEADLINE] = max(known, goal)
+                    same += [(known, goal)] if min(known, goal) != _END else []
             self.seen.append(mine)
 
     def find(self, place: int) -> int:

@@ -8,22 +8,25 @@ condition is sufficient and polynomial in practice, not necessary (deciding it e
 Of a many-role it is the member's view of its own lane; of a role shared by lanes it is the view of one lane.
 """
 
+from bisect import bisect
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 from agentcomm.errors import UsageError
 from agentcomm.protocol.arcs import Arc, Arcs, steps, way
 from agentcomm.protocol.findings import joined, near
 from agentcomm.protocol.graph import Move, Protocol
-from agentcomm.protocol.merging import offers
+from agentcomm.protocol.merging import is_unsure, offered, offers
 from agentcomm.protocol.view import Doubt, DoubtKind, LocalMove, LocalProtocol, LocalState
 
 __all__ = ("doubts_of", "project")
 
 STATES = 20_000
 """Local states that are made at most."""
+MUCH = 4
+"""So many times each place is looked at, in one set or another, before a quick look is asked whether that is needed."""
 _WITNESSED = 20
 """Doubts that are told with the way there."""
 EFFORT = 20
@@ -53,12 +56,15 @@ def doubts_of(protocol: Protocol, role: str, arcs: Arcs) -> tuple[Doubt, ...]:
         role: One of its roles.
         arcs: Its graph.
     """
-    return _Projection(protocol, role, arcs).look()
+    return _Projection(protocol, role, arcs, is_named=False).look()
 
 
 _Key = tuple[str, str]
 """Label and speaker: what a role can tell messages apart by."""
-_Places = frozenset[int]
+_Places = tuple[int, ...]
+"""A set of places in rising order; states stand before outcomes."""
+_At = tuple[int, int]
+"""An arc of a set: which of its places, and the position there."""
 
 
 @dataclass(slots=True)
@@ -71,7 +77,21 @@ class _Seen:
     moves: list[Move] = field(default_factory=list[Move])
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What follows where the role is in places that say just this; worked out once, whatever they lead to."""
+
+    steps: list[tuple[_Key | None, list[_At], list[_At]]]
+    """By message: where it leads while it may be said, and by `then`. Last, without a key, the role's own deadlines."""
+    is_amiss: bool
+    """Whether the role cannot know what is asked of it."""
+    may_cross: bool
+    """Whether it waits for more than one."""
+    unheard: list[_At]
+    """What it does not hear, where it waits for something."""
+
+
+@dataclass
 class _Projection:
     protocol: Protocol
     role: str
@@ -86,52 +106,141 @@ class _Projection:
     told: set[tuple[str, object]] = field(default_factory=set[tuple[str, object]])
     silent: list[list[int]] = field(default_factory=list[list[int]])
     """By place: where it may lead without the role knowing."""
-    party: list[list[bool]] = field(default_factory=list[list[bool]])
-    """By place, for each of its arcs: whether the role says or hears it."""
+    taken: list[list[tuple[int, _Key, bool]]] = field(default_factory=list[list[tuple[int, _Key, bool]]])
+    """By place, what the role says or hears there: the position, what it is known by, and whether it is a `then`."""
+    signs: list[int] = field(default_factory=list[int])
+    """By place: what it says, and whether the role speaks there, alone or in a race; where it is the same, so is all that it says."""
+    plans: dict[_Places, _Plan] = field(default_factory=dict[_Places, _Plan])
+    """By the signs of the states of a set."""
+    alone: list[int] = field(default_factory=list[int])
+    """By place: the set that the role is in when it is led there and nowhere else; -1 where it was not yet."""
     is_named: bool = True
     """Whether the sets have names."""
     effort: int = 0
 
     def look(self) -> tuple[Doubt, ...]:
         """Return the doubts."""
-        self.is_named = False
         self._begin()
-        done = 0
-        while done < len(self.sets) and done <= STATES:
+        count = len(self.protocol.states)
+        much = MUCH * len(self.arcs.names)
+        done = looked = 0
+        while done < len(self.sets) and done < STATES:
             places = self.sets[done]
-            if not self._is_over(places) and done < STATES:
-                self._look(done, places)
+            looked += len(places)
+            if looked > much and self.is_sure:
+                return ()
+            if places[0] < count:
+                self._look(done, places if places[-1] < count else places[: bisect(places, count - 1)])
             done += 1
         self._check_size()
         return tuple(self.doubts)
 
-    def _look(self, number: int, places: _Places) -> None:
-        seen = self._seen(places)
-        self._check(number, places, seen)
-        for key, entry in seen.items():
-            if self._is_counted(entry):
-                self._set(entry.nexts, number, key)
-                if entry.thens:
-                    self._set(entry.thens, number, key)
-            else:
-                self._set([*entry.nexts, *entry.thens], number, key)
-        states, names = self.protocol.states, self.arcs.names
-        own = [
-            place
-            for place in sorted(places)
-            if place < len(states) and self.role in states[names[place]].speakers
+    def _look(self, number: int, states: _Places) -> None:
+        """Check a set, and find those that follow; `states` are its places but the outcomes."""
+        signs = tuple([self.signs[place] for place in states])
+        plan = self.plans.get(signs)
+        if plan is None:
+            plan = self.plans[signs] = self._plan(states)
+        targets, alone = self.arcs.targets, self.alone
+        if (
+            plan.is_amiss
+            or (plan.may_cross and self._is_open(states, plan))
+            or (plan.unheard and number and self._may_end(states, plan))
+        ):
+            self._check(number, self.sets[number], self._seen(states))
+        for key, *ways in plan.steps:
+            for way_on in ways:
+                if len(way_on) == 1:  # nearly all of them
+                    which, position = way_on[0]
+                    target = targets[states[which]][position]
+                    if alone[target] < 0:
+                        alone[target] = self._set((target,), number, key)
+                elif way_on:
+                    self._set([targets[states[which]][position] for which, position in way_on], number, key)
+
+    def _plan(self, states: _Places) -> _Plan:
+        found: dict[_Key, tuple[list[_At], list[_At]]] = {}
+        own = [place for place in states if self.signs[place] % 3]
+        ends: list[_At] = []
+        unheard: list[_At] = []
+        for which, place in enumerate(states):
+            row = self.arcs.said.row(place)
+            taken = {position for position, _, _ in self.taken[place]}
+            for position, key, is_then in self.taken[place]:
+                found.setdefault(key, ([], []))[is_then].append((which, position))
+            for position, kind in enumerate(row):
+                if not kind and self.signs[place] % 3:
+                    ends.append((which, position))
+                elif kind and position not in taken:
+                    unheard.append((which, position))
+        steps: list[tuple[_Key | None, list[_At], list[_At]]] = [
+            (key, nexts, thens) if len(nexts) == 1 else (key, [*nexts, *thens], [])
+            for key, (nexts, thens) in found.items()
         ]
-        ends = [target for place in own for target in self.arcs.targets[place][self.arcs.deadlines[place] :]]
-        if ends:
-            self._set(ends, number, None)
+        return _Plan(
+            steps=[*steps, (None, ends, [])] if ends else steps,
+            is_amiss=any(self.signs[place] % 3 > 1 for place in own)
+            or 0 < len(own) < len(states)
+            or len({offered(self.arcs.said, place) for place in own}) > 1,
+            may_cross=not own and len({speaker for _, speaker in found}) > 1,
+            unheard=[] if own or not self._hears(states) else unheard,
+        )
+
+    def _hears(self, places: Iterable[int]) -> bool:
+        kinds = self.arcs.said.kinds
+        return any(
+            move is not None and self.role in move.to
+            for place in places
+            for move in map(kinds.__getitem__, self.arcs.said.row(place))
+        )
+
+    def _may_end(self, states: _Places, plan: _Plan) -> bool:
+        """Whether something that the role does not hear leads from some states to an outcome."""
+        targets, count = self.arcs.targets, len(self.protocol.states)
+        return any(targets[states[which]][position] >= count for which, position in plan.unheard)
+
+    def _is_open(self, states: _Places, plan: _Plan) -> bool:
+        """Whether something else may be said to the role after one of the messages it waits for, before it speaks."""
+        targets = self.arcs.targets
+        return not all(
+            self._is_calm(targets[states[which]][position])
+            for _, nexts, thens in plan.steps
+            for which, position in (*nexts, *thens)
+        )
+
+    def _is_calm(self, place: int) -> bool:
+        """Whether nothing is said after a place before the role speaks."""
+        count = len(self.protocol.states)
+        return place >= count or (
+            self.signs[place] % 3 == 1
+            and all(target >= count for target in self.arcs.targets[place][self.arcs.deadlines[place] :])
+        )
 
     def _begin(self) -> int:
-        self.party = self.arcs.said.each(
-            lambda by: [move is not None and self._is_party(move) for move in by]
+        said, role = self.arcs.said, self.role
+        party = said.worth(self._is_party, nothing=False)
+        keys = said.worth(lambda move: (move.act.label, move.speaker), ("", ""))
+        self.taken = said.each(
+            lambda row: [
+                (position, keys[kind], position > 0 and row[position - 1] == kind)
+                for position, kind in enumerate(row)
+                if party[kind]
+            ]
         )
-        self._find_silent()
+        parts = [
+            0 if role not in speakers else 1 if len(speakers) == 1 else 2
+            for speakers in (state.speakers for state in self.protocol.states.values())
+        ]
+        self.signs = [3 * number + part for number, part in zip(said.at, parts, strict=False)]
+        self._find_silent(party)
+        self.alone = [-1] * len(self.arcs.names)
         self.effort = EFFORT * sum(map(len, self.arcs.targets))
         return self._set([self.arcs.start], 0, None)
+
+    @cached_property
+    def is_sure(self) -> bool:
+        """Whether a quick look that merges places finds nothing either: then a long one is not needed."""
+        return not is_unsure(self.protocol, self.arcs, self.role, alone=True)
 
     def _check_size(self) -> None:
         if len(self.sets) > STATES:
@@ -150,7 +259,7 @@ class _Projection:
         while done < len(self.sets):
             places = self.sets[done]
             if self._is_over(places):
-                kinds = dict.fromkeys(protocol.outcomes[arcs.names[place]] for place in sorted(places))
+                kinds = dict.fromkeys(protocol.outcomes[arcs.names[place]] for place in places)
                 outcomes[self.names[done]] = " or ".join(kinds)
             elif done >= STATES:
                 states[self.names[done]] = LocalState(self.names[done], "", {}, self._named(places))
@@ -165,27 +274,32 @@ class _Projection:
 
     # --- sets of places ---
 
-    def _find_silent(self) -> None:
-        arcs, states = self.arcs, [*self.protocol.states.values()]
-        for place, (leads, takes) in enumerate(zip(arcs.targets, self.party, strict=True)):
-            first = arcs.deadlines[place]
-            silent = [target for target, take in zip(leads[:first], takes, strict=False) if not take]
-            if len(leads) > first and self.role not in states[place].speakers:
-                silent += leads[first:]
-            self.silent.append(silent)
+    def _find_silent(self, party: Sequence[bool]) -> None:
+        arcs = self.arcs
+        passing = arcs.said.each(
+            lambda row: [position for position, kind in enumerate(row) if kind and not party[kind]]
+        )
+        self.silent = [
+            [leads[position] for position in row] for leads, row in zip(arcs.targets, passing, strict=True)
+        ]
+        for place, (sign, first) in enumerate(zip(self.signs, arcs.deadlines, strict=False)):
+            if not sign % 3:
+                self.silent[place] += arcs.targets[place][first:]
 
     def _is_party(self, move: Move) -> bool:
         return self.role == move.speaker or self.role in move.to
 
     def _closure(self, places: Iterable[int]) -> _Places:
-        queue = list(places)
+        queue = [*dict.fromkeys(places)]
+        if len(queue) == 1 and not self.silent[queue[0]]:
+            return (queue[0],)
         seen = set(queue)
         for place in queue:
             for target in self.silent[place]:
                 if target not in seen:
                     seen.add(target)
                     queue.append(target)
-        return frozenset(seen)
+        return tuple(sorted(queue))
 
     def _set(self, places: Iterable[int], before: int, key: _Key | None) -> int:
         closed = self._closure(places)
@@ -199,7 +313,7 @@ class _Projection:
         return found
 
     def _is_over(self, places: _Places) -> bool:
-        return all(place >= len(self.protocol.states) for place in places)
+        return places[0] >= len(self.protocol.states)
 
     def _named(self, places: Iterable[int]) -> frozenset[str]:
         return frozenset(self.arcs.names[place] for place in places)
@@ -209,11 +323,11 @@ class _Projection:
         names, states = self.arcs.names, self.protocol.states
         taking_part = [
             names[place]
-            for place in sorted(places)
+            for place in places
             if names[place] in states
             and any(self._is_party(move) for move in states[names[place]].moves.values())
         ]
-        chosen = taking_part or [names[place] for place in sorted(places)]
+        chosen = taking_part or [names[place] for place in places]
         name = "|".join(chosen[:3]) + ("|…" if len(chosen) > 3 else "")  # noqa: PLR2004
         if name in self.used:
             name = next(
@@ -278,22 +392,19 @@ class _Projection:
     def _seen(self, places: _Places) -> dict[_Key, _Seen]:
         """Return what the role may say or hear in any of some places."""
         found: dict[_Key, _Seen] = {}
-        for place in sorted(places):
-            row = self.arcs.moves[place]
-            targets = self.arcs.targets[place]
-            for position, takes in enumerate(self.party[place]):
+        for place in places:
+            row, targets = self.arcs.moves[place], self.arcs.targets[place]
+            for position, key, is_then in self.taken[place]:
                 move = row[position]
-                if not takes or move is None:
+                if move is None:  # pragma: no cover  (a deadline is not said)
                     continue
-                key = move.act.label, move.speaker
                 entry = found.get(key)
                 if entry is None:
                     entry = found[key] = _Seen(move)
-                target = targets[position]
-                if position and row[position - 1] is move:
-                    entry.thens.append(target)
+                if is_then:
+                    entry.thens.append(targets[position])
                 else:
-                    entry.nexts.append(target)
+                    entry.nexts.append(targets[position])
                     entry.moves.append(move)
         return found
 
@@ -301,7 +412,7 @@ class _Projection:
 
     def _check(self, number: int, places: _Places, seen: Mapping[_Key, _Seen]) -> None:
         states, names = self.protocol.states, self.arcs.names
-        live = [states[names[place]] for place in sorted(places) if names[place] in states]
+        live = [states[names[place]] for place in places if names[place] in states]
         own = [state for state in live if self.role in state.speakers]
         waiting = [state for state in live if self.role not in state.speakers]
         if races := [state for state in own if len(state.speakers) > 1]:
@@ -332,9 +443,9 @@ class _Projection:
     def _check_end(self, number: int, places: _Places) -> None:
         """Doubt where others may have ended what the role still waits in."""
         arcs, outcomes = self.arcs, self.protocol.outcomes
-        if not any(self.role in move.to for place in places for move in arcs.moves[place] if move):
+        if not self._hears(places):
             return
-        for place in sorted(places):
+        for place in places:
             for position, (target, move) in enumerate(
                 zip(arcs.targets[place], arcs.moves[place], strict=True)
             ):
@@ -402,7 +513,7 @@ class _Projection:
         return arc.move is not None and arc.move.speaker == self.role
 
     def _tell_effort(self, number: int) -> None:
-        if not any(doubt.kind == "size" for doubt in self.doubts):
+        if not self.is_sure and not any(doubt.kind == "size" for doubt in self.doubts):
             self._doubt(
                 "size", (), f"whether messages to {self.role} overtake each other was not looked at everywhere",
                 "there are too many ways", "let the role wait for one speaker at a time", number,

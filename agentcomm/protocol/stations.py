@@ -3,7 +3,8 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
-from agentcomm.protocol.arcs import NEAR, Arcs
+from agentcomm.protocol.arcs import Arcs
+from agentcomm.protocol.following import NEAR
 from agentcomm.protocol.graph import Move
 
 __all__ = ("Stations",)

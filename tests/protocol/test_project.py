@@ -12,7 +12,7 @@ from agentcomm.protocol.arcs import Arcs
 from agentcomm.protocol.check import examine
 from agentcomm.protocol.deep import deep
 from agentcomm.protocol.library import load, loads, names
-from agentcomm.protocol.merging import all_hear_all, is_unsure
+from agentcomm.protocol.merging import is_unsure, knowing
 from agentcomm.protocol.project import doubts_of, project
 from agentcomm.testing.strategies import protocols
 
@@ -40,7 +40,7 @@ def test_a_view_of_a_request():
 
 def is_looked_at(protocol, role):
     arcs = Arcs.of(protocol)
-    return not all_hear_all(protocol, arcs) and is_unsure(protocol, arcs, role, alone=True)
+    return role not in knowing(protocol, arcs) and is_unsure(protocol, arcs, role, alone=True)
 
 
 @pytest.mark.parametrize("protocol", [*FIFTEEN, *SHIPPED], ids=str)
@@ -55,6 +55,19 @@ def test_a_doubt_about_a_random_protocol_is_never_passed_over(protocol):
     for role in protocol.roles:
         if project(protocol, role).doubts:
             assert is_looked_at(protocol, role)
+
+
+@given(protocols())
+def test_a_look_finds_the_doubts_of_a_view(protocol):
+    for role in protocol.roles:
+        assert doubts_of(protocol, role, Arcs.of(protocol)) == project(protocol, role).doubts
+
+
+@pytest.mark.parametrize("protocol", [*FIFTEEN, *SHIPPED], ids=str)
+def test_a_look_that_is_cut_short_misses_nothing(protocol, monkeypatch):
+    monkeypatch.setattr("agentcomm.protocol.project.MUCH", 0)
+    for role in protocol.roles:
+        assert doubts_of(protocol, role, Arcs.of(protocol)) == project(protocol, role).doubts
 
 
 def test_most_views_without_a_doubt_need_no_projection():
