@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from types import CoroutineType
-from typing import Any, cast
+from typing import Any, cast, overload
 
 from msgspec.structs import replace
 
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
+from agentcomm.acts.performative import Performative
 from agentcomm.agents.provenance import Classifier, Editor
 from agentcomm.agents.tools import Tool, tools_by_name
 from agentcomm.agents.turn import Handler, PromptBudget, Said, Turn, Unspoken
@@ -21,6 +22,8 @@ __all__ = ("Agent", "by_code")
 
 GATHER = "(gather)"
 """Key of the handler for turns that are for several lanes; no overlay has such a name."""
+
+_LIBRARY = frozenset(map(str, Performative))
 
 Plan = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Takes the content heard, by field; returns what will be acted with, by the names of the fields where they have them."""
@@ -81,10 +84,13 @@ class Agent:
         self.things = dict(things or {})
         self._model = model
         self._named = model if isinstance(model, str) else ""
-        self._handlers: dict[tuple[str, str, str], Handler] = {}
-        self._plans: dict[str, Plan] = {}
-        self._found: dict[tuple[str, str, str], Any] = {}
-        """Overlay, state, act heard -> the handler that takes such a turn, or None."""
+        self._handlers: dict[tuple[str, str, str, str], Handler] = {}
+        """Overlay, state, act heard, protocol."""
+        self._plans: dict[tuple[str, str], Plan] = {}
+        self._tells_apart = False
+        """Some handlers are for one protocol alone."""
+        self._found: dict[tuple[str, str, str, str], Any] = {}
+        """Overlay, state, act heard, protocol (empty where no handler tells them apart) -> the handler, or None."""
         self._checked: tuple[Any, int] = None, 0
         """The acts that were checked last, and how many handlers there were."""
 
@@ -111,23 +117,28 @@ class Agent:
             self._model = open_model(self._model, progress=progress)
         return self._model
 
-    def check(self, acts: Iterable[str]) -> None:
-        """Find handlers for acts that nobody can say; `acts` are the labels of a protocol and its overlays.
+    def check(self, acts: Iterable[str], protocol: str = "") -> None:
+        """Find handlers for acts that nobody can say.
+
+        Args:
+            acts: The labels of a protocol and its overlays.
+            protocol: Its name.
 
         Raises:
-            UsageError: If a handler's act is not among them but resembles one that has no handler.
+            UsageError: If a handler's act is not among them but resembles one that has no handler. Acts of the library are left
+                alone: the handler may be for another protocol.
         """
         count = len(self._handlers)
         if self._checked[0] is acts and self._checked[1] == count and isinstance(acts, frozenset):
             return
         known = set(acts)
-        handled = {act for _, _, act in self._handlers if act}
-        for act in sorted(handled - known):
+        handled = {act for _, _, act, only in self._handlers if act and only in ("", protocol)}
+        for act in sorted(handled - known - _LIBRARY):
             if close := get_close_matches(act, known - handled, 1, cutoff=0.6):
                 raise UsageError(
                     f"{self.name} has a handler for {act!r}, which nobody can say here",
                     why=f"the acts are {', '.join(sorted(known))}",
-                    fix=f"did you mean {close[0]!r}?",
+                    fix=f'did you mean {close[0]!r}? If it is for another protocol: @{self.name}.on("{act}", protocol="…")',
                     code="U321",
                 )
         self._checked = acts, count
@@ -138,13 +149,16 @@ class Agent:
             opened, self._model = self._model, self._named
             await opened.close()
 
-    def on(self, act: str, *, state: str = "", overlay: str = "") -> Callable[[Handler], Handler]:
+    def on(
+        self, act: str, *, state: str = "", overlay: str = "", protocol: str = ""
+    ) -> Callable[[Handler], Handler]:
         """Register a handler for when this act was heard.
 
         Args:
             act: Label of the act heard.
             state: Only in this state.
             overlay: Only in this overlay, such as `read-back`; handlers without it are for the talk itself.
+            protocol: Only in the protocol of this name, for an agent that plays in several.
         """
         if callable(cast("object", act)):
             raise UsageError(
@@ -153,19 +167,39 @@ class Agent:
             )
 
         def register(handler: Handler) -> Handler:
-            return self._register((overlay, state, act), handler)
+            return self._register((overlay, state, act, protocol), handler)
 
         return register
 
-    def opens(self, handler: Handler) -> Handler:
-        """Register the handler for opening a conversation."""
-        return self._register(("", "", ""), handler)
+    @overload
+    def opens(self, handler: Handler) -> Handler: ...
+    @overload
+    def opens(self, *, protocol: str) -> Callable[[Handler], Handler]: ...
+    def opens(self, handler: Handler | None = None, *, protocol: str = "") -> Any:
+        """Register the handler for opening a conversation; with `protocol=`, only one by the protocol of this name."""
+        return self._plain("", handler, protocol)
 
-    def gathers(self, handler: Handler) -> Handler:
-        """Register the handler for turns that are for several lanes; it returns one message for each, or one for all."""
-        return self._register((GATHER, "", ""), handler)
+    @overload
+    def gathers(self, handler: Handler) -> Handler: ...
+    @overload
+    def gathers(self, *, protocol: str) -> Callable[[Handler], Handler]: ...
+    def gathers(self, handler: Handler | None = None, *, protocol: str = "") -> Any:
+        """Register the handler for turns that are for several lanes; it returns one message for each, or one for all.
 
-    def plans(self, act: str) -> Callable[[Plan], Plan]:
+        With `protocol=`, only in the protocol of this name.
+        """
+        return self._plain(GATHER, handler, protocol)
+
+    def _plain(self, where: str, handler: Handler | None, protocol: str) -> Any:
+        if handler is not None:
+            return self._register((where, "", "", protocol), handler)
+
+        def register(given: Handler) -> Handler:
+            return self._register((where, "", "", protocol), given)
+
+        return register
+
+    def plans(self, act: str, *, protocol: str = "") -> Callable[[Plan], Plan]:
         """Register a function from the content heard with an act to what the agent will act with, such as a tool's arguments.
 
         Read-backs of the act are then taken from that, so they show how it was understood and not how well it was copied; a handler
@@ -173,6 +207,7 @@ class Agent:
 
         Args:
             act: Label of the act heard.
+            protocol: Only in the protocol of this name.
         """
         if callable(cast("object", act)):
             raise UsageError(
@@ -181,19 +216,26 @@ class Agent:
             )
 
         def register(plan: Plan) -> Plan:
-            if act in self._plans:
-                raise UsageError(f"{self.name} has two plans for {act!r}", fix="keep one")
-            self._plans[act] = plan
+            if (act, protocol) in self._plans:
+                raise UsageError(
+                    f"{self.name} has two plans for {act!r}", fix="keep one, or tell them apart by protocol="
+                )
+            self._plans[act, protocol] = plan
             return plan
 
         return register
 
-    def plan_for(self, act: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    def plan_for(self, act: str, content: Mapping[str, Any], protocol: str = "") -> Mapping[str, Any]:
         """Return what the agent will act with; empty where no plan is registered for the act."""
-        plan = self._plans.get(act) or self._plans.get(act.rpartition(".")[2])
-        return {} if plan is None else plan(content)
+        if not self._plans:
+            return {}
+        for name in (act, act.rpartition(".")[2]):
+            plan = self._plans.get((name, protocol)) or self._plans.get((name, ""))
+            if plan is not None:
+                return plan(content)
+        return {}
 
-    def _register(self, key: tuple[str, str, str], handler: Handler) -> Handler:
+    def _register(self, key: tuple[str, str, str, str], handler: Handler) -> Handler:
         if not callable(cast("object", handler)):
             raise UsageError(
                 f"{handler!r} is no handler", fix=f'write `@{self.name}.on("cfp")` above a function'
@@ -201,9 +243,10 @@ class Agent:
         if key in self._handlers:
             raise UsageError(
                 f"{self.name} has two handlers for {key[2] or 'opening'!r}",
-                fix="keep one, or tell them apart by state=",
+                fix="keep one, or tell them apart by state= or protocol=",
             )
         self._handlers[key] = handler
+        self._tells_apart = self._tells_apart or bool(key[3])
         self._found.clear()
         return handler
 
@@ -225,7 +268,7 @@ class Agent:
             UsageError: If there is nothing to say, or a handler says no message.
         """
         if turn.lanes and not turn.for_all:
-            gathers = self._handlers.get((GATHER, "", ""))
+            gathers = self._gathers(turn)
             return gathers(turn) if gathers is not None else self._lane_by_lane(turn)
         if self.things and (asked := self._unclear(turn)) is not None:
             return asked
@@ -237,7 +280,7 @@ class Agent:
             if type(answer) is CoroutineType or inspect.isawaitable(answer):
                 return self._awaited(handler, cast("Awaitable[Said]", answer))
             return self._check(handler, answer)
-        gathers = self._handlers.get((GATHER, "", "")) if turn.lanes else None
+        gathers = self._gathers(turn) if turn.lanes else None
         if gathers is not None:  # what is said for all, and no handler answers what was heard last
             return gathers(turn)
         overlaid = by_code(turn, has_model=self._model is not None)
@@ -249,10 +292,16 @@ class Agent:
         decorator = f'@{self.name}.on("{heard}")' if heard else f"@{self.name}.opens"
         raise UsageError(
             f"{self.name} has nothing to say in {turn.state!r}",
-            why=f"it has no handler for {heard or 'opening'!r} and no model",
+            why=f"it has no handler for {heard or 'opening'!r} and no model{self._elsewhere(heard, turn)}",
             fix=f"add {decorator}, or give it a model",
             code="U320",
         )
+
+    def _elsewhere(self, heard: str, turn: Turn) -> str:
+        """Return in which other protocols it would have had an answer."""
+        names = sorted({only for _, _, act, only in self._handlers if act == heard and only})
+        here = turn.whole.rules.protocol.name
+        return f"; in {', '.join(map(repr, names))} it has, and this is {here!r}" if names else ""
 
     def _unclear(self, turn: Turn) -> Message | None:
         from agentcomm.agents.unclear import clarified
@@ -290,20 +339,26 @@ class Agent:
         here, heard = turn.conversation.here, turn.heard
         frame = here.frame
         act = heard.act if heard is not None else ""
-        key = ("", here.name, act) if frame is None else (frame.overlay, frame.position, act)
+        only = turn.whole.rules.protocol.name if self._tells_apart else ""
+        key = ("", here.name, act, only) if frame is None else (frame.overlay, frame.position, act, only)
         try:
             return self._found[key]
         except KeyError:
             found = self._found[key] = self._look_up(*key)
             return found
 
-    def _look_up(self, overlay: str, place: str, act: str) -> Handler | None:
+    def _look_up(self, overlay: str, place: str, act: str, protocol: str) -> Handler | None:
         short = act.rpartition(".")[2]
-        for state in (place, place.rpartition("/")[2], ""):
-            for name in (act, short):
-                if found := self._handlers.get((overlay, state, name)):
-                    return found
+        for only in dict.fromkeys((protocol, "")):
+            for state in (place, place.rpartition("/")[2], ""):
+                for name in (act, short):
+                    if found := self._handlers.get((overlay, state, name, only)):
+                        return found
         return None
+
+    def _gathers(self, turn: Turn) -> Handler | None:
+        only = (GATHER, "", "", turn.whole.rules.protocol.name)
+        return self._handlers.get(only) or self._handlers.get((GATHER, "", "", ""))
 
 
 def _made(said: Message | Unspoken, how: str) -> Message | Unspoken:

@@ -197,6 +197,11 @@ class Turn(msgspec.Struct, eq=False):
         """The role it plays."""
         return self.seat.role
 
+    @property
+    def port(self) -> Port:
+        """Where it takes place."""
+        return self._port
+
     def again(self, whole: Conversation, refusal: Refused) -> "Turn":
         """Return the turn in which the same is tried again."""
         return Turn(
@@ -375,7 +380,7 @@ class Turn(msgspec.Struct, eq=False):
         """What the agent will act with, by the plan registered for the act heard (`Agent.plans`); empty without one."""
         if self.seat.agent is None or self.heard is None:
             return {}
-        return self.seat.agent.plan_for(self.heard.act, self.content)
+        return self.seat.agent.plan_for(self.heard.act, self.content, self.whole.rules.protocol.name)
 
     @property
     def judges(self) -> bool:

@@ -130,7 +130,7 @@ def check_cast(
         )
     for player in players_of(cast):
         if isinstance(player, Agent):
-            player.check(acts)
+            player.check(acts, protocol.name)
         elif not callable(player):
             raise UsageError(
                 f"{player!r} cannot play a role",

@@ -15,6 +15,7 @@ import msgspec
 from agentcomm.acts.content import parse_duration
 from agentcomm.agents.agent import Agent
 from agentcomm.agents.judges import Judge
+from agentcomm.agents.turn import Turn
 from agentcomm.conversation.events import Event
 from agentcomm.conversation.rules import Rules
 from agentcomm.errors import UsageError
@@ -23,6 +24,7 @@ from agentcomm.protocol.graph import Protocol
 from agentcomm.protocol.library import load
 from agentcomm.runtime.casting import Cast, Player, players_of
 from agentcomm.runtime.host import open_talk, run_talk
+from agentcomm.runtime.inner import Asked, hold
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
 from agentcomm.tracing.content import Level
@@ -37,6 +39,7 @@ __all__ = (
     "rules_for",
     "seconds",
     "stage_for",
+    "staged",
 )
 
 OVERLAYS = (
@@ -130,6 +133,7 @@ async def enact(
     conversation_id: str = "",
     judge: Judge | None = None,
     choice: Choice | None = None,
+    within: Turn | None = None,
 ) -> Result:
     """Let a cast of agents hold a conversation, and return what it came to.
 
@@ -150,6 +154,9 @@ async def enact(
         judge: Who says whether a demonstration shows that something was understood.
         choice: How to choose whether something is read back, with what is known of the cast; `result.choice` is it with what
             was learned. Without it, the protocol and the stakes alone say.
+        within: The turn in which this is held, for an agent that asks others before it answers. It is kept where the turn's
+            conversation is kept, ends no later than the turn has to, and the records of both name one another; in a `Runtime` it
+            outlives the process, too.
 
     Raises:
         UsageError: If the cast does not fit the protocol, or an agent says what it may not.
@@ -162,13 +169,20 @@ async def enact(
             why="it is what `load` returned",
             fix=f"enact(load({str(protocol)!r}), cast=…)",
         )
-    human = "human" in cast and "human" not in protocol.roles
-    name = judge.name if judge is not None else ""
-    if choice is None:
-        stage = stage_for(protocol, human=human, judge=name)
-    else:
-        known = choice if choice.models else msgspec.structs.replace(choice, models=models_of(cast))
-        stage = Stage(rules_for(protocol, human=human, judge=name, choice=known))
+    stage = staged(protocol, cast, judge, choice)
+    if within is not None:
+        if transcript is not None or watch is not None or note is not None or conversation_id:
+            raise UsageError(
+                "a conversation within a turn has no transcript, watcher, note or id of its own",
+                why="it is kept where the turn's conversation is kept, and named after it",
+                fix="leave them out",
+            )
+        return await hold(
+            within,
+            Asked(
+                stage=stage, cast=cast, brief=brief, deadline=seconds(deadline), judge=judge, choice=choice
+            ),
+        )
     talk = open_talk(
         stage,
         cast,
@@ -183,6 +197,16 @@ async def enact(
         note=note,
     )
     return await run_talk(talk)
+
+
+def staged(protocol: Protocol, cast: Cast, judge: Judge | None, choice: Choice | None) -> Stage:
+    """Return a protocol ready to be enacted by a cast."""
+    human = "human" in cast and "human" not in protocol.roles
+    name = judge.name if judge is not None else ""
+    if choice is None:
+        return stage_for(protocol, human=human, judge=name)
+    known = choice if choice.models else msgspec.structs.replace(choice, models=models_of(cast))
+    return Stage(rules_for(protocol, human=human, judge=name, choice=known))
 
 
 def models_of(cast: Cast) -> dict[str, str]:

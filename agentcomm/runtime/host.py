@@ -81,6 +81,7 @@ def open_talk(
     judge: Judge | None = None,
     watch: Callable[[Event], None] | None = None,
     note: Callable[[str], None] | None = None,
+    opened: Mapping[str, Any] | None = None,
 ) -> Talk:
     """Open a conversation; nobody speaks yet.
 
@@ -96,6 +97,7 @@ def open_talk(
         judge: Who says whether a demonstration shows understanding.
         watch: Called with every event, after it was recorded.
         note: Called with a line of text when something takes long or is done for an agent.
+        opened: The turn that it is held in.
 
     Raises:
         UsageError: If the cast does not fit the protocol.
@@ -121,6 +123,7 @@ def open_talk(
             recording=Recording(log, level=content),
             watch=watch,
             note=note,
+            opened=opened,
         )
     except Exception as error:
         if log is not None:

@@ -157,12 +157,14 @@ class HostedTalk(Talk):
         before = 0 if self._resumed is None else self.stored.place[0]
         return begin_spans(self.stage.protocol, self.id, self.casting.names, before=before)
 
-    def _begin(self, whole: float | None) -> tuple[Conversation, tuple[Event, ...]]:
+    def _begin(
+        self, whole: float | None, opened: Mapping[str, Any] | None
+    ) -> tuple[Conversation, tuple[Event, ...]]:
         if self._resumed is not None:
             return self._resumed[0], ()
         rules, members = self.stage.rules, list(self.casting.members)
         begun, events = open_conversation(rules, self.id, whole=whole, members=members)
-        data, _ = opening(rules, self.casting.players(), self.id, whole, members)
+        data, _ = opening(rules, self.casting.players(), self.id, whole, members, opened)
         self.stored.put("open", "conversation", data, blob=law_of(self.stage)[0])
         if self.brief:
             self.stored.put("open", "brief", {}, to_plain(self.brief))

@@ -57,6 +57,11 @@ class Recording:
         return self._log.path if self._log is not None else None
 
     @property
+    def level(self) -> Level:
+        """How much of what is said is kept."""
+        return self._level
+
+    @property
     def keeps_content(self) -> bool:
         """Whether what is said is kept."""
         return self._level == "full"

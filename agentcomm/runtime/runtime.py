@@ -26,8 +26,9 @@ from agentcomm.errors import AgentcommError, EffectInDoubt, RecordError, StoreEr
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.casting import Casting, Player
-from agentcomm.runtime.enact import models_of, rules_for, seconds, stage_for
+from agentcomm.runtime.enact import seconds, staged
 from agentcomm.runtime.hosted import JUDGE, Go, HostedTalk, law_of
+from agentcomm.runtime.inner import Asked
 from agentcomm.runtime.quiet import Quiet
 from agentcomm.runtime.recording import Stored, drawn
 from agentcomm.runtime.result import Result
@@ -46,6 +47,8 @@ _IDLE = 0.25
 _SUSPECT = 2
 """Times that a turn may lose its process, among others, until it is taken when nothing else goes on: a process that dies often must not
 use up the attempts of turns that did nothing to it."""
+_WITHIN = "(within)"
+"""Principal of conversations that are held within a turn of another."""
 _RESIDENT = 512
 """Conversations kept in memory when nobody works on them."""
 
@@ -118,6 +121,8 @@ class Runtime:
         self._castings: dict[Any, Casting] = {}
         self._claims: dict[str, tuple[Claim, asyncio.Task[Any]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._holding: set[asyncio.Task[Any]] = set()
+        """Those of them whose turn waits for another conversation."""
         self._waiters: dict[str, list[asyncio.Future[HostedTalk]]] = {}
         self._full: dict[str, tuple[float, bool]] = {}
         self._room = asyncio.Event()
@@ -201,8 +206,8 @@ class Runtime:
         """
         self._is_draining = True
         self._room.set()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
+        if tasks := self._tasks - self._holding:  # what waits for other turns waits in vain now
+            await asyncio.wait(tasks, timeout=grace)
         self._is_over = True
         tasks = [*self._tasks, *([self._dispatcher] if self._dispatcher is not None else [])]
         for task in tasks:
@@ -470,6 +475,8 @@ class Runtime:
             note=self.say if self._note is not None else None,
         )
         talk.steps, talk.snapped = found.steps, found.kept
+        talk.holds = self._hold
+        talk.depth = int(tape.opening[0].data.get("within", {}).get("depth", 0))
         self._talks[conversation] = talk
         return talk
 
@@ -584,27 +591,61 @@ class Runtime:
         """
         players = {role: self._cast(given) for role, given in cast.items()}
         told = dict(brief) if brief else {}
-        human = "human" in cast and "human" not in protocol.roles
-        judge = self.judge.name if self.judge is not None else ""
-        if choice is None:
-            stage = stage_for(protocol, human=human, judge=judge)
-        else:
-            known = choice if choice.models else msgspec.structs.replace(choice, models=models_of(players))
-            stage = Stage(rules_for(protocol, human=human, judge=judge, choice=known))
+        stage = staged(protocol, players, self.judge, choice)
         casting = stage.casting(players, told, self.judge)
+        receipt = None
+        if key:
+            asked = json.dumps(
+                [protocol.hash, casting.names, to_plain(told), deadline], default=str, sort_keys=True
+            )
+            receipt = Receipt(principal, key, asked)
         name = conversation_id or f"conv-{drawn()}"
+        return await self._open(name, stage, casting, told, seconds(deadline), receipt)
+
+    async def _hold(self, name: str, asked: Asked, opened: Mapping[str, Any]) -> Result:
+        """Hold a conversation within a turn; the turn gives its place to others while it waits."""
+        players = {role: self._cast(given) for role, given in asked.cast.items()}
+        told = dict(asked.brief or {})
+        stage = staged(asked.stage.protocol, players, self.judge, asked.choice)
+        casting = stage.casting(players, told, self.judge)
+        receipt = Receipt(_WITHIN, name, name)  # the name follows from what is asked
+        conversation = await self._open(name, stage, casting, told, asked.deadline, receipt, opened)
+        task = asyncio.current_task()
+        self._most += 1
+        self._room.set()
+        if task is not None:
+            self._holding.add(task)
+        try:
+            return await self.outcome(conversation)
+        finally:
+            self._most -= 1
+            if task is not None:
+                self._holding.discard(task)
+
+    async def _open(
+        self,
+        name: str,
+        stage: Stage,
+        casting: Casting,
+        told: dict[str, Any],
+        whole: float | None,
+        receipt: Receipt | None,
+        within: Mapping[str, Any] | None = None,
+    ) -> str:
         talk = HostedTalk(
             stage,
             casting,
             name,
             clock=self.now,
             brief=told,
-            whole=seconds(deadline),
+            whole=whole,
+            opened=within,
             recording=Stored(lambda: self.lines(name), self.now),
             slot=self._slot,
             watch=self._watcher(name),
             note=self.say if self._note is not None else None,
         )
+        talk.holds = self._hold
         talk.stirred = dict.fromkeys(talk.groups())
         out = self.deliveries(talk)
         if out and any(self.is_full(one.mailbox) for one in out):
@@ -616,12 +657,6 @@ class Runtime:
             )
         due = talk.next_due(talk.groups())
         timers = (Timer("deadline", self.wall(talk.begun + due)),) if due < float("inf") else ()
-        receipt = None
-        if key:
-            asked = json.dumps(
-                [protocol.hash, casting.names, to_plain(told), deadline], default=str, sort_keys=True
-            )
-            receipt = Receipt(principal, key, asked)
         opened = await self.store.open(
             name,
             Entry(*talk.stored.entry()),

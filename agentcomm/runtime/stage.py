@@ -65,7 +65,7 @@ class Stage:
         last = self._last
         if last is not None and not brief and judge is None and _is_same(last[0], cast):
             for agent in last[1].roles.values():
-                agent.agent.check(self._acts)
+                agent.agent.check(self._acts, self.protocol.name)
             return last[1]
         check_cast(self.protocol, self._acts, cast, brief, human=self.rules.human)
         casting = Casting(self.protocol, cast, judge)

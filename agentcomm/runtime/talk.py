@@ -69,6 +69,7 @@ class Talk:
         watch: Called with every event, after it was recorded.
         note: Called with a line of text for whoever watches.
         recording: Where it is recorded, if not in `log`.
+        opened: The turn that it is held within: conversation, role, message and depth.
     """
 
     __slots__ = (
@@ -78,9 +79,12 @@ class Talk:
         "casting",
         "clock",
         "conversation",
+        "depth",
         "errors",
         "happened",
+        "holds",
         "id",
+        "inner",
         "is_ending",
         "latest",
         "note",
@@ -106,6 +110,7 @@ class Talk:
         watch: Callable[[Event], None] | None = None,
         note: Callable[[str], None] | None = None,
         recording: Recording | None = None,
+        opened: Mapping[str, Any] | None = None,
     ) -> None:
         self.stage, self.casting, self.id = stage, casting, conversation_id
         self.brief, self.watch, self.note = brief, watch, note
@@ -117,6 +122,12 @@ class Talk:
         """Told of every event, for whoever carries several lanes on."""
         self.calls: dict[tuple[str, str], Calls] | None = None
         """By role and lane: tool calls of the turn that is going on."""
+        self.depth = int(opened["depth"]) if opened else 0
+        """Conversations that it is within."""
+        self.inner: Any = None
+        """By role and lane: conversations held within the turn that is going on."""
+        self.holds: Callable[..., Awaitable[Any]] | None = None
+        """Holds a conversation within a turn, where a store keeps them."""
         self.errors: tuple[AgentcommError, ...] = ()
         """What an agent could not do, and why."""
         self.sent = 0
@@ -124,7 +135,7 @@ class Talk:
         self.latest: Message | None = None
         """The message that counted last."""
         self.spans = self._open_spans()
-        self.conversation, events = self._begin(whole)
+        self.conversation, events = self._begin(whole, opened)
         self.opened = events if watch is not None else ()
         """What happened at the opening, for whoever watches."""
 
@@ -132,25 +143,27 @@ class Talk:
         """Return what draws and measures it; None if nobody wants that."""
         return begin_spans(self.stage.protocol, self.id, self.casting.names)
 
-    def _begin(self, whole: float | None) -> tuple[Conversation, tuple[Event, ...]]:
+    def _begin(
+        self, whole: float | None, opened: Mapping[str, Any] | None
+    ) -> tuple[Conversation, tuple[Event, ...]]:
         """Return the conversation as it stands, and what happened just now."""
         begun, events = open_conversation(
             self.stage.rules, self.id, whole=whole, members=tuple(self.casting.members)
         )
-        if self.brief or self.casting.members or whole is not None:
-            self.recording.defer(self._opening(whole))
+        if self.brief or self.casting.members or whole is not None or opened:
+            self.recording.defer(self._opening(whole, opened))
         else:
             self.recording.defer(_PlainOpening(self.stage.rules, self.casting, self.id))
         self.recording.add(None, events, is_sealed=True)
         return begun, events
 
-    def _opening(self, whole: float | None) -> Callable[[Chain], bytes]:
+    def _opening(self, whole: float | None, opened: Mapping[str, Any] | None) -> Callable[[Chain], bytes]:
         rules, players, name = self.stage.rules, self.casting.players, self.id
         members = list(self.casting.members)
         brief = plain_bytes(to_plain(self.brief), "conversation") if self.brief else b""
 
         def lines(chain: Chain) -> bytes:
-            data, body = opening(rules, players(), name, whole, members)
+            data, body = opening(rules, players(), name, whole, members, opened)
             made = chain.record("open", "conversation", data, body, salt="")
             return made + chain.record("open", "brief", {}, msgspec.Raw(brief)) if brief else made
 
@@ -649,7 +662,12 @@ class _PlainOpening(msgspec.Struct):
 
 
 def opening(
-    rules: Any, players: Mapping[str, Any], name: str, whole: float | None, members: list[str]
+    rules: Any,
+    players: Mapping[str, Any],
+    name: str,
+    whole: float | None,
+    members: list[str],
+    opened: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return structure and content of the record that opens a conversation."""
     protocol = rules.protocol
@@ -661,6 +679,7 @@ def opening(
         "cast": players,
         "whole": whole,
         **({"members": members} if members else {}),
+        **({"within": opened} if opened else {}),
         **({"human": True} if rules.human else {}),
         **({"judge": rules.judge} if rules.judge else {}),
         **({"choice": msgspec.to_builtins(rules.choice)} if rules.choice is not None else {}),

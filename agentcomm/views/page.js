@@ -51,6 +51,7 @@ function begin(story, kept, over) {
   const badge = make("span", `tag ${story.ok ? "good" : story.outcome ? "bad" : ""}`, story.outcome ? (story.outcome === story.outcome_class ? story.outcome : `${story.outcome} (${story.outcome_class})`) : "still open");
   put(about, badge, ` ${story.cause ? story.cause + " · " : ""}${count(story.messages, "message")} · ${count(story.repairs, "repair")} · ${clock(story.duration)} · ${story.opened.slice(0, 19).replace("T", " ")} UTC · `);
   about.append(story.players.map((player) => `${player.role}: ${player.agent}${player.model ? ` (${short(player.model)})` : ""}`).join(", "));
+  if (story.within) put(about, make("span", "dim", ` · within ${story.within}`));
   if (story.damage) put(about, make("span", "bad", ` · damaged: ${story.damage}`));
   if (story.level !== "full") put(about, make("span", "dim", ` · what was said is not kept${story.level === "hash" ? ", only its hashes" : ""}`));
   else if (story.erased) put(about, make("span", "bad", ` · the content of ${story.erased} records was erased`));

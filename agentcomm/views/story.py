@@ -4,7 +4,7 @@ A row is something that was said, refused or due. What came of it (evidence, tro
 stands with it, and so do the model and tool calls that led to it. One pass, and a row holds only what changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -44,7 +44,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.transcript import ERASED, Record, Transcript
 
-__all__ = ("Call", "Item", "Note", "Player", "Row", "Story", "Teller", "story_of", "walk")
+__all__ = ("Call", "Item", "Note", "Player", "Row", "Story", "Teller", "story_of", "walk", "within_of")
 
 
 class Player(msgspec.Struct, frozen=True):
@@ -139,6 +139,15 @@ class Row(msgspec.Struct):
 _FAULTS = frozenset({"refused", "late", "expired"})
 
 
+def within_of(data: Mapping[str, Any]) -> str:
+    """Return which turn of another conversation one was held within, from its opening record; empty if in none."""
+    given = data.get("within")
+    if not isinstance(given, dict):
+        return ""
+    turn = cast("dict[str, Any]", given)
+    return printable(f"a turn of {turn.get('role', '?')} in {turn.get('conversation', '?')}")
+
+
 class Story(msgspec.Struct):
     """What happened in a conversation."""
 
@@ -152,6 +161,8 @@ class Story(msgspec.Struct):
     players: list[Player]
     members: list[str]
     rows: list[Row]
+    within: str = ""
+    """The turn of another conversation that it was held within."""
     outcome: str = ""
     outcome_class: str = ""
     cause: str = ""
@@ -303,6 +314,7 @@ class Teller:
             players=players,
             members=[str(name) for name in data.get("members", ())],
             rows=self.rows,
+            within=within_of(data),
             outcome=end.outcome if end else "",
             outcome_class=end.outcome_class if end else "",
             cause=end.cause if end else "",

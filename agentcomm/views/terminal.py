@@ -9,7 +9,7 @@ from agentcomm.acts.content import printable
 from agentcomm.conversation.render import Style, View
 from agentcomm.conversation.transcript import Record, Transcript
 from agentcomm.views.prompts import pieces_of
-from agentcomm.views.story import Row, Teller
+from agentcomm.views.story import Row, Teller, within_of
 
 __all__ = ("Terminal", "clock", "short_model")
 
@@ -75,6 +75,8 @@ class Terminal:
         models = sorted({short_model(player["model"]) for player in data["cast"].values() if player["model"]})
         facts = f"models: {', '.join(models) or 'none'}; protocol {data['protocol']['hash'][:19]}…"
         yield self._style("dim", printable(facts))
+        if within := within_of(data):
+            yield self._style("dim", f"within {within}")
 
     def _row(self, row: Row, lines: list[str]) -> Iterator[str]:
         """Yield the lines of something said, with what it took and until when the next may be said at the right."""

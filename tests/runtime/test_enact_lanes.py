@@ -76,8 +76,7 @@ def test_bidders_think_at_the_same_time():
     inside = most = 0
 
     def slow(name):
-        agent = bidder(name, 0)
-        del agent._handlers["", "", "cfp"]
+        agent = Agent(name)
 
         @agent.on("cfp")
         async def bid(turn):
