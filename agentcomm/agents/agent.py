@@ -13,7 +13,7 @@ from agentcomm.acts.message import Message
 from agentcomm.acts.performative import Performative
 from agentcomm.agents.provenance import Classifier, Editor
 from agentcomm.agents.tools import Tool, tools_by_name
-from agentcomm.agents.turn import Handler, PromptBudget, Said, Turn, Unspoken
+from agentcomm.agents.turn import Handler, PromptBudget, Said, Turn, Unclear, Unspoken
 from agentcomm.errors import UsageError
 from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import WINDOW, Model, Progress
@@ -257,7 +257,7 @@ class Agent:
         """
         answer = self.take(turn)
         said = await answer if inspect.isawaitable(answer) else answer
-        if isinstance(said, Message | Unspoken):
+        if isinstance(said, Message | Unspoken | Unclear):
             return _made(said, "handler")
         return [_made(one, "handler") for one in said]
 
@@ -267,11 +267,11 @@ class Agent:
         Raises:
             UsageError: If there is nothing to say, or a handler says no message.
         """
+        if self.things and (unclear := self._unclear(turn)):
+            return unclear if turn.lanes else unclear[0]
         if turn.lanes and not turn.for_all:
             gathers = self._gathers(turn)
             return gathers(turn) if gathers is not None else self._lane_by_lane(turn)
-        if self.things and (asked := self._unclear(turn)) is not None:
-            return asked
         handler = self._find(turn)
         if handler is not None:
             answer = handler(turn)
@@ -303,17 +303,16 @@ class Agent:
         here = turn.whole.rules.protocol.name
         return f"; in {', '.join(map(repr, names))} it has, and this is {here!r}" if names else ""
 
-    def _unclear(self, turn: Turn) -> Message | None:
-        from agentcomm.agents.unclear import clarified
+    def _unclear(self, turn: Turn) -> list[Unclear]:
+        from agentcomm.agents.unclear import doubts
 
-        asked = clarified(turn)
-        return None if asked is None else replace(asked, made_by="rule")
+        return doubts(turn, self.things)
 
     async def _awaited(self, handler: Handler, answer: Awaitable[Said]) -> Said:
         return self._check(handler, await answer)
 
-    def _check(self, handler: Handler, said: object) -> Message | Unspoken:
-        if isinstance(said, Message | Unspoken):
+    def _check(self, handler: Handler, said: object) -> Message | Unspoken | Unclear:
+        if isinstance(said, Message | Unspoken | Unclear):
             return said
         what = "nothing" if said is None else type(said).__name__
         raise UsageError(
@@ -323,14 +322,16 @@ class Agent:
         )
 
     async def _lane_by_lane(self, turn: Turn) -> Said:
-        found: list[Message | Unspoken] = []
+        found: list[Message | Unspoken | Unclear] = []
         done: set[str] = set()
         for name, one in turn.lanes.items():
             if one.state in done:
                 continue
             answer = self.take(one)
-            said = cast("Message | Unspoken", await answer if inspect.isawaitable(answer) else answer)
-            found.append(replace(said, lane=name) if isinstance(said, Unspoken) else said)
+            said = cast(
+                "Message | Unspoken | Unclear", await answer if inspect.isawaitable(answer) else answer
+            )
+            found.append(replace(said, lane=name) if isinstance(said, Unspoken | Unclear) else said)
             if isinstance(said, Message) and not said.lane:  # it was said for all that stand there
                 done.add(one.state)
         return found
@@ -361,7 +362,7 @@ class Agent:
         return self._handlers.get(only) or self._handlers.get((GATHER, "", "", ""))
 
 
-def _made(said: Message | Unspoken, how: str) -> Message | Unspoken:
+def _made(said: Message | Unspoken | Unclear, how: str) -> Message | Unspoken | Unclear:
     """Note how a message was made, unless a model made it for the handler."""
     return replace(said, made_by=how) if isinstance(said, Message) and not said.made_by else said
 
@@ -371,6 +372,8 @@ def by_code(turn: Turn, *, has_model: bool) -> Message | None:
     overlay = turn.overlay
     if overlay is None:
         return None
+    if (question := turn.put()) is not None:
+        return question
     trouble = overlay.trouble
     if turn.can("wrong") and overlay.name == "demonstrate":
         return turn.say("wrong", points=[_point(item) for item in trouble])

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from agentcomm.acts.content import FieldType, content_model, format_value, printable
 from agentcomm.acts.message import Message, format_content
-from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm.agents.turn import Said, Turn, Unclear, Unspoken
+from agentcomm.agents.unclear import doubts
 from agentcomm.conversation.moves import given, limit_of, on_record, signature
 from agentcomm.errors import IllegalMove
 from agentcomm.protocol.graph import Move
@@ -109,12 +110,16 @@ class Human:
         name: How transcripts call them.
         console: Where they read and write; the terminal without one. One person may be in several conversations: questions wait
             for one another.
+        things: Name -> what is known of it, as for `Agent`: where a phrase they hear fits several of them, it is asked about for them.
     """
 
     model_name = ""
 
-    def __init__(self, name: str, *, console: Console | None = None) -> None:
+    def __init__(
+        self, name: str, *, console: Console | None = None, things: Mapping[str, Any] | None = None
+    ) -> None:
         self.name = name
+        self.things = dict(things or {})
         self._console: Console = console or Terminal()
         self._busy: asyncio.Lock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,15 +127,17 @@ class Human:
     def __repr__(self) -> str:
         return f"Human({self.name!r})"
 
-    async def __call__(self, turn: Turn) -> Message | Unspoken | list[Message | Unspoken]:
+    async def __call__(self, turn: Turn) -> Said:
         """Take a turn; at a gather, one lane after the other."""
         loop = asyncio.get_running_loop()
         if self._busy is None or self._loop is not loop:
             self._busy, self._loop = asyncio.Lock(), loop
         async with self._busy:
+            if unclear := doubts(turn, self.things):
+                return unclear if turn.lanes else unclear[0]
             if not turn.lanes or turn.for_all:
                 return await self._answer(turn)
-            found: list[Message | Unspoken] = []
+            found: list[Message | Unspoken | Unclear] = []
             done: set[str] = set()
             for lane, one in turn.lanes.items():
                 if one.state in done:
@@ -142,6 +149,11 @@ class Human:
             return found
 
     async def _answer(self, turn: Turn) -> Message | Unspoken:
+        if (question := turn.put()) is not None:
+            self._console.show(
+                f"{self.name}, it is asked for you: {question.act} {format_content(question.content)}"
+            )
+            return question
         if turn.refusal is None:
             self._console.show(self._introduction(turn))
         else:

@@ -13,12 +13,15 @@ from agentcomm.agents.calls import By, Calls
 from agentcomm.agents.tools import Tool
 from agentcomm.conversation.asides import asides
 from agentcomm.conversation.checking import why_not
-from agentcomm.conversation.events import Refused
+from agentcomm.conversation.doubts import was_weighed
+from agentcomm.conversation.events import Reading, Refused
 from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.moves import Speak, exits, given, legal, signature
 from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import IllegalMove, UsageError
+from agentcomm.grounding.asking import Asking as Question
+from agentcomm.grounding.asking import asked_with
 from agentcomm.grounding.compare import Difference
 from agentcomm.models.base import WINDOW, Model
 from agentcomm.protocol.graph import Move
@@ -34,6 +37,7 @@ __all__ = (
     "Said",
     "Seat",
     "Turn",
+    "Unclear",
     "Unspoken",
 )
 
@@ -99,6 +103,16 @@ class Unspoken(msgspec.Struct, frozen=True):
     """The lane in which nothing was said, at a turn for several."""
 
 
+class Unclear(msgspec.Struct, frozen=True):
+    """An agent's answer that what it heard may mean several things; how it goes on is decided by expected cost."""
+
+    about: str
+    """Id of the message."""
+    path: str
+    readings: tuple[Reading, ...]
+    lane: str = ""
+
+
 class Overlaid(msgspec.Struct, frozen=True):
     """The overlay that a turn belongs to."""
 
@@ -107,6 +121,8 @@ class Overlaid(msgspec.Struct, frozen=True):
     fields: Mapping[str, Any]
     """Critical fields as meant; only the one who meant them is given them."""
     trouble: tuple[Difference, ...]
+    asks: Question | None = None
+    """The question that is to be put, where that was decided for the one who speaks."""
 
 
 class Seat:
@@ -197,12 +213,16 @@ class Turn(msgspec.Struct, eq=False):
         """The role it plays."""
         return self.seat.role
 
+<<<<<<< HEAD
     @property
     def port(self) -> Port:
         """Where it takes place."""
         return self._port
 
     def again(self, whole: Conversation, refusal: Refused) -> "Turn":
+=======
+    def again(self, whole: Conversation, refusal: Refused | None) -> "Turn":
+>>>>>>> 6ebe151 (A hearer's doubt is decided by the core: whether it is asked about and how, with its reasons on record; code, models and people decide alike)
         """Return the turn in which the same is tried again."""
         return Turn(
             whole,
@@ -338,7 +358,8 @@ class Turn(msgspec.Struct, eq=False):
         if frame is None:
             return None
         meant = dict(frame.fields) if self.role == frame.sender else {}
-        return Overlaid(frame.overlay, frame.position, meant, frame.trouble)
+        asks = None if frame.said else frame.asks
+        return Overlaid(frame.overlay, frame.position, meant, frame.trouble, asks)
 
     @property
     def heard(self) -> Message | None:
@@ -473,6 +494,42 @@ class Turn(msgspec.Struct, eq=False):
         made = self.made = Message(move.act.label, content, "", self.seat.role, (), "", "", "", lane)
         return made
 
+    def unclear(self, path: str, readings: Mapping[Any, float] | Sequence[tuple[Any, float]]) -> Unclear:
+        """Return the answer that what was heard may mean several things: the conversation decides whether that is asked about.
+
+        The decision is by expected cost, on record with its reasons. Where it is a question, the same agent is given the turn to put
+        it, and code does that for it; else it is given its turn again, and `is_weighed` says so.
+
+        Args:
+            path: The field that is not clear; empty if it is all of it.
+            readings: What it may mean, with weights of any scale.
+
+        Raises:
+            UsageError: If nothing was heard that could be unclear.
+        """
+        if self.heard is None or self.overlay is not None:
+            raise UsageError(
+                f"{self.role} has heard nothing in {self.state!r} that could be unclear",
+                fix="return turn.unclear(…) where a message is to be answered",
+            )
+        pairs = readings.items() if isinstance(readings, Mapping) else readings
+        found = tuple(Reading(to_plain(value), weight) for value, weight in pairs)
+        return Unclear(self.heard.id, path, found, self.lane)
+
+    def is_weighed(self, path: str) -> bool:
+        """Say whether it was decided how to go on though a field of what was heard is not clear."""
+        return self.heard is not None and was_weighed(self.conversation, self.heard.id, path)
+
+    def put(self) -> Message | None:
+        """Return the question that was decided on for the one who speaks now, in words; None where there is none."""
+        overlay = self.overlay
+        if overlay is None or overlay.asks is None:
+            return None
+        asks = overlay.asks
+        more = {"specify": {"wh": "which"}, "open": {"level": "understanding"}}.get(asks.rung, {})
+        said = self.say(asks.rung, **asked_with(asks), **more)
+        return msgspec.structs.replace(said, made_by="rule")
+
     def note(self, text: str) -> None:
         """Tell whoever watches, and keep it on record: for what was done for an agent rather than by it."""
         self.journal.step("note", {"agent": self.agent}, {"text": text})
@@ -550,7 +607,7 @@ class Turn(msgspec.Struct, eq=False):
         return await self._port.fill(self, act, known or {}, facts or {})
 
 
-Said = Message | Unspoken | Sequence[Message | Unspoken]
+Said = Message | Unspoken | Unclear | Sequence[Message | Unspoken | Unclear]
 """What an agent answers with; several at once only where its turn is for several lanes."""
 
 Handler = Callable[[Turn], Awaitable[Said] | Said]

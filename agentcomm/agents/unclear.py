@@ -1,42 +1,43 @@
-"""A question before acting on what may mean several things, where that is expected to cost less than acting on a guess.
+"""What an agent that knows things by name finds unclear in what it heard.
 
-An agent that knows things by name (`Agent(things=…)`) is told by code when a phrase in what it heard fits several of them. The doubt is
-what the readings leave open, the loss what the stakes of the act say; where a question pays, the narrowest one that fits is asked:
-which of the few, or which one. Nothing is asked twice in the same way, and a repair pays for each.
+A phrase that fits several of the things is a doubt, each of them a reading. Whether it is asked about, and how, the conversation
+decides (`conversation.doubts`); the agent only says what it knows.
 
-Source: Paek & Horvitz 2000 (a question as a decision by expected cost); Dingemanse et al. 2015 (the most specific question).
+Source: constituent clarification (Purver, Ginzburg & Healey 2003).
 """
 
-from agentcomm.acts.message import Message
-from agentcomm.agents.turn import Turn
-from agentcomm.grounding.asking import is_worth_asking, question
-from agentcomm.grounding.choice import Costs
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from agentcomm.agents.turn import Turn, Unclear
 from agentcomm.grounding.reference import unclear_references
 
-__all__ = ("clarified",)
+__all__ = ("doubts", "unclear")
 
-_ONE_OF = {"specify": {"wh": "which"}}
+_MOST = 64
+"""Readings of one field that are told: beyond, none of them is likely anyway."""
 
 
-def clarified(turn: Turn) -> Message | None:
-    """Return the question that is asked before a turn is taken; None where nothing is unclear, or asking costs more."""
-    agent, heard = turn.seat.agent, turn.heard
-    if agent is None or not agent.things or heard is None or turn.overlay is not None or not turn.exits:
+def unclear(turn: Turn, things: Mapping[str, Any]) -> Unclear | None:
+    """Return a doubt about what was heard that was not decided on yet; None where it is clear."""
+    heard = turn.heard
+    if not things or heard is None or turn.overlay is not None or not turn.exits:
         return None
-    conversation = turn.conversation
-    act = conversation.protocol.acts.get(heard.act)
-    if act is None:
+    if heard.act not in turn.conversation.protocol.acts:
         return None
     texts = {name: value for name, value in turn.content.items() if isinstance(value, str)}
-    choice = conversation.rules.choice
-    costs = choice.costs if choice is not None else Costs()
-    for found in unclear_references(texts, agent.things):
-        readings = dict.fromkeys(found.candidates, 1.0)
-        if not is_worth_asking(readings, act.stakes, costs):
-            continue
-        asking = question(found.field, readings)
-        for rung in dict.fromkeys((asking.rung, "specify")):
-            if turn.can(rung):
-                options = {"options": list(asking.options)} if rung == "choose" else _ONE_OF.get(rung, {})
-                return turn.say(rung, path=found.field, **options)
+    phrases: dict[str, list[tuple[str, ...]]] = {}
+    for found in unclear_references(texts, things):
+        phrases.setdefault(found.field, []).append(found.candidates)
+    for field, several in phrases.items():
+        if not turn.is_weighed(field):
+            each = itertools.islice(itertools.product(*several), _MOST)
+            return turn.unclear(field, [("; ".join(names), 1.0) for names in each])
     return None
+
+
+def doubts(turn: Turn, things: Mapping[str, Any]) -> list[Unclear]:
+    """Return the doubts in a turn, one for each of the lanes that it is for."""
+    found = [unclear(one, things) for one in (turn.lanes.values() if turn.lanes else (turn,))]
+    return [one for one in found if one is not None]

@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 from msgspec.structs import replace
 
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Input, Say
+from agentcomm.conversation.events import Input, Reading, Say
 from agentcomm.errors import UsageError
 
 __all__ = ("checked",)
@@ -38,7 +38,7 @@ def checked(given: Any) -> Input:
     if type(given) not in _INPUTS:
         raise UsageError(
             f"a {type(given).__name__} is no input of a conversation",
-            why="it takes Say, Tick, Misfire, Cancel, Leave, Join and Evidence",
+            why="it takes Say, Tick, Misfire, Cancel, Leave, Join, Evidence and Doubt",
             fix="Say(message, at)",
             code="U210",
         )
@@ -53,12 +53,21 @@ def checked(given: Any) -> Input:
             if not isinstance(value, tuple) or not all(isinstance(point, str) for point in points):
                 raise _wrong(given, name, points, "a tuple of texts")
             given = replace(given, **{name: tuple(map(_bare, points))})
+        elif name == "readings":
+            readings = cast("tuple[Any, ...]", value)
+            if not isinstance(value, tuple) or not all(map(_is_reading, readings)):
+                raise _wrong(given, name, readings, "a tuple of Readings")
         elif name != "at":
             if not isinstance(value, str):
                 raise _wrong(given, name, value, "a text")
             if type(value) is not str:
                 given = replace(given, **{name: _bare(value)})
     return replace(given, at=_seconds(given))
+
+
+def _is_reading(value: Any) -> bool:
+    weight = value.weight if type(value) is Reading else None
+    return isinstance(weight, int | float) and not isinstance(weight, bool)
 
 
 def _seconds(given: Any) -> float:

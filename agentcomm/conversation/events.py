@@ -16,6 +16,7 @@ __all__ = (
     "CommitmentChanged",
     "Counted",
     "DeadlineSet",
+    "Doubt",
     "Duplicate",
     "Ended",
     "Event",
@@ -41,6 +42,7 @@ __all__ = (
     "OverlayClosed",
     "OverlayOpened",
     "OwnerChanged",
+    "Reading",
     "Refused",
     "RepairClosed",
     "RepairOpened",
@@ -115,7 +117,27 @@ class Evidence(msgspec.Struct, frozen=True, gc=False, tag="evidence"):
     lane: str = ""
 
 
-Input = Say | Tick | Misfire | Cancel | Leave | Join | Evidence
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """What something may mean, and how likely that is beside the other readings."""
+
+    value: Any
+    weight: float = 1.0
+
+
+class Doubt(msgspec.Struct, frozen=True, gc=False, tag="doubt"):
+    """A hearer finds that what it is to answer may mean several things; whether it asks, and how, is chosen by expected cost."""
+
+    role: str
+    about: str
+    """Id of the message."""
+    path: str
+    """The field that is not clear; empty if it is all of it."""
+    readings: tuple[Reading, ...]
+    at: float
+    lane: str = ""
+
+
+Input = Say | Tick | Misfire | Cancel | Leave | Join | Evidence | Doubt
 
 
 class Opened(msgspec.Struct, frozen=True, gc=False, tag="opened"):
@@ -176,17 +198,23 @@ class Grounded(msgspec.Struct, frozen=True, gc=False, tag="grounded"):
 
 
 class Chose(msgspec.Struct, frozen=True, gc=False, tag="chose"):
-    """Whether what was said is acted upon or read back first was weighed: by stakes, and by what experience says."""
+    """What follows from what was said was weighed: acting, a read-back, a question, or whoever decides; by stakes and experience."""
 
     message: str
     act: str
     action: str
-    """accept or confirm; escalate where a repair is not worth trying any more."""
+    """accept or confirm; offer, choose, specify or open: the question that is asked; escalate where nothing else is worth trying."""
     p: float
-    """The chance that it is understood as meant: at least, as far as is known; of an escalation, the likeliest."""
+    """The chance that it is understood as meant: at least, as far as is known; of a question or an escalation, the likeliest."""
     least: float
     """The chance from which on it is accepted, or a repair is tried."""
     lane: str = ""
+    path: str = ""
+    """The field that was not clear, where its hearer doubted."""
+    readings: tuple[Reading, ...] = ()
+    """What it may mean."""
+    costs: dict[str, float] = {}
+    """What each action is expected to cost, in turns."""
 
 
 class Counted(msgspec.Struct, frozen=True, gc=False, tag="counted"):

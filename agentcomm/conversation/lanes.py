@@ -20,9 +20,11 @@ from agentcomm.conversation import speaking
 from agentcomm.conversation.asides import begins_cancel, why_not_cancel
 from agentcomm.conversation.checking import Refusal, check_move, move_for
 from agentcomm.conversation.commit import Step, closing, entered, stop
+from agentcomm.conversation.doubts import take_doubt
 from agentcomm.conversation.events import (
     Cancel,
     DeadlineSet,
+    Doubt,
     Duplicate,
     Ended,
     Event,
@@ -84,6 +86,14 @@ def step(conversation: Conversation, given: Input, at: float, *, is_read: bool =
                 )
                 return conversation, (told,)
             lane, events = take_evidence(conversation.view(given.lane), given, at)
+            after = _put(conversation, given.lane, lane)
+        case Doubt():
+            if given.lane not in conversation.lanes:
+                told = Refused(
+                    clean(given.role), "doubt", "unknown-reference", "there is no such lane", (), 0
+                )
+                return conversation, (told,)
+            lane, events = take_doubt(conversation.view(given.lane), given, at)
             after = _put(conversation, given.lane, lane)
         case Join():
             reason = "lanes have begun, and who joins takes part from their beginning"

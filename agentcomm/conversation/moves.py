@@ -13,11 +13,11 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation.events import EvidenceWanted
 from agentcomm.conversation.parts import Frame, Position
 from agentcomm.conversation.state import Conversation
+from agentcomm.grounding.asking import RUNGS
 from agentcomm.grounding.compare import Incomparable, holds, is_same
 from agentcomm.protocol.graph import Condition, Move, Protocol, Ref, State
 
 __all__ = (
-    "RUNGS",
     "Appraise",
     "Joint",
     "Make",
@@ -43,8 +43,6 @@ __all__ = (
 
 
 _ESCALATE = ("escalate",)
-RUNGS = ("offer", "choose", "specify", "open")
-"""Ways to ask about a message, the most specific first (Dingemanse & Enfield 2015)."""
 
 
 class Speak(msgspec.Struct, frozen=True):
@@ -223,7 +221,9 @@ def legal(conversation: Conversation, role: str = "") -> tuple[Move, ...]:
     return tuple(
         replace(move, speaker=bind(frame, move.speaker), to=tuple(bind(frame, role) for role in move.to))
         for move in overlay_state(conversation, frame).moves.values()
-        if in_full(conversation, move) and not closed(conversation, move)
+        if in_full(conversation, move)
+        and not closed(conversation, move)
+        and (frame.asks is None or frame.said or move.label == frame.asks.rung)
     )
 
 

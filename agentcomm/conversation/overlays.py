@@ -41,7 +41,6 @@ from agentcomm.conversation.events import (
     TroubleFound,
 )
 from agentcomm.conversation.moves import (
-    RUNGS,
     bind,
     escalates,
     evidence_wanted,
@@ -55,10 +54,22 @@ from agentcomm.conversation.progress import said_before
 from agentcomm.conversation.reading import clean
 from agentcomm.conversation.rules import REPAIR_OVERLAYS, is_demonstrated, readback_of
 from agentcomm.conversation.state import Conversation, altered
+from agentcomm.grounding.asking import RUNGS, Asking, asked_with
 from agentcomm.grounding.compare import Difference, difference, differences, is_same
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 
-__all__ = ("enter_overlay", "open_by_hearer", "open_readback", "open_repair", "say_in_overlay")
+__all__ = (
+    "charge",
+    "count",
+    "count_asked",
+    "enter_overlay",
+    "escalate",
+    "open_by_hearer",
+    "open_readback",
+    "open_repair",
+    "push",
+    "say_in_overlay",
+)
 
 _replace = msgspec.structs.replace
 _SHOWN = {"read-back": "read back", "demonstrate": "demonstrated"}
@@ -82,6 +93,7 @@ def push(
     evidence: tuple[str, ...] = (),
     derived: bool = True,
 ) -> Frame:
+    """Return an overlay at its beginning, about a message; the state beneath is frozen with the seconds that it has left."""
     protocol = conversation.rules.overlay(overlay, it.act, tuple(fields))
     start = protocol.states[protocol.start]
     return Frame(
@@ -115,6 +127,8 @@ def weighed(
     events: list[Event] = []
     if act.repeats:  # who repeats a value rightly has understood it
         conversation, events = count_repeats(conversation, act, message, differs=())
+    conversation, told = count_asked(conversation, message.sender, helped=True)
+    events.extend(told)
     if act.declared or not act.critical:
         return conversation, readback_of(move), events
     keys = [choice.key(act.label, message.sender, hearer) for hearer in move.to]
@@ -151,6 +165,34 @@ def count(
     after = choice.known(key, counted).after(understood)
     now = altered(conversation, counted=with_entry(counted, key, after))
     return now, (Counted(key, understood, conversation.here.lane),)
+
+
+def count_asked(
+    conversation: Conversation, hearer: str, *, helped: bool
+) -> tuple[Conversation, tuple[Event, ...]]:
+    """Count, once, whether the last question of a hearer helped, if choices are made from that.
+
+    Args:
+        conversation: Where it stands.
+        hearer: Who asked.
+        helped: Whether it goes on; else it asks again, or nothing came of it.
+    """
+    choice, here = conversation.rules.choice, conversation.here
+    if choice is None or not here.asides:
+        return conversation, ()
+    asked = [aside for aside in here.asides if aside.startswith("repair:")]
+    if not asked or (mark := f"counted{asked[-1].removeprefix('repair')}") in here.asides:
+        return conversation, ()
+    _, key, rung, _ = asked[-1].split(":", 3)
+    label = key.rpartition("/")[2]
+    said = here.said.get(label)
+    if said is None or hearer not in said.message.receivers:
+        return conversation, ()
+    about = choice.asked(label, RUNGS[int(rung)], hearer, said.message.sender)
+    counted = conversation.shared.counted
+    after = with_entry(counted, about, choice.known(about, counted).after(helped))
+    now = altered(conversation, counted=after, asides=(*here.asides, mark))
+    return now, (Counted(about, helped, here.lane),)
 
 
 def open_readback(
@@ -212,7 +254,7 @@ def open_repair(
         if escalates(conversation, state, message, hearer):
             conversation, heard = put_on_record(conversation, message, at)
             left_over = max(0.0, conversation.here.deadline - at)
-            return _escalate(
+            return escalate(
                 conversation,
                 message,
                 hearer,
@@ -226,7 +268,7 @@ def open_repair(
         ended, events = stop(conversation, OutcomeClass.ABORTED, cause, at)
         return ended, (found, *counted, gave_up, *events)
     conversation, heard = put_on_record(conversation, message, at)
-    conversation = _charge(conversation, state, message.act)
+    conversation = charge(conversation, state, message.act)
     hearer = message.receivers[0]
     frame = push(conversation, "repair", message, hearer, at, pending=True, fields={}, trouble=trouble)
     return altered(conversation, frame=_replace(frame, repairing=True)), (
@@ -248,19 +290,21 @@ def open_by_hearer(conversation: Conversation, message: Message, at: float) -> S
     if name == "escalate":
         left_over = max(0.0, conversation.here.deadline - at)
         events: list[Event] = []
-        opened, _ = _escalate(
+        opened, _ = escalate(
             conversation, it, message.sender, at, events, pending=False, trouble=(), left=left_over
         )
         after, told = say_in_overlay(opened, _frame(opened), message, at)
         return after, (*events, *told)
+    conversation, asked = count_asked(conversation, message.sender, helped=False)
     conversation = _climb(conversation, name, f"{before.name}/{it.act}", message)
     conversation, counted = count(conversation, it.act, it.sender, message.sender, understood=False)
     state, left = before.name, repairs_left(conversation, before.name, it.act)
-    conversation = _charge(conversation, state, it.act)
+    conversation = charge(conversation, state, it.act)
     frame = push(conversation, name, it, message.sender, at, pending=False, fields={})
     frame = _replace(frame, repairing=True)
     after, told = say_in_overlay(altered(conversation, frame=frame), frame, message, at)
     heads: tuple[Event, ...] = (
+        *asked,
         *counted,
         OverlayOpened(name, it.id, it.sender, message.sender, lane),
         RepairOpened(it.id, message.act, left - 1, lane),
@@ -268,7 +312,7 @@ def open_by_hearer(conversation: Conversation, message: Message, at: float) -> S
     return after, (*heads, *told)
 
 
-def _escalate(
+def escalate(
     conversation: Conversation,
     it: Message,
     hearer: str,
@@ -327,7 +371,8 @@ def begins(conversation: Conversation, name: str, label: str) -> bool:
     return overlay is not None and label in overlay.states[overlay.start].moves
 
 
-def _charge(conversation: Conversation, state: str, act: str) -> Conversation:
+def charge(conversation: Conversation, state: str, act: str) -> Conversation:
+    """Return a conversation with one more repair spent on an act said in a state."""
     key, repairs = f"{state}/{act}", conversation.here.repairs
     return altered(
         conversation,
@@ -349,6 +394,8 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
     if move is None or not in_full(conversation, move):
         raise Refusal("unexpected-act", f"{message.sender} may not say {message.act!r} in {frame.overlay}")
     content = content_of(move.act, message.content)
+    if frame.asks is not None and not frame.said and (reason := _is_other(frame.asks, content)):
+        raise Refusal("invalid-content", reason)
     heard = frame.heard if message.sender in conversation.seen[frame.heard].receivers else ""
     reply = reply_to(conversation, message, heard)
     check_conditions(conversation, move, content)
@@ -397,6 +444,16 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
     return enter_overlay(conversation, frame, target, at, events)
 
 
+def _is_other(asks: Asking, content: Content) -> str:
+    """Return why content is not that of the question that was decided on; an empty text if it is."""
+    wanted = asked_with(asks)
+    given = to_plain(content)
+    for name, value in wanted.items():
+        if given.get(name) != value:
+            return f"{name}: it is to be asked about {format_value(value)}"
+    return ""
+
+
 def _correct(conversation: Conversation, frame: Frame, corrected: Mapping[str, Any]) -> Frame:
     """Take in a correction: it is to be read back, too, also by those who have read back what it changes."""
     kinds = conversation.protocol.acts[frame.it.act].fields
@@ -433,7 +490,7 @@ def mishearing(
     if not left or hopeless:
         if escalates(conversation, here.name, it, frame.hearer):
             events.append(OverlayClosed(frame.overlay, it.id, "given-up", "escalate", here.lane))
-            return _escalate(
+            return escalate(
                 conversation, it, frame.hearer, at, events, pending=True, trouble=differs, left=frame.left
             )
         cause = f"{it.act} was not understood: {'; '.join(map(str, differs))}; no repair is left"
@@ -441,7 +498,7 @@ def mishearing(
         events.append(_gave_up(conversation, it, here.name, differs, frame.overlay))
         return end(conversation, OutcomeClass.ABORTED.value, OutcomeClass.ABORTED, cause, at, events)
     events.append(RepairOpened(it.id, kind, left - 1, here.lane))
-    conversation = _charge(conversation, here.name, it.act)
+    conversation = charge(conversation, here.name, it.act)
     frame = _replace(frame, repairing=True, trouble=differs)
     return enter_overlay(conversation, frame, target, at, events)
 
@@ -501,7 +558,7 @@ def enter_overlay(
             events.append(OverlayClosed(frame.overlay, it.id, place, "escalate", lane))
             if frame.repairing:
                 events.append(RepairClosed(it.id, mended=False, lane=lane))
-            return _escalate(
+            return escalate(
                 conversation,
                 it,
                 frame.hearer,
@@ -514,6 +571,9 @@ def enter_overlay(
     events.append(OverlayClosed(frame.overlay, it.id, place, effect, lane))
     if frame.repairing and effect != "resume":
         events.append(RepairClosed(it.id, mended=effect == "again", lane=lane))
+        if effect != "again":
+            conversation, told = count_asked(conversation, frame.hearer, helped=False)
+            events.extend(told)
     match effect:
         case "resume":
             return _resume(conversation, frame, kind, at, events)

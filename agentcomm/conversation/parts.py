@@ -8,6 +8,7 @@ import msgspec
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import Record, entries, find
 from agentcomm.commitments.ledger import Change, Commitment, Ledger
+from agentcomm.grounding.asking import Asking
 from agentcomm.grounding.choice import Beta
 from agentcomm.grounding.compare import Difference
 from agentcomm.protocol.graph import OutcomeClass
@@ -105,6 +106,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     extra: float = 0.0
     """Seconds that the frozen state gets on top, once this ends well."""
     trouble: tuple[Difference, ...] = ()
+    asks: Asking | None = None
+    """The question that its hearer is to put, where that was decided here."""
 
 
 class GatherTurn(msgspec.Struct, frozen=True, gc=False):
@@ -192,8 +195,8 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     raced: str = ""
     """The race that was decided last, by its state."""
     asides: tuple[str, ...] = ()
-    """What is done once and has been: `cancel`, `standby:<message>`, `escalate:<state>/<act>`, `repair:<state>/<act>:<rung>:<path>`; and what was
-    taken back, `said:<state>/<act>:<digest>`, and that it was by its speaker, `correct:<state>/<act>`."""
+    """What is done once and has been: `cancel`, `standby:<message>`, `escalate:<state>/<act>`, `repair:<state>/<act>:<rung>:<path>`,
+    `doubt:<state>/<act>:<message>:<path>`, `counted:<state>/<act>:<rung>:<path>`; and what was taken back, `said:<state>/<act>:<digest>`, and that it was by its speaker, `correct:<state>/<act>`."""
     voided: str = ""
     """Id of the message that was taken back last, until it is said anew."""
     outcome: Outcome | None = None

@@ -18,7 +18,7 @@ from agentcomm.acts.content import Content, Money, to_plain
 from agentcomm.acts.frozen import freeze
 from agentcomm.acts.message import Message
 from agentcomm.acts.units import Quantity
-from agentcomm.conversation.events import Cancel, Evidence, Input, Join, Leave, Misfire, Say
+from agentcomm.conversation.events import Cancel, Doubt, Evidence, Input, Join, Leave, Misfire, Reading, Say
 from agentcomm.protocol.graph import Act
 
 __all__ = ("UNREADABLE", "Unreadable", "as_data", "clean", "is_sound", "read", "recorded", "sender_of")
@@ -213,12 +213,31 @@ def recorded(given: Input) -> Input:
                 reason=clean(given.reason),
                 lane=clean(given.lane),
             )
+        case Doubt():
+            return msgspec.structs.replace(
+                given,
+                role=clean(given.role),
+                about=clean(given.about),
+                path=clean(given.path),
+                readings=tuple(map(_reading, given.readings)),
+                lane=clean(given.lane),
+            )
         case Join():
             return msgspec.structs.replace(given, member=clean(given.member))
         case Cancel():
             return msgspec.structs.replace(given, by=clean(given.by), reason=clean(given.reason))
         case _:
             return given
+
+
+def _reading(reading: Reading) -> Reading:
+    """Return a reading as JSON data; one that is none, or has no weight that is a number, weighs less than nothing."""
+    try:
+        value = _as_json({"value": reading.value})[0]["value"]
+        weight = float(reading.weight)
+    except (Unreadable, OverflowError):
+        return Reading(None, -1.0)
+    return Reading(value, weight if math.isfinite(weight) and weight >= 0 else -1.0)
 
 
 def _recorded(message: Message) -> Message:

@@ -56,7 +56,7 @@ from agentcomm.conversation.rules import is_demonstrated, readback_of
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Move, OutcomeClass
 
-__all__ = ("perform", "refuse", "say", "speak", "tick")
+__all__ = ("decides", "is_over", "perform", "refuse", "say", "speak", "tick")
 
 
 def say(conversation: Conversation, message: Message, at: float, known: Content | None = None) -> Step:
@@ -65,12 +65,12 @@ def say(conversation: Conversation, message: Message, at: float, known: Content 
     if not is_sound(message):
         sender = sender_of(message)
         if here.outcome is not None:
-            return conversation, (Late("", "", sender, _is_over(here), here.lane),)
+            return conversation, (Late("", "", sender, is_over(here), here.lane),)
         return refuse(conversation, sender, "", "unreadable", UNREADABLE, at)
     if find(shared.seen, shared.n, message.id) is not None:
         return conversation, (Duplicate(message.id, answer_to(shared, message.id)),)
     if here.outcome is not None:
-        return conversation, (Late(message.id, message.act, message.sender, _is_over(here), here.lane),)
+        return conversation, (Late(message.id, message.act, message.sender, is_over(here), here.lane),)
     if message.sender not in conversation.rules.protocol.roles and not decides(here, message.sender):
         reason = f"{message.sender!r} is no role in this conversation"
         return refuse(conversation, message.sender, message.act, "wrong-party", reason, at)
@@ -185,7 +185,8 @@ def refuse(conversation: Conversation, role: str, act: str, code: str, reason: s
     return after, (refused,)
 
 
-def _is_over(here: Position) -> str:
+def is_over(here: Position) -> str:
+    """Return what somebody is told who comes after the end."""
     what = f"the lane of {here.lane}" if here.lane else "the conversation"
     return f"{what} ended as {here.name}"
 

@@ -14,9 +14,11 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation import lanes, speaking
 from agentcomm.conversation.border import checked
 from agentcomm.conversation.commit import Step, entered, stop
+from agentcomm.conversation.doubts import take_doubt
 from agentcomm.conversation.events import (
     Cancel,
     DeadlineSet,
+    Doubt,
     Event,
     Evidence,
     Input,
@@ -138,7 +140,7 @@ def step(conversation: Conversation, given: Input, *, is_read: bool = False) -> 
 
     Args:
         conversation: Where it stands.
-        given: A message, a time, a misfire, a cancellation, a leave or a join; its `at` in seconds since the opening.
+        given: A message, a time, a misfire, a doubt, a cancellation, a leave or a join; its `at` in seconds since the opening.
         is_read: Whether the content of the message was made by `reading.read`, so that it need not be validated again.
 
     Raises:
@@ -181,6 +183,8 @@ def _alone(conversation: Conversation, given: Input, at: float) -> Step:
             return stop(conversation, OutcomeClass.ABORTED, cause, at)
         case Evidence():
             return take_evidence(conversation, given, at)
+        case Doubt():
+            return take_doubt(conversation, given, at)
         case Join():
             reason = "each role is played by one, and all of them are cast"
             return conversation, (Refused(clean(given.member), "", "no-room", reason, (), 0),)

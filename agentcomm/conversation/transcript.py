@@ -53,7 +53,7 @@ Kind = Literal["open", "input", "event", "step", "seal"]
 
 ERASED = "erased"
 
-_CONTENT = frozenset({"content", "differs", "fields", "reason", "cause", "legal"})
+_CONTENT = frozenset({"content", "differs", "fields", "reason", "cause", "legal", "readings"})
 """Fields of inputs and events that hold what was said; they go into blobs."""
 
 

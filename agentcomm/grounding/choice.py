@@ -9,14 +9,16 @@ Source: Paek & Horvitz 2000 (grounding as a decision under uncertainty); Beta-Be
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
 from agentcomm.protocol.graph import Stakes
 
-__all__ = ("LOSS", "Beta", "Choice", "Costs", "Weighed")
+__all__ = ("LOSS", "Beta", "Choice", "Costs", "Rung", "Weighed")
 
-
+Rung = Literal["offer", "choose", "specify", "open"]
+"""A way to ask about a message."""
 _Z = 1.6449
 
 
@@ -52,6 +54,10 @@ LOSS: Mapping[Stakes, float] = {
 """What acting on a misunderstanding costs, in turns."""
 
 
+_BELIEVED = 5.0
+_ASKED = "?"
+
+
 class Costs(msgspec.Struct, frozen=True):
     """What things cost, in turns of an agent, and how good a read-back is."""
 
@@ -66,12 +72,23 @@ class Costs(msgspec.Struct, frozen=True):
     late: float = 3.0
     """A misunderstanding that code finds when the value is used: the repair, and what was said in vain."""
     clarify: float = 2.0
-    """A question, and the answer to it."""
+    """A question about one place, and the answer to it."""
     removes: float = 0.8
-    """Share of the misunderstandings that a question removes."""
+    """Share of the misunderstandings that a question removes, as long as nothing is known of those asked."""
+    anew: float = 1.0
+    """What an open question costs on top: all of it is said anew."""
     escalate: float = 20.0
     """Laying a matter before somebody else."""
     loss: Mapping[Stakes, float] = msgspec.field(default_factory=lambda: LOSS)
+
+    def asking(self, rung: Rung) -> float:
+        """Return what a question costs, and the answer to it."""
+        return self.clarify + (self.anew if rung == "open" else 0.0)
+
+    @property
+    def believed(self) -> Beta:
+        """What is believed of a kind of question before one was asked: as much as five of them would show."""
+        return Beta(_BELIEVED * self.removes, _BELIEVED - _BELIEVED * self.removes)
 
     def least(self, stakes: Stakes, *, compared: bool = False) -> float:
         """Return the chance of being understood from which on a read-back does not pay: 0 where it never does.
@@ -126,9 +143,17 @@ class Choice(msgspec.Struct, frozen=True):
         """Return what is counted together: one act between two roles, understood by one model."""
         return f"{self.models.get(hearer, '')}|{act}|{sender}|{hearer}"
 
+    def asked(self, act: str, rung: Rung, hearer: str, sender: str) -> str:
+        """Return what questions of a kind are counted under that a hearer asks about an act: whether they helped."""
+        return self.key(f"{act}{_ASKED}{rung}", hearer, sender)
+
     def known(self, key: str, counted: Mapping[str, Beta]) -> Beta:
         """Return the counts of a key: those of this conversation, those it opened with, or the prior."""
-        return counted.get(key) or self.counters.get(key) or self.prior
+        return counted.get(key) or self.counters.get(key) or self._prior(key)
+
+    def _prior(self, key: str) -> Beta:
+        act = key.split("|")[1] if key.count("|") > 1 else ""
+        return self.costs.believed if _ASKED in act else self.prior
 
     def weigh(self, stakes: Stakes, known: Beta, *, compared: bool = False) -> Weighed:
         """Return whether a contribution is read back before it counts. What cannot be undone always is.
@@ -147,5 +172,5 @@ class Choice(msgspec.Struct, frozen=True):
         """Return the rule for the next conversation: with what was counted in one, key by key in its order."""
         counters = dict(self.counters)
         for key, understood in counted:
-            counters[key] = (counters.get(key) or self.prior).after(understood)
+            counters[key] = (counters.get(key) or self._prior(key)).after(understood)
         return msgspec.structs.replace(self, counters=counters)

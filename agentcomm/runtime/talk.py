@@ -17,10 +17,12 @@ from agentcomm.agents.calls import By, Calls
 from agentcomm.agents.choose import choose
 from agentcomm.agents.judges import judged
 from agentcomm.agents.tools import Tool, ToolRefused
-from agentcomm.agents.turn import Journal, Said, Seat, Turn, Unspoken
+from agentcomm.agents.turn import Journal, Said, Seat, Turn, Unclear, Unspoken
 from agentcomm.agents.using import turn_id, use
 from agentcomm.conversation import lanes
 from agentcomm.conversation.events import (
+    Chose,
+    Doubt,
     Event,
     Evidence,
     Heard,
@@ -422,6 +424,8 @@ class Talk:
                 return None
             if type(event) is Refused:
                 return self._try_again(turn, event)
+            if type(event) is Chose and type(answer) is Unclear and event.action == "accept":
+                return turn.again(self.conversation, None)  # it goes on as it was
         return None
 
     def _say_made(self, turn: Turn, made: Message, now: float) -> bool:
@@ -457,6 +461,10 @@ class Talk:
         if isinstance(answer, Unspoken):
             lane = answer.lane or turn.lane
             return self.take(Misfire(turn.role, answer.reason, now, lane), spans=turn.spans)
+        if isinstance(answer, Unclear):
+            lane = answer.lane or turn.lane
+            doubt = Doubt(turn.role, answer.about, answer.path, answer.readings, now, lane)
+            return self.take(doubt, spans=turn.spans)
         if not isinstance(answer, Message):
             raise UsageError(
                 f"{turn.agent} answered with {type(answer).__name__}",
@@ -513,7 +521,11 @@ class Talk:
     def _hear_joint(self, turn: Turn, answer: Said) -> None:
         """Let the moves of a shared role in several lanes be heard; lanes left without one are asked for again."""
         refusals = self.refusals = self.refusals or {}
-        several = [answer] if isinstance(answer, Message | Unspoken) else list(cast("Sequence[Any]", answer))
+        several = (
+            [answer]
+            if isinstance(answer, Message | Unspoken | Unclear)
+            else list(cast("Sequence[Any]", answer))
+        )
         for one in several or [Unspoken("it gave no move")]:
             if type(one) is Message and one.lane in turn.lanes:
                 own = turn.lanes[one.lane]

@@ -7,6 +7,7 @@ from agentcomm.acts.content import entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.moves import Speak
 from agentcomm.conversation.state import Frame
+from agentcomm.grounding.asking import asked_with
 from agentcomm.testing.choices import Choices
 from agentcomm.testing.contents import content_of
 from agentcomm.testing.noise_minds import Mind
@@ -32,6 +33,9 @@ def said_in_overlay(frame: Frame, speak: Speak, mind: Mind, choices: Choices) ->
         names = [item.field for item in frame.trouble if item.field in frame.fields]
         values = {name: to_plain(frame.fields[name]) for name in names or frame.fields}
         return CORRECTION, {"fields": {name: value for name, value in values.items() if value is not None}}
+    if frame.asks is not None and not frame.said:
+        rung = frame.asks.rung
+        return rung, {**content_of(moves[rung].act.fields, choices), **asked_with(frame.asks)}
     if "offer" in moves and frame.trouble:
         return "offer", {"path": frame.trouble[0].field, "candidate": to_plain(frame.trouble[0].meant)}
     for label in ("confirm", "value", "restate"):

@@ -10,7 +10,7 @@ from agentcomm.acts.content import entries_of, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import with_entry
 from agentcomm.agents.agent import Agent
-from agentcomm.agents.turn import Said, Turn, Unspoken
+from agentcomm.agents.turn import Said, Turn, Unclear, Unspoken
 from agentcomm.conversation.state import altered
 from agentcomm.testing.noise_minds import Mind, Noise
 
@@ -94,9 +94,9 @@ class _Ears:
             return None
         return turn.say("not-understood", reason="please say that again")
 
-    def speak(self, turn: Turn, said: Message | Unspoken) -> Message | Unspoken:
+    def speak(self, turn: Turn, said: Message | Unspoken | Unclear) -> Message | Unspoken | Unclear:
         """Return a message as the agent says it: now and then with another value than it knows."""
-        if isinstance(said, Unspoken) or turn.overlay is not None:
+        if not isinstance(said, Message) or turn.overlay is not None:
             return said
         act = turn.conversation.protocol.acts.get(said.act)
         content: Any = to_plain(said.content)
@@ -147,6 +147,6 @@ async def _take(ears: _Ears, turn: Turn, player: Callable[[Turn], Any]) -> Said:
         return question
     answer = player(turn)
     said: Said = await answer if inspect.isawaitable(answer) else answer
-    if isinstance(said, Message | Unspoken):
+    if isinstance(said, Message | Unspoken | Unclear):
         return ears.speak(turn, said)
     return [ears.speak(turn.lanes.get(one.lane, turn), one) for one in said]

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from agentcomm.acts.content import to_plain
-from agentcomm.conversation.moves import RUNGS, given, unmet, why_not_ask
+from agentcomm.conversation.moves import given, unmet, why_not_ask
 from agentcomm.conversation.state import Conversation, altered
+from agentcomm.grounding.asking import RUNGS, asked_with
 from agentcomm.grounding.compare import Incomparable
 from agentcomm.protocol.graph import Move, Ref
 from agentcomm.testing.choices import Choices
@@ -103,6 +104,8 @@ def overlay_content(now: Conversation, move: Move, choices: Choices, *, honest: 
     """Return content for an act of the overlay that runs; a read-back is right with probability `honest`."""
     frame = now.frame
     fields = move.act.fields.get("fields")
+    if frame is not None and frame.asks is not None and not frame.said:
+        return {**content_of(move.act.fields, choices), **asked_with(frame.asks)}
     if frame is None or fields is None or fields.kind != "map":
         return content_of(move.act.fields, choices)
     kinds = now.protocol.acts[frame.it.act].fields

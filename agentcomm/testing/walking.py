@@ -10,12 +10,14 @@ from agentcomm.acts.content import format_value
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
     Cancel,
+    Doubt,
     Event,
     Evidence,
     Input,
     Join,
     Leave,
     Misfire,
+    Reading,
     Refused,
     Say,
     Tick,
@@ -274,10 +276,16 @@ def accident(talk: Walk, choices: Choices) -> Input:
     """Return something that comes from outside at any time."""
     now, at = talk.conversation, talk.at
     said = [given for given, _ in talk.steps if isinstance(given, Say)]
-    kinds = ["nonsense", "late"] + ["duplicate"] * bool(said) + ["leave", "join"] * bool(now.members)
+    kinds = ["nonsense", "late", "doubt"] + ["duplicate"] * bool(said) + ["leave", "join"] * bool(now.members)
     who = choices.pick(sorted({role for role, _, _ in legal_moves(now)} or set(talk.protocol.roles)))
     lanes = [lane for role, lane, _ in legal_moves(now) if role == who]
     match choices.pick([*kinds * 3, "cancel"]):
+        case "doubt":
+            lane = lanes[0] if lanes else ""
+            here = (now.lanes.get(lane) if lane else None) or now.here
+            fields = next((tuple(act.fields) for act in talk.protocol.acts.values() if act.fields), ("",))
+            readings = (Reading("one", 1.0), Reading(2, choices.pick((0.2, 1.0, 5.0))))
+            return Doubt(who, here.latest, choices.pick(("", *fields)), readings, at, lane)
         case "nonsense":
             return Misfire(who, "no message at all", at, lanes[0] if lanes else "")
         case "duplicate":

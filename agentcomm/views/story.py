@@ -536,7 +536,14 @@ def _aside(event: Event) -> tuple[str, str] | None:
         case RepairClosed():
             return ("good", "repair closed: mended") if event.mended else ("bad", "repair closed: not mended")
         case Chose():
-            return "dim", f"{event.action} {event.act}: p {event.p:.2f}, accepted from {event.least:.2f}"
+            told = f"{event.action} {event.act}: p {event.p:.2f}, accepted from {event.least:.2f}"
+            if not event.costs:
+                return "dim", told
+            costs = ", ".join(f"{action} {cost:.4g}" for action, cost in event.costs.items())
+            what = f"{event.path}: " if event.path else ""
+            readings = " or ".join(format_value(one.value) for one in event.readings[:4])
+            more = " or …" if len(event.readings) > 4 else ""  # noqa: PLR2004
+            return "dim", f"{told}; {what}may be {readings}{more}; expected costs: {costs}"
         case EvidenceWanted():
             return "dim", f"a judge is asked whether {event.hearer} understood"
         case GatherOpened():

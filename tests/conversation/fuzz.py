@@ -5,7 +5,7 @@ from typing import Any
 
 from agentcomm.acts.content import Money
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Cancel, Evidence, Join, Leave, Misfire, Say, Tick
+from agentcomm.conversation.events import Cancel, Doubt, Evidence, Join, Leave, Misfire, Reading, Say, Tick
 from agentcomm.testing.choices import Dice
 from agentcomm.testing.walking import Walk, legal_moves
 
@@ -129,6 +129,23 @@ def fuzzed(talk: Walk, dice: Dice) -> Any:
             fields[name] = text()
         return Evidence(**{**fields, "at": at()})
 
+    def doubt() -> Any:
+        now = talk.conversation
+        legal = list(legal_moves(now))
+        role, lane, _ = dice.pick(legal) if legal else ("manager", "", None)
+        here = (now.lanes.get(lane) if lane else None) or now.here
+        readings = dice.pick(
+            ((Reading("a", 1.0), Reading("b", 2.0)), (), (Reading(SURROGATE),), (Reading({1}, 1.0),),
+             (Reading("x", math.inf),), (Reading("x", 10**400),), [Reading("x")], ("x",), (Reading("x", "1"),),
+             (Reading(["x" * 100_000]),))
+        )  # fmt: skip
+        fields: dict[str, Any] = {
+            "role": role, "about": here.latest, "path": "", "readings": readings, "at": talk.at, "lane": lane,
+        }  # fmt: skip
+        for name in dice.sample(("role", "about", "path", "lane"), dice.pick((0, 0, 1, 2))):
+            fields[name] = text()
+        return Doubt(**{**fields, "at": at()})
+
     match dice.integer(0, 12):
         case 0:
             return dice.pick(FOREIGN)
@@ -147,6 +164,6 @@ def fuzzed(talk: Walk, dice: Dice) -> Any:
         case 5:
             return Cancel(text(), text(), at()) if dice.chance(0.1) else Join(text(), at())
         case 6:
-            return evidence()
+            return evidence() if dice.chance(0.5) else doubt()
         case _:
             return Say(message(), at())
