@@ -213,16 +213,12 @@ class Turn(msgspec.Struct, eq=False):
         """The role it plays."""
         return self.seat.role
 
-<<<<<<< HEAD
     @property
     def port(self) -> Port:
         """Where it takes place."""
         return self._port
 
-    def again(self, whole: Conversation, refusal: Refused) -> "Turn":
-=======
     def again(self, whole: Conversation, refusal: Refused | None) -> "Turn":
->>>>>>> 6ebe151 (A hearer's doubt is decided by the core: whether it is asked about and how, with its reasons on record; code, models and people decide alike)
         """Return the turn in which the same is tried again."""
         return Turn(
             whole,
