@@ -25,9 +25,7 @@ def with_entry(entries: Mapping[str, T], key: str, value: T) -> Mapping[str, T]:
     """Return a map with one entry more, or another value for one."""
     if isinstance(entries, dict):
         if len(entries) < _SMALL:
-            made: dict[str, T] = entries.copy()
-            made[key] = value
-            return made
+            return {**entries, key: value}
         return HashTrieMap(entries).insert(key, value)
     if isinstance(entries, HashTrieMap):
         return entries.insert(key, value)

@@ -128,8 +128,8 @@ class Agent:
             UsageError: If a handler's act is not among them but resembles one that has no handler. Acts of the library are left
                 alone: the handler may be for another protocol.
         """
-        count = len(self._handlers)
-        if self._checked[0] is acts and self._checked[1] == count and isinstance(acts, frozenset):
+        checked, count = self._checked
+        if checked is acts and count == len(self._handlers):
             return
         known = set(acts)
         handled = {act for _, _, act, only in self._handlers if act and only in ("", protocol)}
@@ -141,7 +141,7 @@ class Agent:
                     fix=f'did you mean {close[0]!r}? If it is for another protocol: @{self.name}.on("{act}", protocol="…")',
                     code="U321",
                 )
-        self._checked = acts, count
+        self._checked = acts if isinstance(acts, frozenset) else None, len(self._handlers)
 
     async def close(self) -> None:
         """Give back the model that was opened by name; it is opened again when it is needed. A `Model` of yours stays open."""

@@ -115,9 +115,10 @@ _NOTHING, _DIRECT, _OFFER = (
     LedgerOp.DIRECT,
     LedgerOp.OFFER,
 )  # looking up a member of an enum costs
-_PROPOSED, _CONDITIONAL, _EXPIRED, _SATISFIED = (
+_PROPOSED, _CONDITIONAL, _DETACHED, _EXPIRED, _SATISFIED = (
     Status.PROPOSED,
     Status.CONDITIONAL,
+    Status.DETACHED,
     Status.EXPIRED,
     Status.SATISFIED,
 )
@@ -188,15 +189,19 @@ def enter(
             was = live[0]
             status = None
             if effect.rule is not None:
-                is_debtor, may, now = effect.rule
+                is_debtor, may, goes = effect.rule
                 if (was.debtor if is_debtor else was.creditor) == speaker and was.status in may:
-                    status = now
+                    status = goes
             if effect.discharges == was.act and speaker in (was.debtor, was.creditor):
                 status = _SATISFIED
             if status is None:
                 return ledger, trunk, ()
-            change = Change(was, _replace(was, status=status))
-            return _applied(ledger, change), trunk, (change,)
+            now = _replace(was, status=status)
+            changes = (Change(was, now),)
+            if status is _DETACHED:
+                return Ledger((now,), ledger.ended, ledger.count, ledger.n), trunk, changes
+            count = ledger.count
+            return Ledger((), put(ledger.ended, count, was.id, now), count + 1, ledger.n), trunk, changes
     books, changes = record(Books(ledger, trunk), effect.act, speaker, hearers, message, lane)
     return books.own, books.trunk, changes
 

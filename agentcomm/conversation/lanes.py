@@ -8,6 +8,7 @@ Source: FIPA SC00029H, where an initiator holds one conversation with each parti
 """
 
 import math
+from collections.abc import Sequence
 from typing import assert_never, cast
 
 import msgspec
@@ -105,7 +106,7 @@ def step(conversation: Conversation, given: Input, at: float, *, is_read: bool =
 
 def say_made(
     conversation: Conversation, lane: str, here: Position, made: Message, name: str, made_by: str, at: float
-) -> tuple[Say, Conversation, tuple[Event, ...]] | None:
+) -> tuple[Say, Conversation, Sequence[Event]] | None:
     """Let a message be heard that was made for a lane as it stands; see `plain.say_made`.
 
     Args:
@@ -128,13 +129,13 @@ def say_made(
         rules, conversation.id, conversation.whole, conversation.members, shared, here, checkpoints
     )
     if plan.is_plain:
-        done = completed_made(place, plan, made, name, made_by, at)
+        done = completed_made(shared, here, plan, made, name, made_by, at)
         if done is None:
             return None
         after, events = take(place, plan, done, at)
         after = _put(conversation, lane, after)
     elif turn is not None and plan.is_stageable and turn.waits_for(lane) and not full(place, plan.move):
-        done = completed_made(place, plan, made, name, made_by, at)
+        done = completed_made(shared, here, plan, made, name, made_by, at)
         if done is None:
             return None
         after, events = _staged(conversation, turn, [(lane, plan.move, done)], at)

@@ -6,22 +6,70 @@ repair, something held) is not for this file.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import put, with_entry
-from agentcomm.commitments.ledger import Change, enter
+from agentcomm.commitments.ledger import Change, Ledger, enter
 from agentcomm.conversation.commit import NO_FIELDS, Step, ended
 from agentcomm.conversation.events import CommitmentChanged, DeadlineSet, Event, Grounded, Heard, Moved, Say
 from agentcomm.conversation.parts import Position, Said, Shared
 from agentcomm.conversation.plans import Plan
 from agentcomm.conversation.state import Conversation
 
-__all__ = ("completed_made", "is_open", "say_made", "take")
+__all__ = ("Told", "completed_made", "is_open", "moved", "say_made", "take")
 
 _DELIVERED = ("delivered",)
+_NEVER = math.inf
 _NOTHING: dict[str, Any] = {}
 _NO_CHANGES: tuple[Change, ...] = ()
+
+
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What happened by a simple move, in short; iterating gives the events."""
+
+    plan: Plan
+    message: Message
+    n: int
+    """Its place on record."""
+    is_first: bool
+    """It was not on record before: what is said for all is heard once."""
+    lane: str
+    changes: tuple[Change, ...]
+    """Of commitments."""
+    deadline: float
+    """Of where it leads."""
+    ending: tuple[Event, ...]
+    """What happened by its ending the talk."""
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events())
+
+    def __len__(self) -> int:
+        return len(self.events())
+
+    def events(self) -> list[Event]:
+        """Return what happened, in order."""
+        plan, message, lane = self.plan, self.message, self.lane
+        name, label = message.id, plan.label
+        events: list[Event] = [Heard(self.n, message)] if self.is_first else []
+        if plan.grounds:
+            events.append(Grounded(name, label, "delivered", _DELIVERED, NO_FIELDS, lane))
+        for change in self.changes:
+            now, was = change.now, change.was
+            before = "" if was is None else was.status
+            events.append(
+                CommitmentChanged(now.id, now.act, now.debtor, now.creditor, before, now.status, lane)
+            )
+        events.append(Moved(label, plan.speaker, plan.source, plan.target, name, lane))
+        if self.ending:
+            events += self.ending
+        elif self.deadline < _NEVER:
+            events.append(DeadlineSet(plan.target, self.deadline, lane))
+        return events
 
 
 def is_open(here: Position) -> bool:
@@ -31,7 +79,7 @@ def is_open(here: Position) -> bool:
 
 def say_made(
     conversation: Conversation, made: Message, name: str, made_by: str, at: float
-) -> tuple[Say, Conversation, tuple[Event, ...]] | None:
+) -> tuple[Say, Conversation, Told] | None:
     """Let a message be heard that was made for this conversation as it stands, if it makes a plain move; else return None.
 
     It comes to what `step` makes of it. Since it is written here, nothing in it but its act and who says it has to be looked at.
@@ -43,33 +91,60 @@ def say_made(
         made_by: How its speaker came to it.
         at: Now, no earlier than the last input.
     """
-    plan = conversation.rules.plans.get((conversation.here.name, made.act))
+    here = conversation.here
+    plan = conversation.rules.plans.get((here.name, made.act))
     if plan is None or not plan.is_plain:
         return None
-    heard = completed_made(conversation, plan, made, name, made_by, at)
+    shared = conversation.shared
+    heard = completed_made(shared, here, plan, made, name, made_by, at)
     if heard is None:
         return None
-    after, events = take(conversation, plan, heard, at)
-    return Say(heard, at), after, events
+    n, seen = shared.n, shared.seen
+    if n and len(seen) == n:
+        n += 1
+        seen[name] = (n, heard)
+    else:
+        seen = put(seen, n, name, heard)
+        n += 1
+    now, trunk, told = moved(here, plan, heard, n, at, shared.trunk)
+    before = conversation.checkpoints
+    return (
+        Say(heard, at),
+        Conversation(
+            conversation.rules,
+            conversation.id,
+            conversation.whole,
+            conversation.members,
+            Shared(at, n, seen, shared.spent, trunk, shared.tally, None, shared.mended, shared.counted),
+            now,
+            () if now.outcome is not None else (here, before[0]) if before else (here,),
+        ),
+        told,
+    )
 
 
 def completed_made(
-    conversation: Conversation, plan: Plan, made: Message, name: str, made_by: str, at: float
+    shared: Shared, here: Position, plan: Plan, made: Message, name: str, made_by: str, at: float
 ) -> Message | None:
-    """Return a message that was made for this conversation as it counts; None if that has to be looked at. Takes what `say_made` does."""
-    here, shared = conversation.here, conversation.shared
+    """Return a message that was made for a position as it counts there; None if that has to be looked at. Takes what `say_made` does."""
+    speaker, content = plan.speaker, made.content
     if (
-        plan.speaker != made.sender
-        or type(made.content) is not plan.content
+        speaker != made.sender
+        or type(content) is not plan.content
         or made.in_reply_to
         or here.frame is not None
-        or is_open(here)
+        or here.voided
+        or here.held
+        or here.repairs
+        or here.asides
+        or here.until
         or name in shared.seen
-        or not shared.at <= at < math.inf
+        or not shared.at <= at < _NEVER
     ):
         return None
-    heard = here.last.get(plan.speaker, "")
-    return Message(plan.label, made.content, name, plan.speaker, plan.to, heard, made_by, "", here.lane)
+    return Message(
+        plan.label, content, name, speaker, plan.to, here.last.get(speaker, ""), made_by, "", here.lane
+    )
 
 
 def take(conversation: Conversation, plan: Plan, message: Message, at: float) -> Step:
@@ -82,6 +157,49 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
         at: Now.
     """
     here, shared = conversation.here, conversation.shared
+    n, seen, tally = shared.n, shared.seen, shared.tally
+    known = seen.get(message.id)
+    is_first = known is None or known[0] > n
+    if is_first:
+        seen = put(seen, n, message.id, message)
+        n += 1
+    if plan.key:
+        tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)
+    now, trunk, told = moved(here, plan, message, n, at, shared.trunk, is_first=is_first)
+    before = conversation.checkpoints
+    return Conversation(
+        conversation.rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended, shared.counted),
+        now,
+        () if now.outcome is not None else (here, before[0]) if before else (here,),
+        conversation.lanes,
+    ), tuple(told.events())
+
+
+def moved(
+    here: Position,
+    plan: Plan,
+    message: Message,
+    n: int,
+    at: float,
+    trunk: Ledger | None,
+    *,
+    is_first: bool = True,
+) -> tuple[Position, Ledger | None, Told]:
+    """Return a position after a message that makes a simple move in it, the ledger from before lanes, and what happened.
+
+    Args:
+        here: Where nothing is open.
+        plan: What the move does.
+        message: As it counts, on record.
+        n: Its place there.
+        at: Now.
+        trunk: What was promised before lanes began.
+        is_first: Whether it was not on record before.
+    """
     used = here.used
     if plan.budget:
         times = used.get(plan.budget, 0)
@@ -90,46 +208,22 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
         else:
             plan = plan.after
     lane, label, target, name = here.lane, plan.label, plan.target, message.id
-    n, seen, tally = shared.n, shared.seen, shared.tally
-    events: list[Event] = []
-    known = seen.get(name)
-    if known is None or known[0] > n:  # what is said for all is heard once
-        seen = put(seen, n, name, message)
-        n += 1
-        events.append(Heard(n, message))
-    if plan.key:
-        tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)
-    if plan.grounds:
-        events.append(Grounded(name, label, "delivered", _DELIVERED, NO_FIELDS, lane))
-    ledger, trunk, changes = here.ledger, shared.trunk, _NO_CHANGES
-    if plan.effect is not None:
-        ledger, trunk, changes = enter(ledger, trunk, plan.effect, plan.speaker, plan.to, name, lane)
-        for change in changes:
-            now, was = change.now, change.was
-            before = "" if was is None else was.status
-            events.append(
-                CommitmentChanged(now.id, now.act, now.debtor, now.creditor, before, now.status, lane)
-            )
-    events.append(Moved(label, plan.speaker, plan.source, target, name, lane))
-    last = here.last.copy()
-    for hearer in plan.to:
-        last[hearer] = name
-    said = here.said
-    said = with_entry(said, label, Said(message, True, _DELIVERED, n))
-    deadline, outcome, checkpoints = here.deadline, here.outcome, ()
-    if plan.ends is None:
+    ledger, changes, effect = here.ledger, _NO_CHANGES, plan.effect
+    if effect is not None:
+        ledger, trunk, changes = enter(ledger, trunk, effect, plan.speaker, plan.to, name, lane)
+    heard = {plan.hearer: name} if plan.hearer else dict.fromkeys(plan.to, name)
+    last = {**here.last, **heard}
+    said = with_entry(here.said, label, Said(message, True, _DELIVERED, n))
+    outcome, ending = plan.outcome, plan.ended
+    if outcome is None:
         deadline = at + plan.within
-        if deadline < math.inf:
-            events.append(DeadlineSet(target, deadline, lane))
-        checkpoints = (here, *conversation.checkpoints[:1])
     else:
-        outcome, ledger = ended(ledger, target, plan.ends, plan.said, lane, events)
-    return Conversation(
-        conversation.rules,
-        conversation.id,
-        conversation.whole,
-        conversation.members,
-        Shared(at, n, seen, shared.spent, trunk, tally, shared.turn, shared.mended, shared.counted),
+        deadline = here.deadline
+        if lane or ledger.live:
+            events: list[Event] = []
+            _, ledger = ended(ledger, target, outcome.kind, outcome.cause, lane, events)
+            ending = tuple(events)
+    return (
         Position(  # in the order of its fields, for speed
             target,
             deadline,
@@ -153,6 +247,6 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
             "",
             outcome,
         ),
-        checkpoints,
-        conversation.lanes,
-    ), tuple(events)
+        trunk,
+        Told(plan, message, n, is_first, lane, changes, deadline, ending),
+    )

@@ -3,6 +3,8 @@
 import math
 
 from agentcomm.commitments.ledger import Effect
+from agentcomm.conversation.events import Ended
+from agentcomm.conversation.parts import Outcome
 from agentcomm.protocol.graph import Criterion, Move, Protocol
 
 __all__ = ("Plan",)
@@ -15,7 +17,9 @@ class Plan:
         move: The move.
         speaker: Who makes it.
         is_plain: Nothing has to be checked but who makes it and what it carries; see `Rules.plain`.
+        hearer: Who hears it, if that is one; else empty.
         budget: Its key among what is used up; empty without a budget.
+        ended: What is told of its ending a talk that is no lane.
         after: What it does once its budget is used up.
         is_stageable: The same of a move at a gather, but for what bounds it together with other lanes.
     """
@@ -25,16 +29,18 @@ class Plan:
         "budget",
         "content",
         "effect",
+        "ended",
         "ends",
         "grounds",
+        "hearer",
         "is_plain",
         "is_stageable",
         "key",
         "label",
         "max",
         "move",
+        "outcome",
         "races",
-        "said",
         "source",
         "speaker",
         "target",
@@ -46,6 +52,7 @@ class Plan:
         target = move.then if then else move.next
         state = protocol.states.get(target)
         self.move, self.label, self.speaker, self.to = move, move.label, move.speaker, move.to
+        self.hearer = move.to[0] if len(move.to) == 1 else ""
         self.source, self.target = move.state, target
         self.content = None if move.act.registered is not None else move.act.content
         self.grounds = move.act.criterion is not Criterion.NONE
@@ -55,7 +62,11 @@ class Plan:
         self.is_stageable = not (move.when or move.given or move.for_all)
         self.key = move.key if move.at_most is not None else ""
         self.ends = None if state is not None else protocol.outcomes[target]
-        self.said = f"{move.speaker} said {move.label}"
+        self.outcome: Outcome | None = None
+        self.ended: tuple[Ended, ...] = ()
+        if self.ends is not None:
+            self.outcome = Outcome(target, self.ends, f"{move.speaker} said {move.label}")
+            self.ended = (Ended(target, self.ends.value, self.outcome.cause),)
         self.within = math.inf if state is None or state.gather else state.within
         self.budget, self.max = ("", 0) if move.max is None or then else (move.key, move.max)
         self.after = self

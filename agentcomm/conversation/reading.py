@@ -34,7 +34,9 @@ _BITS = 1024
 _NAME = 200
 """Characters of an act or an id."""
 _SHORT = 1000
-"""Characters of a text, and fields of a content, that need not be measured."""
+"""Characters of a text that need not be measured."""
+_MANY = 100
+"""Fields of a content that need not be measured."""
 _REASON = 300
 """Characters."""
 
@@ -42,7 +44,7 @@ UNREADABLE = f"a message names its act and its id, each in at most {_NAME} chara
 _NO_OBJECT = f"the content is no JSON object of finite values, in {_DEPTH} levels and {BYTES:,} bytes at most"
 
 
-_set = object.__setattr__
+_set_names = vars(BaseModel)["__pydantic_fields_set__"].__set__
 
 
 class Unreadable(ValueError):
@@ -88,25 +90,27 @@ def read(act: Act, content: Any) -> Content:
         given = content.__dict__ if isinstance(content, act.content) else content
     elif not given and not act.fields and act.registered is None:
         return act.empty
-    if isinstance(given, dict) and len(cast("dict[Any, Any]", given)) < _SHORT // 10:
-        try:
-            made = act.validate(given)
-            values = made.__dict__
-            for value in values.values():
-                kind = type(value)  # pyright: ignore[reportUnknownVariableType]
-                if kind is str:
-                    if len(value) < _SHORT and value.isascii():
+    if isinstance(given, dict):
+        count = len(given)  # pyright: ignore[reportUnknownArgumentType]
+        if count < _MANY:
+            try:
+                made = act.validate(given)
+                values = made.__dict__
+                for value in values.values():
+                    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
+                    if kind is str:
+                        if len(value) < _SHORT and value.isascii():
+                            continue
+                    elif kind is int and -_FAR < value < _FAR:
                         continue
-                elif kind is int and -_FAR < value < _FAR:
-                    continue
-                if not _is_exact(value):
-                    break
-            else:
-                if len(values) == len(cast("dict[str, Any]", given)) and act.registered is None:
-                    _set(made, "__pydantic_fields_set__", act.names)  # one set for all that say it whole
-                return made
-        except Exception:  # noqa: BLE001, S110  (what is wrong with it is found and told below)
-            pass
+                    if not _is_exact(value):
+                        break
+                else:
+                    if len(values) == count and act.registered is None:
+                        _set_names(made, act.names)  # one set for all that say it whole
+                    return made
+            except Exception:  # noqa: BLE001, S110  (what is wrong with it is found and told below)
+                pass
     try:
         _, data = _as_json(content)
         return freeze(act.content.__pydantic_validator__.validate_json(data))

@@ -6,7 +6,7 @@ time. What an input changed is told by its events, so that nobody looks at a hun
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -177,7 +177,7 @@ class Plural:
 
     # --- what happened ---
 
-    def _happened(self, events: tuple[Event, ...]) -> None:
+    def _happened(self, events: Iterable[Event]) -> None:
         stirred = self._stirred
         for event in events:
             kind = type(event)

@@ -7,7 +7,7 @@ else was faster, what he wrote is read first, and what was said is heard again, 
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -201,7 +201,8 @@ class HostedTalk(Talk):
         assert isinstance(self.recording, Stored)  # noqa: S101
         return self.recording
 
-    def _told(self, events: tuple[Event, ...], spans: Any) -> None:
+    def _told(self, events: Iterable[Event], spans: Any) -> None:
+        events = tuple(events)
         self.fresh.append((events, spans))
         self._stir(events)
 

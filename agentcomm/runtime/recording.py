@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
@@ -81,12 +81,12 @@ class Recording:
         """Records so far."""
         return self._written().seq
 
-    def add(self, given: Input | None, events: tuple[Event, ...], *, is_sealed: bool = False) -> None:
+    def add(self, given: Input | None, events: Iterable[Event], *, is_sealed: bool = False) -> None:
         """Keep an input and its events.
 
         Args:
             given: The input; None at the opening.
-            events: What happened.
+            events: What happened; the events, or what gives them.
             is_sealed: Whether the content is known to be immutable; else it is copied where it is not written at once.
 
         Raises:
@@ -220,9 +220,9 @@ class Stored(Recording):
         """Whether nothing waits to be written."""
         return not self._waiting
 
-    def add(self, given: Input | None, events: tuple[Event, ...], *, is_sealed: bool = False) -> None:
+    def add(self, given: Input | None, events: Iterable[Event], *, is_sealed: bool = False) -> None:
         """Keep an input and its events."""
-        self._waiting.append(took(round(self._clock(), 3), given, events, is_sealed=is_sealed))
+        self._waiting.append(took(round(self._clock(), 3), given, tuple(events), is_sealed=is_sealed))
 
     def put(self, kind: Kind, type_: str, data: dict[str, Any], body: Any = None, *, blob: str = "") -> None:
         """Keep a record of another kind as it is now, whatever becomes of what it refers to.

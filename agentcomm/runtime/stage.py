@@ -1,7 +1,8 @@
 """What all conversations of one protocol share: its rules, and for each state what need not be asked again at every turn."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from typing import cast as typed
 
 import msgspec
 
@@ -54,7 +55,7 @@ class Stage:
                 *(act for overlay in rules.overlays.values() for act in overlay.acts),
             }
         )
-        self._last: tuple[dict[str, Any], Casting] | None = None
+        self._last: _Last | None = None
 
     def casting(self, cast: Cast, brief: Mapping[str, Any], judge: Judge | None = None) -> Casting:
         """Return a cast with its seats; agents cast as they were the last time have the seats of then.
@@ -63,24 +64,47 @@ class Stage:
             UsageError: If it does not fit the protocol.
         """
         last = self._last
-        if last is not None and not brief and judge is None and _is_same(last[0], cast):
-            for agent in last[1].roles.values():
-                agent.agent.check(self._acts, self.protocol.name)
-            return last[1]
+        if last is not None and not brief and judge is None and last.is_of(cast):
+            for agent in last.agents:
+                agent.check(self._acts, self.protocol.name)
+            return last.casting
         check_cast(self.protocol, self._acts, cast, brief, human=self.rules.human)
         casting = Casting(self.protocol, cast, judge)
-        if judge is None and all(isinstance(player, Agent) for player in cast.values()):
-            self._last = dict(cast), casting
+        if judge is None:
+            self._last = _kept(cast, casting)
         return casting
 
 
-def _is_same(last: Mapping[str, Any], cast: Cast) -> bool:
-    if len(last) != len(cast):
-        return False
-    for role, player in cast.items():  # noqa: SIM110  (a generator costs as much as the rest)
-        if last.get(role) is not player:
+class _Last:
+    """The cast that was seated last, all of it agents."""
+
+    __slots__ = ("_ids", "_roles", "_several", "agents", "casting")
+
+    def __init__(self, cast: Cast, casting: Casting, several: Sequence[Any] | None) -> None:
+        self.casting = casting
+        self.agents: list[Agent] = [
+            seat.player for seat in (*casting.roles.values(), *casting.members.values())
+        ]
+        self._roles, self._ids = list(cast), list(map(id, cast.values()))
+        self._several = several, list(map(id, several or ()))
+
+    def is_of(self, cast: Cast) -> bool:
+        """Say whether these very agents are cast again, in the same order."""
+        if [*map(id, cast.values())] != self._ids or [*cast] != self._roles:
             return False
-    return True
+        several, ids = self._several
+        return several is None or [*map(id, several)] == ids
+
+
+def _kept(cast: Cast, casting: Casting) -> _Last | None:
+    """Return a cast to be known again; None if not all of it are agents, one by one or in one list."""
+    lists = [given for given in cast.values() if not isinstance(given, Agent)]
+    if len(lists) > 1 or not all(isinstance(given, list | tuple) for given in lists):
+        return None
+    several = typed("Sequence[Any]", lists[0]) if lists else None
+    if several is not None and not all(isinstance(player, Agent) for player in several):
+        return None
+    return _Last(cast, casting, several)
 
 
 def _spot(rules: Rules, state: State) -> Spot:

@@ -5,7 +5,7 @@ anybody hears of it. Nothing here waits: what takes time is returned, for whoeve
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import CoroutineType
 from typing import Any, cast
 
@@ -120,7 +120,7 @@ class Talk:
         self.recording = Recording(log) if recording is None else recording
         self.refusals: dict[str, Refused] | None = None
         """By lane: why the last try of a shared role did not count."""
-        self.happened: Callable[[tuple[Event, ...]], None] | None = None
+        self.happened: Callable[[Iterable[Event]], None] | None = None
         """Told of every event, for whoever carries several lanes on."""
         self.calls: dict[tuple[str, str], Calls] | None = None
         """By role and lane: tool calls of the turn that is going on."""
@@ -203,15 +203,17 @@ class Talk:
         self._told(events, spans)
         return events
 
-    def _told(self, events: tuple[Event, ...], spans: Any) -> None:
+    def _told(self, events: Iterable[Event], spans: Any) -> None:
         """Tell everybody who wants to know what counts now."""
         if self.happened is not None:
             self.happened(events)
-        if self.spans is not None:
-            self.spans.turn_now = spans
-            self.spans.happened(events)
-        if self.watch is not None:
-            self._show(events)
+        if self.spans is not None or self.watch is not None:
+            several = tuple(events)
+            if self.spans is not None:
+                self.spans.turn_now = spans
+                self.spans.happened(several)
+            if self.watch is not None:
+                self._show(several)
 
     def _show(self, events: tuple[Event, ...]) -> None:
         """Let whoever watches see the events; once a talk has failed, a watcher that fails too must not leave it unsealed."""
@@ -325,6 +327,8 @@ class Talk:
 
     def answered(self, turn: Turn, answer: Said | Evidence, until: float) -> Pending | None:
         """Let what was waited for be heard, and carry the turn on where it has to be tried again."""
+        if type(answer) is Message and self._hear_made(turn, answer):
+            return None
         again = self.hear(turn, answer, until)
         return None if again is None else self._carry(again)
 
@@ -339,7 +343,10 @@ class Talk:
                     return None
                 self.failed(turn, error)
                 raise
-            if type(answer) is not Message and (type(answer) is CoroutineType or inspect.isawaitable(answer)):
+            if type(answer) is Message:
+                if self._hear_made(turn, answer):
+                    return None
+            elif type(answer) is CoroutineType or inspect.isawaitable(answer):
                 return turn, cast("Awaitable[Said]", answer)
             trying = self.hear(turn, answer)
         return None
@@ -392,21 +399,18 @@ class Talk:
         now = int((self.clock() - self.begun) * 1e6) / 1e6
         if until is None:
             conversation = self.conversation
-            if turn.lane or conversation.here.frame is not None:
+            here = conversation.here
+            if turn.lane or here.frame is not None:
                 until = self.until(turn)
             else:
-                until, whole = conversation.here.deadline, conversation.whole
-                until = min(until, whole)
+                until = min(here.deadline, conversation.whole)
         if now >= until:  # whoever never gives up control cannot be interrupted
             self.tell(f"{turn.agent} answered after its time was up")
             self.expired(turn, until)
             return None
-        if (
-            turn.made is not None
-            and answer is turn.made
-            and not turn.lanes
-            and self._say_made(turn, turn.made, now)
-        ):
+        made = turn.made
+        is_made = made is not None and answer is made and bool(turn.lane) and not turn.lanes
+        if is_made and self._say_in_lane(turn, cast("Message", made), now):
             return None
         if isinstance(answer, Evidence):
             self.take(msgspec.structs.replace(answer, at=now), spans=turn.spans)
@@ -428,17 +432,30 @@ class Talk:
                 return turn.again(self.conversation, None)  # it goes on as it was
         return None
 
-    def _say_made(self, turn: Turn, made: Message, now: float) -> bool:
-        """Let a message be heard that the turn itself has made, if it makes a plain move."""
-        before = self.conversation
-        made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
-        if turn.lane:
-            name = f"{self.id}:{self.sent + 1}"
-            done = lanes.say_made(before, turn.lane, turn.conversation.here, made, name, made_by, now)
-        elif turn.whole is before and not before.members:
-            done = say_made(before, made, f"{self.id}:{before.shared.n + 1}", made_by, now)
-        else:
+    def _hear_made(self, turn: Turn, made: Message) -> bool:
+        """Let a message be heard that the turn itself has made, if it makes a plain move and came in time."""
+        conversation = self.conversation
+        if made is not turn.made or turn.lane or turn.whole is not conversation or conversation.members:
             return False
+        now = int((self.clock() - self.begun) * 1e6) / 1e6
+        if now >= conversation.here.deadline or now >= conversation.whole:
+            return False
+        made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
+        done = say_made(conversation, made, f"{self.id}:{conversation.shared.n + 1}", made_by, now)
+        if done is None:
+            return False
+        given, self.conversation, told = done
+        self.latest = given.message
+        self.sent += 1
+        self.recording.add(given, told, is_sealed=True)
+        self._told(told, turn.spans)
+        return True
+
+    def _say_in_lane(self, turn: Turn, made: Message, now: float) -> bool:
+        """Let a message be heard in a lane that the turn itself has made, if it makes a plain move."""
+        made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
+        name = f"{self.id}:{self.sent + 1}"
+        done = lanes.say_made(self.conversation, turn.lane, turn.conversation.here, made, name, made_by, now)
         if done is None:
             return False
         given, self.conversation, events = done
@@ -529,7 +546,7 @@ class Talk:
         for one in several or [Unspoken("it gave no move")]:
             if type(one) is Message and one.lane in turn.lanes:
                 own = turn.lanes[one.lane]
-                if own.made is one and self._say_made(own, one, self.now()):
+                if own.made is one and self._say_in_lane(own, one, self.now()):
                     refusals.pop(one.lane, None)
                     if self.conversation.outcome is not None:
                         break

@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_hops.py [quick]
 
 In the measured path: `enact` as users call it, from opening a conversation to its result. Content is validated by pydantic, each
-message is checked against the protocol, takes effect on position, common ground and commitments, and is kept with all events in a
-transcript in memory; deadlines are set; tracing is off. In the contract net each of N bidders hears the call, bids and is answered, and
+message is checked against the protocol, takes effect on position, common ground and commitments, and is kept with all that happened in
+a transcript in memory (a simple move's events in one short value, see `agentcomm.conversation.plain.Told`); deadlines are set; tracing is off. In the contract net each of N bidders hears the call, bids and is answered, and
 one reports: 3 N + 1 messages, of which the call is one on record, said for all. The transcript's lines (JSON, hash chain) are made when somebody asks for
 them or a file is given; `written` includes making them. See `bare.py` for the unit.
 """

@@ -96,7 +96,7 @@ def test_a_message_that_a_turn_made_comes_to_what_a_step_makes_of_it(name: Any, 
                 )
                 after, events = step(now, Say(told, at))
                 said, made, heard = done
-                assert heard == events
+                assert tuple(heard) == events
                 assert state_hash(made) == state_hash(after)
                 again, same = step(now, said)  # what is kept of it replays
                 assert same == events

@@ -79,7 +79,7 @@ async def failure_of(agent, protocol=REQUEST, role="participant", **options):
 async def test_an_error_of_a_handler_is_shown_with_the_run_that_led_there():
     bob = worker()
 
-    bob._handlers["", "agreed", "request"] = lambda turn: {}["due"]
+    bob._handlers["", "agreed", "request", ""] = lambda turn: {}["due"]
     report = await failure_of(bob)
     assert report.failure.what == "it raised KeyError: 'due'"
     text = str(report)
