@@ -247,7 +247,7 @@ def _fit(overlay: Protocol, act: Act, names: tuple[str, ...]) -> Protocol:
         else:
             acts[label] = made
     states = {
-        name: replace_dataclass(
+        name: msgspec.structs.replace(
             state,
             moves={
                 label: msgspec.structs.replace(move, act=acts[move.act.label])

@@ -3,8 +3,11 @@
 What cannot be resolved is reported once; the draft goes on with a hole in its place, so that one mistake makes one finding.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+
+from msgspec import structs
 
 from agentcomm.acts.content import Content
 from agentcomm.acts.performative import Performative
@@ -14,6 +17,7 @@ from agentcomm.protocol.embed import Draft, Embedder
 from agentcomm.protocol.fields import TypeReader
 from agentcomm.protocol.findings import Report, TooMany
 from agentcomm.protocol.flatten import acts_in, runs_in, states_in
+from agentcomm.protocol.frozen import Frozen, Later
 from agentcomm.protocol.graph import (
     Act,
     Limits,
@@ -85,6 +89,21 @@ def draft(
 
     with resting(big=len(source.text) > _BIG):
         return compiled(source, Embedder(resolve, compiled, texts=(source.text,)))
+
+
+def _marks(states: Sequence[StateSpec]) -> Iterator[tuple[str, Mark]]:
+    """Yield the places of states and of what stands in them, by path in the document."""
+    for state in states:
+        place = f"states.{state.name}"
+        yield place, state.name.at
+        for role, moves in state.speakers:
+            yield f"{place}.{role}", role.at
+            for move in moves:
+                yield f"{place}.{role}.{move.label}", move.label.at
+        if state.otherwise:
+            yield f"{place}.else", state.otherwise.at
+        if state.within_at:
+            yield f"{place}.within", state.within_at
 
 
 _ROLELESS = ("unknown_role", "syntax")
@@ -187,7 +206,7 @@ class _Compiler:
             overlays=overlays,
             embedded=self.embedder.embedded(),
             path=self.report.path,
-            marks=self.marks,
+            marks=Later(self.marks, "states.", partial(_marks, self.spec.states)),
         )
         protocol = self._in_lanes(protocol)
         protocol = replace(protocol, hash=document_hash(protocol))
@@ -221,7 +240,7 @@ class _Compiler:
         if not self.spec.broken and not self.names.holes and not self.names.strangers:
             check_lanes(protocol, lanes, self.spec.states, self.report)
         states = {
-            name: replace(state, in_lane=True) if name in lanes.inside else state
+            name: structs.replace(state, in_lane=True) if name in lanes.inside else state
             for name, state in protocol.states.items()
         }
         return replace(protocol, states=states)
@@ -233,7 +252,6 @@ class _Compiler:
         self.places = self.names.places - set(self.names.theirs)
         for spec in self.spec.states:
             name = spec.name.text
-            self.marks[f"states.{name}"] = spec.name.at
             if name in self.names.outcomes:
                 continue
             if name in self.names.theirs and spec.run:
@@ -243,15 +261,11 @@ class _Compiler:
 
     def _state(self, spec: StateSpec, limits: Limits, conditions: ConditionReader) -> State:
         name = spec.name.text
-        marks = self.marks
         moves: dict[str, Move] = {}
         for role, given in spec.speakers:
-            place = f"states.{name}.{role.text}"
-            marks[place] = role.at
             speaker = self.names.role(role, "who speaks in a state") or role.text
             for move in given:
                 label = move.label.text
-                marks[f"{place}.{label}"] = move.label.at
                 made = self._move(move, name, speaker, conditions)
                 if moves.setdefault(label, made) is not made:
                     tell_twice(move, speaker, moves[label], self.report)
@@ -262,23 +276,14 @@ class _Compiler:
             self.races[name] = tuple(role.text for role, _ in spec.speakers)
         if spec.otherwise:
             self.own_else.add(name)
-            self.marks[f"states.{name}.else"] = spec.otherwise.at
             otherwise = self.names.target(spec.otherwise, f"`else` is where the deadline of '{name}' leads")
         else:
             otherwise = limits.otherwise
             if otherwise == EXPIRED:
                 self.names.expires()
-        if spec.within_at:
-            self.marks[f"states.{name}.within"] = spec.within_at
-        return State(
-            name=name,
-            speakers=tuple([role.text for role, _ in spec.speakers]),
-            moves=moves,
-            within=spec.within or limits.reply_within,
-            otherwise=otherwise,
-            gather=spec.gather is not None,
-            first=first,
-        )
+        speakers = tuple([role.text for role, _ in spec.speakers])
+        within = spec.within or limits.reply_within
+        return State(name, speakers, Frozen(moves), within, otherwise, spec.gather is not None, first)
 
     # --- runs ---
 
@@ -363,13 +368,18 @@ class _Compiler:
             own = ()
         else:
             own = conditions.all_of(spec.when, label) if spec.when else ()
+        to = self.hearers.of(spec, speaker)
         after = spec.next.text
+        if after not in self.places:
+            after = self._place(spec.next, spec, state, speaker)
+        if spec.is_plain:
+            return Move(state, act, speaker, to, after, None, "", "", act.when)
         return Move(
             state=state,
             act=act,
             speaker=speaker,
-            to=self.hearers.of(spec, speaker),
-            next=after if after in self.places else self._place(spec.next, spec, state, speaker),
+            to=to,
+            next=after,
             max=spec.max,
             then=self._place(spec.then, spec, state, speaker) if spec.then else "",
             owner=self.names.role(spec.owner, "`owner`") if spec.owner else "",

@@ -235,8 +235,7 @@ class Move(msgspec.Struct, frozen=True, gc=False):
         return f"{self.state}/{self.act.label}"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True, gc=False):
     """A place in the graph: one role may speak, or several race."""
 
     name: str
@@ -259,7 +258,8 @@ class State:
     """The run that it belongs to: a key of `Protocol.runs`."""
 
     def __post_init__(self) -> None:
-        freeze(self, "moves")
+        if type(self.moves) is not Frozen:
+            msgspec.structs.force_setattr(self, "moves", Frozen(self.moves))
 
     @property
     def speaker(self) -> str:

@@ -18,8 +18,8 @@ class Hearers:
     report: Report
     _others: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """The roles but one, by that one."""
-    _known: dict[tuple[str, ...], tuple[str, ...]] = field(
-        default_factory=dict[tuple[str, ...], tuple[str, ...]]
+    _known: dict[tuple[str, str], tuple[str, ...]] = field(
+        default_factory=dict[tuple[str, str], tuple[str, ...]]
     )
     """Who hears, by speaker and what `to` says, where nothing is wrong with it."""
     _unsaid: list[tuple[Word, tuple[str, ...]]] = field(default_factory=list[tuple[Word, tuple[str, ...]]])
@@ -42,7 +42,7 @@ class Hearers:
                 f"nobody hears '{spec.label}'",
                 fix=f"write `to: {others[0] if others else 'a-role'}`",
             )
-        key = (speaker, *[word.text for word in spec.to])
+        key = (speaker, spec.to[0].text if len(spec.to) == 1 else "\0".join([word.text for word in spec.to]))
         known = self._known.get(key)
         if known is not None:
             return known

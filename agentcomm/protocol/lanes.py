@@ -71,7 +71,7 @@ def check_alone(states: Iterable[StateSpec], settles_at: Mark | None, report: Re
             words.setdefault("gather", state.gather.at)
         for _, moves in state.speakers:
             for move in moves:
-                for word in _words(move):
+                for word in () if move.is_plain else _words(move):
                     words.setdefault(word, move.label.at)
     if settles_at:
         words["settles"] = settles_at

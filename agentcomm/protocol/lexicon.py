@@ -45,7 +45,7 @@ class Lexicon:
             self.marks[f"acts.{spec.label}"] = spec.label.at
             self._read_content(spec, reader)
         conditions = self.conditions()
-        own = {spec.label.text for spec in self.spec.acts}
+        own = [spec.label.text for spec in self.spec.acts]
         grounding = {item.label.text: item for item in self.spec.grounding}
         acts = {
             spec.label.text: self._act(spec, grounding.get(spec.label.text), conditions)
@@ -53,7 +53,7 @@ class Lexicon:
         }
         for item in self.spec.grounding:
             self.marks[f"grounding.{item.label}"] = item.label.at
-            if item.label.text not in own:
+            if item.label.text not in acts:
                 why = "`grounding` says how an act is grounded"
                 unknown(self.report, item.label, "an act", own, why=why, is_named=True)
         return {**acts, **embedded}

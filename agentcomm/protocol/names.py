@@ -69,6 +69,9 @@ class Names:
 
     def misplaced(self) -> None:
         """Take states out of states: what is no role there, and what moves lead to, is a state that is indented too far."""
+        speakers = {role.text for state in self.spec.states for role, _ in state.speakers}
+        if speakers <= set(self.roles):
+            return
         targets = {
             word.text
             for state in self.spec.states

@@ -1,7 +1,7 @@
 """The shape of states and moves: who may speak, what, and where it leads, in long form."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -17,12 +17,14 @@ _STATE = ("within", "else", "gather", "run", "as", "with", "then", "first")
 _MOVE = ("next", "to", "for", "max", "then", "at_most", "at_once", "when", "stakes", "owner")
 
 
-class MoveSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class MoveSpec(msgspec.Struct, frozen=True, gc=False):
     """A move in its long form."""
 
     label: Word
     next: Word
     to: tuple[Word, ...] | None = None
+    is_plain: bool = False
+    """Whether it has nothing of what follows."""
     max: int | None = None
     then: Word | None = None
     when: tuple[Word, ...] = ()
@@ -47,7 +49,7 @@ class RunSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whether `then` could be read."""
 
 
-class StateSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class StateSpec(msgspec.Struct, frozen=True, gc=False):
     """A state in its long form."""
 
     name: Word
@@ -108,10 +110,10 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
             )
             reader.broken = True
             continue
-        moves = [_move(reader, name, move) for move in said.values()] if said else []
-        speakers.append((role, tuple([move for move in moves if move])))
+        moves = [move for one in said.values() if (move := _move(reader, name, one))] if said else []
+        speakers.append((role, tuple(moves)))
     if not keys:
-        return StateSpec(name=name, speakers=tuple(speakers))
+        return StateSpec(name, tuple(speakers))
     if len(keys) + len(speakers) == len(given):
         _check_keys(reader, name, keys, [role for role, _ in speakers])
     within, runs = keys.get("within"), "run" in keys
@@ -186,7 +188,7 @@ def _run(reader: Reader, keys: Mapping[str, Entry]) -> RunSpec | None:
 def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
     label, node = Word(entry.key, entry.at), entry.node
     if isinstance(text := node.value, str):
-        return MoveSpec(label=label, next=Word(text, node.at))
+        return MoveSpec(label, Word(text, node.at), None, True)
     if node.entries is None:
         if node.items is None:
             reader.word(node, f"what '{label}' leads to")
@@ -200,6 +202,10 @@ def _move(reader: Reader, state: Word, entry: Entry) -> MoveSpec | None:
         reader.broken = True
         return None
     keys = node.entries
+    if len(keys) == 2 and "next" in keys and "to" in keys:  # noqa: PLR2004  (most moves of several roles)
+        goal, hearers = keys["next"].node, _heard(keys["to"].node)
+        if isinstance(text := goal.value, str) and hearers:
+            return MoveSpec(label, Word(text, goal.at), hearers, True)
     if not keys.keys() <= _MOVE_KEYS:
         keys = reader.known(node, f"the move '{label}' in '{state}'", _MOVE)
     given: dict[str, Any] = {_FIELDS.get(key, key): _value(reader, key, item) for key, item in keys.items()}
@@ -234,8 +240,8 @@ def _value(reader: Reader, key: str, entry: Entry) -> Any:
     node = entry.node
     if key in _WORD_KEYS:
         return Word(node.value, node.at) if isinstance(node.value, str) else reader.word(node, f"`{key}`")
-    if key == "to" and node.items and all(isinstance(item.value, str) for item in node.items):
-        return tuple([Word(cast("str", item.value), item.at) for item in node.items])
+    if key == "to" and (heard := _heard(node)):
+        return heard
     match key:
         case "max" | "at_most" | "at_once":
             return reader.count(entry.node, f"`{key}`")
@@ -243,6 +249,14 @@ def _value(reader: Reader, key: str, entry: Entry) -> Any:
             return _is_for_all(reader, entry)
         case _:
             return reader.words(entry.node, f"`{key}`")
+
+
+def _heard(node: Node) -> tuple[Word, ...]:
+    """Return the words of a list, or one alone; none if one is no word."""
+    if isinstance(text := node.value, str):
+        return (Word(text, node.at),)
+    found = [Word(text, item.at) for item in node.items or () if isinstance(text := item.value, str)]
+    return tuple(found) if node.items and len(found) == len(node.items) else ()
 
 
 def _is_for_all(reader: Reader, entry: Entry) -> bool:

@@ -30,7 +30,7 @@ def typed(protocol: Protocol, classes: Mapping[str, type[Content]]) -> Protocol:
     if all(acts[label] is act for label, act in protocol.acts.items()):
         return protocol
     states = {
-        name: replace(
+        name: msgspec.structs.replace(
             state,
             moves={
                 label: msgspec.structs.replace(move, act=acts[label]) if label in acts else move

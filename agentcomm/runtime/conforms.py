@@ -230,7 +230,7 @@ def _without_grounding(protocol: Protocol) -> Protocol:
             label: msgspec.structs.replace(move, act=acts[move.act.label], stakes=None)
             for label, move in state.moves.items()
         }
-        states[name] = replace_dataclass(state, moves=moves)
+        states[name] = msgspec.structs.replace(state, moves=moves)
     return replace_dataclass(protocol, acts=acts, states=states)
 
 

@@ -127,12 +127,12 @@ def _acknowledged(protocol: Protocol) -> Rules:
                 for number, hearer in enumerate(reversed(move.to)):
                     made = f"{name}--{move.label}--{label}-{number}"
                     answer = Move(made, ok, hearer, (move.speaker,), target)
-                    states[made] = replace_dataclass(
+                    states[made] = msgspec.structs.replace(
                         state, name=made, speakers=(hearer,), moves={label: answer}, gather=False, first=""
                     )
                     target = made
             moves[move.label] = msgspec.structs.replace(move, next=target)
-        states[name] = replace_dataclass(state, moves=moves)
+        states[name] = msgspec.structs.replace(state, moves=moves)
     return Rules(replace_dataclass(bare, acts={**bare.acts, label: ok}, states=states))
 
 
@@ -151,7 +151,7 @@ def _with_acts(
 ) -> Protocol:
     acts = {label: rewritten(act) for label, act in protocol.acts.items()}
     states = {
-        name: replace_dataclass(
+        name: msgspec.structs.replace(
             state,
             moves={
                 label: msgspec.structs.replace(

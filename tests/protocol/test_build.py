@@ -178,6 +178,18 @@ CHANGES = {
 }
 
 
+def test_places_are_worked_out_when_asked_for():
+    made = load("contract-net")
+    text = made.text.splitlines()
+    assert made.marks["outcomes.done"].line
+    for path, word in (("states.bidding", "bidding"), ("states.bidding.bidder.propose", "propose")):
+        mark = made.marks[path]
+        assert text[mark.line - 1][mark.column - 1 :].startswith(word)
+    assert "states.nowhere" not in made.marks
+    assert dict(pickle.loads(pickle.dumps(made)).marks) == dict(made.marks)  # noqa: S301  (just made)
+    assert len(made.marks) == len(set(made.marks))
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_protocol_cannot_be_changed(change):
     made = load("contract-net")

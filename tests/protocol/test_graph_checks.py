@@ -265,7 +265,7 @@ def test_a_lane_always_has_a_move():
     counted = [move for state in protocol.states.values() for move in state.moves.values() if move.at_most]
     assert counted
     state = protocol.states[counted[0].state]
-    alone = replace(state, moves={counted[0].label: counted[0]})
+    alone = structs.replace(state, moves={counted[0].label: counted[0]})
     report = Report()
     check_graph(Draft(replace(protocol, states={**protocol.states, state.name: alone}), report))
     assert ("E303", "starvation") in {(finding.code, finding.kind) for finding in report.found}
@@ -402,7 +402,7 @@ def unknown(protocol, label, role):
 def test_all_values_at_once_are_followed_as_one_by_one(protocol, many, data):
     labels = sorted(protocol.acts)
     states = {
-        name: replace(
+        name: structs.replace(
             state,
             moves={
                 label: structs.replace(move, given={"x": Ref(data.draw(st.sampled_from(labels)), "x")})

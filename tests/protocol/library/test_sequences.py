@@ -59,7 +59,7 @@ def host(name: str) -> Protocol:
         for label, act in protocol.acts.items()
     }
     states = {
-        key: dataclasses.replace(
+        key: msgspec.structs.replace(
             state,
             moves={
                 label: msgspec.structs.replace(move, act=acts[move.act.label])
