@@ -102,7 +102,8 @@ async def hold(turn: Turn, asked: Asked) -> Result:
     if journal.recalled("note", name) is None:
         journal.step("note", {**told, "key": name}, {"text": begun})
         journal.note(f"{turn.agent} {begun}")
-        await journal.kept()
+        if talk.holds is None:
+            await journal.kept()
     left = limit_of(turn.actual.here) - talk.now()
     whole = min(math.inf if asked.deadline is None else asked.deadline, left)
     asked.deadline = None if whole == math.inf else max(0.0, whole)
@@ -113,7 +114,7 @@ async def hold(turn: Turn, asked: Asked) -> Result:
         "depth": talk.depth + 1,
     }
     if talk.holds is not None:
-        result = cast("Result", await talk.holds(name, asked, opened))
+        result = cast("Result", await talk.holds(name, asked, opened, journal))
     else:
         result = await run_talk(
             open_talk(

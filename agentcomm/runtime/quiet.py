@@ -3,12 +3,28 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
+from contextvars import ContextVar
 
 __all__ = ("Quiet",)
 
 
 _PATIENCE = 60.0
-"""Seconds that somebody waits at most: a turn may itself wait for another conversation of this process."""
+"""Seconds that somebody waits at most: a turn may itself wait for another turn of this process, in a way that nobody told us of."""
+
+
+class _Place:
+    """That of one turn."""
+
+    __slots__ = ("aside", "has_lock", "is_alone", "is_in", "is_over", "is_wanted")
+
+    def __init__(self, *, is_alone: bool = False) -> None:
+        self.is_alone = is_alone
+        self.aside = 0
+        """For how many others it waits."""
+        self.is_in = self.is_wanted = self.has_lock = self.is_over = False
+
+
+_PLACE: ContextVar[_Place | None] = ContextVar("agentcomm_place", default=None)
 
 
 class Quiet:
@@ -22,28 +38,74 @@ class Quiet:
         self._waiting: set[asyncio.Future[None]] = set()
 
     async def come_in(self) -> None:
-        """Be in among others, until `leave`."""
-        if self._wanted:
-            await self._until(lambda: not self._wanted)
-        self._in += 1
+        """Be in among others, until `leave`, which the same task calls."""
+        place = _Place()
+        await self._enter(place)
+        _PLACE.set(place)
 
     def leave(self) -> None:
         """Be in no more."""
-        self._in -= 1
-        if self._wanted:
-            self._tell()
+        place = _PLACE.get()
+        if place is not None:
+            place.is_over = True
+            self._exit(place)
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncGenerator[None]:
         """Be in alone."""
-        self._wanted += 1
+        before, place = _PLACE.get(), _Place(is_alone=True)
         try:
-            async with self._one:
-                await self._until(lambda: not self._in)
-                yield
+            await self._enter_alone(place)
+            _PLACE.set(place)
+            yield
         finally:
+            _PLACE.set(before)
+            place.is_over = True
+            self._exit(place)
+
+    @contextlib.asynccontextmanager
+    async def aside(self) -> AsyncGenerator[None]:
+        """Be out of it while a turn waits for turns of others, which could not be taken otherwise; then come back as before."""
+        place = _PLACE.get()
+        if place is None or place.is_over:
+            yield
+            return
+        place.aside += 1
+        if place.aside == 1:
+            self._exit(place)
+        try:
+            yield
+        finally:
+            place.aside -= 1
+            if not place.aside and not place.is_over:
+                await (self._enter_alone(place) if place.is_alone else self._enter(place))
+                if place.is_over:
+                    self._exit(place)
+
+    async def _enter(self, place: _Place) -> None:
+        if self._wanted:
+            await self._until(lambda: not self._wanted)
+        self._in += 1
+        place.is_in = True
+
+    async def _enter_alone(self, place: _Place) -> None:
+        self._wanted += 1
+        place.is_wanted = True
+        await self._one.acquire()
+        place.has_lock = True
+        await self._until(lambda: not self._in)
+
+    def _exit(self, place: _Place) -> None:
+        if place.is_in:
+            place.is_in = False
+            self._in -= 1
+        if place.has_lock:
+            place.has_lock = False
+            self._one.release()
+        if place.is_wanted:
+            place.is_wanted = False
             self._wanted -= 1
-            self._tell()
+        self._tell()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()

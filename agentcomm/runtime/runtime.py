@@ -9,6 +9,7 @@ import contextlib
 import json
 import secrets
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -121,8 +122,8 @@ class Runtime:
         self._castings: dict[Any, Casting] = {}
         self._claims: dict[str, tuple[Claim, asyncio.Task[Any]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._holding: set[asyncio.Task[Any]] = set()
-        """Those of them whose turn waits for another conversation."""
+        self._holding: Counter[asyncio.Task[Any] | None] = Counter()
+        """Those of them whose turn waits for other conversations, and for how many."""
         self._waiters: dict[str, list[asyncio.Future[HostedTalk]]] = {}
         self._full: dict[str, tuple[float, bool]] = {}
         self._room = asyncio.Event()
@@ -206,7 +207,7 @@ class Runtime:
         """
         self._is_draining = True
         self._room.set()
-        if tasks := self._tasks - self._holding:  # what waits for other turns waits in vain now
+        if tasks := self._tasks - self._holding.keys():  # what waits for other turns waits in vain now
             await asyncio.wait(tasks, timeout=grace)
         self._is_over = True
         tasks = [*self._tasks, *([self._dispatcher] if self._dispatcher is not None else [])]
@@ -340,12 +341,13 @@ class Runtime:
         go = self._go(talk, claim)
         if go is None:  # the talk has moved on since
             return await work.commit(lambda: True)
-        failed, alone = work.count("turn.failed"), work.count("turn.alone")
+        waited = work.attempts("turn.waits")
+        failed, alone = work.count("turn.failed"), len(work.attempts("turn.alone") - waited)
         if failed + alone >= self.attempts:
             why = f"it was begun {claim.attempt - 1} times, {alone} of them alone, and never came to an end"
             return await self._give_up(work, go, why)
         try:
-            if claim.attempt - 1 - failed < _SUSPECT:
+            if claim.attempt - 1 - failed - len(waited) < _SUSPECT:
                 await self._quiet.come_in()
                 try:
                     return await work.turn(go)
@@ -559,6 +561,11 @@ class Runtime:
             if not waiter.done():
                 waiter.set_result(talk)
 
+    async def forsake(self, conversation: str, reason: str) -> None:
+        """Cancel a conversation that was held within a turn which waits for it no more, if it still goes on."""
+        with contextlib.suppress(AgentcommError):
+            await self.cancel(conversation, by="the turn it was held in", reason=reason)
+
     # --- what users do ---
 
     async def open(
@@ -602,25 +609,32 @@ class Runtime:
         name = conversation_id or f"conv-{drawn()}"
         return await self._open(name, stage, casting, told, seconds(deadline), receipt)
 
-    async def _hold(self, name: str, asked: Asked, opened: Mapping[str, Any]) -> Result:
-        """Hold a conversation within a turn; the turn gives its place to others while it waits."""
+    async def _hold(self, name: str, asked: Asked, opened: Mapping[str, Any], work: Work) -> Result:
+        """Hold a conversation within a turn; the turn gives its place to others while it waits.
+
+        That it came to wait is on record: whatever ends its process then is not its doing, and takes no attempt from it.
+        """
         players = {role: self._cast(given) for role, given in asked.cast.items()}
         told = dict(asked.brief or {})
         stage = staged(asked.stage.protocol, players, self.judge, asked.choice)
         casting = stage.casting(players, told, self.judge)
         receipt = Receipt(_WITHIN, name, name)  # the name follows from what is asked
         conversation = await self._open(name, stage, casting, told, asked.deadline, receipt, opened)
-        task = asyncio.current_task()
+        if self.store.rows(conversation=conversation)[0].closed is None:
+            work.waits(conversation)
+        await work.kept()
+        task = work.task
         self._most += 1
         self._room.set()
-        if task is not None:
-            self._holding.add(task)
+        self._holding[task] += 1
         try:
-            return await self.outcome(conversation)
+            async with self._quiet.aside():
+                return await self.outcome(conversation)
         finally:
             self._most -= 1
-            if task is not None:
-                self._holding.discard(task)
+            self._holding[task] -= 1
+            if not self._holding[task]:
+                del self._holding[task]
 
     async def _open(
         self,

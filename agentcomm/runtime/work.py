@@ -46,6 +46,10 @@ class Hosting(Protocol):
         """Take up what others wrote."""
         ...
 
+    async def forsake(self, conversation: str, reason: str) -> None:
+        """Cancel a conversation that nobody waits for any more."""
+        ...
+
 
 class Lost(Exception):
     """The claim is somebody else's by now, or the talk is over: what was done under it does not count."""
@@ -70,6 +74,7 @@ class Work:
         """What draws the turn."""
         self._is_over = False
         """Whether the conversation ended by it."""
+        self.task = asyncio.current_task()
 
     # --- the journal ---
 
@@ -96,6 +101,19 @@ class Work:
     def count(self, kind: str) -> int:
         """Return how many steps of a kind earlier attempts of this turn recorded."""
         return sum(one.type == kind and one.data.get("go") == self.go for one in self.talk.steps)
+
+    def attempts(self, kind: str) -> set[int]:
+        """Return which earlier attempts of this turn recorded a step of a kind."""
+        return {
+            int(one.data["attempt"])
+            for one in self.talk.steps
+            if one.type == kind and one.data.get("go") == self.go
+        }
+
+    def waits(self, conversation: str) -> None:
+        """Keep, with the next commit, that this attempt came to where it waits for another conversation."""
+        attempt = self.claim.attempt if self.claim is not None else 0
+        self.step("turn.waits", {"conversation": conversation, "attempt": attempt}, None)
 
     async def kept(self) -> None:
         """Commit the steps so far; the turn goes on."""
@@ -170,6 +188,9 @@ class Work:
                     if snap is not None:
                         talk.snapped = snap[1]
                     talk.kept()
+                    if is_used or closes is not None:
+                        for name in self._left(is_over=closes is not None):
+                            await runtime.forsake(name, f"{talk.id} went on without it")
                     if closes is not None:
                         runtime.closed(talk)
                         self._is_over = True
@@ -182,6 +203,22 @@ class Work:
                 runtime.catch_up(talk)
                 if talk.conversation.outcome is not None:
                     raise Lost("closed")
+
+    def _left(self, *, is_over: bool) -> list[str]:
+        """Return the conversations within this turn, or any if the talk is over, of which nobody took the outcome."""
+        works = {id(one): one for one in (self, *self.talk.working.values()) if isinstance(one, Work)}
+        steps = [*self.talk.steps, *(step for one in works.values() for step in one._kept)]  # noqa: SLF001
+        names = [
+            str(one.data["conversation"])
+            for one in steps
+            if one.type == "turn.waits" and (is_over or one.data.get("go") == self.go)
+        ]
+        if not names:
+            return []
+        taken = {
+            one.data.get("conversation") for one in steps if one.type == "note" and "outcome" in one.data
+        }
+        return [name for name in dict.fromkeys(names) if name not in taken]
 
     def _of_others(self, came: list[Step]) -> tuple[Step, ...]:
         """Return what is on record of turns that go on beside this one, here or elsewhere."""

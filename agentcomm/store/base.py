@@ -267,7 +267,10 @@ class Store(Protocol):
         ...
 
     async def give_back(self, claim: Claim, *, not_before: float | None, reason: str) -> bool:
-        """Let somebody try again from a time on, or never: then it is a dead letter. False if the claim was lost."""
+        """Let somebody try again from a time on, or never: then it is a dead letter. False if the claim was lost.
+
+        Without a reason nothing went wrong, and it was no attempt.
+        """
         ...
 
     async def due(self, limit: int, lease: float) -> list[Claim]:

@@ -282,6 +282,7 @@ class MemoryStore:
             )
         else:
             item.token, item.free = "", not_before
+            item.attempt -= not reason
             self._bell.ring()
         return True
 

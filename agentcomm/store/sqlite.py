@@ -331,9 +331,10 @@ class SQLiteStore:
                     (conv, claim.mailbox, claim.group, claim.note, reason, now, claim.attempt),
                 )
             else:
+                held = ", held = 0" if claim.mailbox else ""
                 file.execute(
-                    f"UPDATE {table} SET token = '', free = ?{', held = 0' if claim.mailbox else ''} WHERE k = ?",  # noqa: S608
-                    (not_before, claim.id),
+                    f"UPDATE {table} SET token = '', free = ?, attempt = attempt - ?{held} WHERE k = ?",  # noqa: S608
+                    (not_before, not reason, claim.id),
                 )
             return True
 

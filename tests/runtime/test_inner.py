@@ -270,3 +270,158 @@ def test_an_act_of_the_library_is_no_misspelling():
         raise AssertionError
 
     assert enact_sync(REQUEST, cast={"initiator": boss(), "participant": agent}).outcome == "done"
+
+
+def asking(name: str, helper, *, at_once: int = 1, finds=None) -> Agent:
+    """An agent that asks another before it answers, as often as it is told, all at once."""
+    agent = Agent(name)
+
+    @agent.opens(protocol="request")
+    def ask(turn: Turn):
+        return turn.say("request", action=f"{turn.brief}")
+
+    @agent.on("request", protocol="request")
+    async def answer(turn: Turn):
+        cast = {"initiator": agent, "participant": helper}
+        held = [
+            enact(REQUEST, cast=cast, brief={"initiator": number}, within=turn) for number in range(at_once)
+        ]
+        every = await asyncio.gather(*held)
+        if finds is not None:
+            finds.extend(every)
+        return turn.say("inform-result", result=", ".join(str(one.ground.get("result")) for one in every))
+
+    return agent
+
+
+def worker(name: str = "worker", *, naps: float = 0.0, begins=None) -> Agent:
+    agent = Agent(name)
+
+    @agent.on("request")
+    async def do(turn: Turn):
+        if begins is not None:
+            begins.append(turn.content["action"])
+        await asyncio.sleep(naps)
+        return turn.say("inform-result", result=f"did {turn.content['action']}")
+
+    return agent
+
+
+async def killed(runtime: Runtime) -> None:
+    """Let a runtime go as a process that is killed does: nothing is given back."""
+    runtime._claims.clear()
+    runtime._stop_beat.set()
+    tasks = [*runtime._tasks, *([runtime._dispatcher] if runtime._dispatcher else [])]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(holds) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to that")
+
+
+async def test_several_are_held_at_once_within_one_turn(store):
+    cast = {"initiator": boss(), "participant": asking("helper", worker(), at_once=3)}
+    assert (await enact(REQUEST, cast=cast)).ground["result"] == "did 0, did 1, did 2"
+    async with Runtime(store=store, agents=[*cast.values()], turns=1) as runtime:
+        result = await asyncio.wait_for(runtime.run(REQUEST, cast=cast), 20)
+    assert result.ground["result"] == "did 0, did 1, did 2"
+    assert len(store.rows()) == 4
+
+
+async def test_a_turn_that_waits_loses_no_attempt_to_processes_that_die(store):
+    """And what it waits for goes on beside it, though it is suspected of having ended its process."""
+    cast = {"initiator": boss(), "participant": asking("helper", "worker")}
+    names = []
+    for _ in range(6):  # whoever does the work is elsewhere, and is away while six processes come and go
+        runtime = Runtime(store=store, agents=[*cast.values()], lease=0.1, attempts=2)
+        runtime.start()
+        names = names or [await runtime.open(REQUEST, cast=cast) for _ in range(3)]
+        await until(lambda runtime=runtime: len(runtime._holding) == 3)
+        await killed(runtime)
+    async with Runtime(store=store, agents=[*cast.values(), worker()], lease=5, attempts=2) as runtime:
+        every = await asyncio.wait_for(asyncio.gather(*(runtime.outcome(name) for name in names)), 20)
+    assert {(one.outcome, one.ground["result"]) for one in every} == {("done", "did 0")}
+    assert len(store.rows()) == 6
+
+
+async def test_a_suspect_makes_room_while_it_waits(store):
+    """Two turns that lost their process twice are taken alone, and what they then ask for is done in the same process."""
+    helper, cuts = asking("helper", "worker"), []
+    async with Runtime(store=store, agents=[boss()]) as runtime:
+        cast = {"initiator": "boss", "participant": "helper"}
+        names = [await runtime.open(REQUEST, cast=cast) for _ in range(2)]
+        await until(lambda: {one.mailbox for one in store.waiting()} == {"helper"})
+    for _ in range(2):
+        runtime = Runtime(store=store, agents=[helper], lease=0.05)
+
+        def dies(at: str, runtime: Runtime = runtime) -> None:
+            if at == "before:ask":
+                cuts.append(at)
+                runtime._claims.clear()  # as a process that is killed gives nothing back
+                raise asyncio.CancelledError
+
+        runtime.cut = dies
+        runtime.start()
+        await until(lambda: len(cuts) >= 2)
+        await killed(runtime)
+        cuts.clear()
+        await asyncio.sleep(0.1)
+    assert [one.attempt for one in store.waiting()] == [2, 2]
+    async with Runtime(store=store, agents=[helper, worker()], lease=5) as runtime:
+        every = await asyncio.wait_for(asyncio.gather(*(runtime.outcome(name) for name in names)), 20)
+        assert sum(b'"turn.alone"' in line for name in names for line in runtime.lines(name)) == 2
+    assert {one.outcome for one in every} == {"done"}
+
+
+async def test_what_is_held_ends_with_what_it_is_held_for(store):
+    finds = []
+    deeper = asking("deeper", "worker")
+    cast = {"initiator": boss(), "participant": asking("helper", deeper, finds=finds)}
+    async with Runtime(store=store, agents=[*cast.values(), deeper]) as runtime:
+        name = await runtime.open(REQUEST, cast=cast)
+        await until(lambda: len(store.rows()) == 3)
+        await runtime.cancel(name, by="somebody", reason="it rains")
+        assert [row.closed is not None for row in store.rows()] == [True] * 3
+        await until(lambda: finds)
+    (inner,) = finds
+    assert inner.outcome_class == "cancelled"
+    assert f"{name} went on without it" in inner.cause
+
+
+async def test_what_is_held_is_cancelled_also_by_a_process_that_hosts_nobody(store):
+    cast = {"initiator": boss(), "participant": asking("helper", "worker")}
+    first = Runtime(store=store, agents=list(cast.values()), lease=0.1)
+    first.start()
+    name = await first.open(REQUEST, cast=cast)
+    await until(lambda: first._holding)
+    await killed(first)
+    await Runtime(store=store).cancel(name, by="operator", reason="no longer needed")
+    assert [row.closed is not None for row in store.rows()] == [True, True]
+
+
+async def test_what_a_turn_stopped_waiting_for_is_cancelled(store):
+    helper = Agent("helper")
+
+    @helper.opens(protocol="request")
+    def ask(turn: Turn):
+        return turn.say("request", action="paint")
+
+    @helper.on("request", protocol="request")
+    async def answer(turn: Turn):
+        cast = {"initiator": helper, "participant": "somebody elsewhere"}
+        try:
+            await asyncio.wait_for(enact(REQUEST, cast=cast, within=turn), 0.2)
+        except TimeoutError:
+            return turn.say("refuse", reason="nobody is there")
+        raise AssertionError("nobody can have answered")
+
+    async with Runtime(store=store, agents=[helper]) as runtime:
+        result = await runtime.run(REQUEST, cast={"initiator": boss(), "participant": helper})
+        assert result.outcome == "refused"
+        assert [row.closed is not None for row in store.rows()] == [True, True]

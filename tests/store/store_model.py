@@ -309,11 +309,11 @@ class StoreMachine(RuleBasedStateMachine):
             claim = self.claims[-1]
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data(), later=st.sampled_from([None, 0.0, 15.0]))
-    def gives_back(self, data, later):
+    @rule(data=st.data(), later=st.sampled_from([None, 0.0, 15.0]), reason=st.sampled_from(["because", ""]))
+    def gives_back(self, data, later, reason):
         claim = data.draw(st.sampled_from(self.claims))
         when = None if later is None else self.time + later
-        done = self.run(self.store.give_back(claim, not_before=when, reason="because"))
+        done = self.run(self.store.give_back(claim, not_before=when, reason=reason))
         assert done == self.holds(claim)
         if not done:
             return
@@ -323,6 +323,7 @@ class StoreMachine(RuleBasedStateMachine):
             talk.dead.append((claim.mailbox, claim.group, claim.note, item.attempt))
         else:
             item.free, item.token = when, ""
+            item.attempt -= not reason
 
     @rule(name=NAMES)
     def revives(self, name):
