@@ -20,17 +20,21 @@ from agentcomm.version import VERSION
 
 __all__ = (
     "Calibration",
+    "Edge",
     "Half",
     "Pair",
     "Rates",
     "Row",
+    "at_chance",
     "believed",
     "calibrate",
     "interval",
+    "is_measured",
     "keep",
     "kept",
     "rates",
     "read_pairs",
+    "witnessed",
 )
 
 Half = Literal["develop", "report", "both"]
@@ -87,6 +91,14 @@ class Rates(msgspec.Struct, frozen=True):
     """Day and time of the calibration, UTC."""
 
 
+class Edge(msgspec.Struct, frozen=True):
+    """How much oftener a judge passes what is right than what is wrong, with its 95 % interval (Newcombe 1998)."""
+
+    share: float
+    low: float
+    high: float
+
+
 class Calibration(msgspec.Struct, frozen=True):
     """A judge measured on pairs."""
 
@@ -105,6 +117,21 @@ class Calibration(msgspec.Struct, frozen=True):
         """Return how many pairs there were, and of these how many passed and failed."""
         rows = [row for row in self.rows if (row.kind in RIGHT) is right]
         return sum(row.n for row in rows), sum(row.passed for row in rows), sum(row.failed for row in rows)
+
+    @property
+    def edge(self) -> Edge:
+        """What its pass says: P(pass | right) - P(pass | wrong)."""
+        right, passed, _ = self.count(right=True)
+        wrong, slipped, _ = self.count(right=False)
+        one, other = passed / right if right else 0.0, slipped / wrong if wrong else 0.0
+        (low, high), (least, most) = interval(passed, right), interval(slipped, wrong)
+        below, above = math.hypot(one - low, most - other), math.hypot(high - one, other - least)
+        return Edge(one - other, one - other - below, one - other + above)
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether its pass is any evidence: one that passes what is wrong as often as what is right is at chance."""
+        return self.edge.low > 0
 
     @property
     def rates(self) -> Rates:
@@ -239,6 +266,36 @@ def rates(judge_name: str) -> Rates:
         if found is not None and found.judge == judge_name and found.version == VERSION
         else Rates()
     )
+
+
+def at_chance(judge_name: str) -> str:
+    """Return why a pass of a judge is no evidence, by the calibration that is kept; an empty text if it is, or none is kept."""
+    path = _path(judge_name)
+    try:
+        found = _read(path, path.stat().st_mtime_ns)
+    except OSError:
+        return ""
+    if found is None or found.judge != judge_name or found.version != VERSION or found.is_evidence:
+        return ""
+    right, passed, _ = found.count(right=True)
+    wrong, slipped, _ = found.count(right=False)
+    return f"measured, it passed {passed} of {right} that were right and {slipped} of {wrong} that were wrong: that is chance"
+
+
+async def witnessed(judge: Judge, meant: Mapping[str, Any], restated: Mapping[str, Any]) -> Judgement:
+    """Ask a judge as `judged` does, unless it was measured to be at chance: what it says is no evidence then, and it is not asked."""
+    try:
+        reason = at_chance(str(judge.name))
+    except Exception:  # noqa: BLE001  (whatever a judge does, the conversation goes on)
+        reason = ""
+    if reason:
+        return Judgement(str(judge.name), error=reason)
+    return await judged(judge, meant, restated)
+
+
+def is_measured(judge_name: str) -> bool:
+    """Say whether rates of a judge are kept that count."""
+    return rates(judge_name).n > 0
 
 
 @cache

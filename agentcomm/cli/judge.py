@@ -144,6 +144,11 @@ def _summary(found: "Calibration") -> list[str]:
         low, high = interval(hits, n)
         share = f"{hits / n:.2f}" if n else "-"
         lines.append(f"{name:<14}{what:<20}{share:>6} [{low:.2f}, {high:.2f}]  {hits} of {n}")
+    edge = found.edge
+    what = "its pass is evidence" if found.is_evidence else "at chance: its pass is no evidence"
+    lines.append(
+        f"{'edge':<14}{'right - wrong':<20}{edge.share:>6.2f} [{edge.low:.2f}, {edge.high:.2f}]  {what}"
+    )
     return lines
 
 
@@ -165,7 +170,7 @@ def show_rates(options: argparse.Namespace) -> int:
         model = f" ({one.model})" if one.model and one.model not in one.judge else ""
         print(
             f"{one.judge}{model}: sensitivity {base.sensitivity:.2f}, detection {base.detection:.2f}, "
-            f"{base.n} pairs, {base.when}{stale}"
+            f"{base.n} pairs, {base.when}{'' if one.is_evidence else '; at chance, so its pass is no evidence'}{stale}"
         )
     return 0
 
@@ -185,6 +190,8 @@ def _as_data(found: "Calibration") -> dict[str, Any]:
         "when": found.when,
         "sensitivity": {"rate": base.sensitivity, "interval": interval(passed, right), "n": right},
         "detection": {"rate": base.detection, "interval": interval(wrong - slipped, wrong), "n": wrong},
+        "edge": {"difference": found.edge.share, "interval": (found.edge.low, found.edge.high)},
+        "is_evidence": found.is_evidence,
         "kinds": [_row(row) for row in found.rows],
     }
 

@@ -285,9 +285,10 @@ async def _enact(
             await asyncio.to_thread(tracing.shutdown)
             note(tracing.report())
     is_whole = options.transcript_content == "full"
-    found = _looked_at(result) if is_whole and (options.look or options.json) else []
+    found = result.look.shown if is_whole and (options.look or options.json) else ()
     if options.json:
-        print_json({**result.as_dict(), "troubles": [str(one) for one in found]})
+        unchecked = list(result.look.unchecked) if is_whole else ["anything: it needs what was said"]
+        print_json({**result.as_dict(), "troubles": [str(one) for one in found], "unchecked": unchecked})
     else:
         for one in found:
             print(style()("bad", f"look at {one}"))
@@ -297,24 +298,17 @@ async def _enact(
             print(
                 style()(
                     "dim",
-                    "nothing to look at: every value of a model has a source, and none contradicts another",
+                    "nothing to look at: every value of a model has a source, none contradicts another, nothing answers what is not open",
                 )
             )
+        for text in result.look.unchecked if options.look and is_whole else ():
+            print(style()("dim", f"not checked: {text}"))
         print(style()("dim", f"transcript {path}"))
     for error in result.errors:
         fault(str(error))
     if result.errors:
         return EXIT_OUTSIDE
     return 0 if result.outcome_class in {"success", "partial"} else EXIT_ENDED
-
-
-def _looked_at(result: Any) -> list[Any]:
-    """Return what code finds in the record; code has sources of its own, such as a price list, a model has what it was told."""
-    from agentcomm.grounding.troubles import Unsourced
-
-    return [
-        one for one in result.troubles if one.made_by == "model" or not isinstance(one.trouble, Unsourced)
-    ]
 
 
 def _end_in_order() -> None:

@@ -176,6 +176,7 @@ def _why(transcript: Any, *, as_json: bool) -> None:
     from agentcomm.views.why import Fault, why_of
 
     story = story_of(transcript)
+    found, unchecked = _looked_at(transcript)
     why, names, colour = why_of(story), story.names(), style()
 
     def place(row: Row) -> str:
@@ -207,6 +208,8 @@ def _why(transcript: Any, *, as_json: bool) -> None:
                 "first": plain(why.first),
                 "faults": [plain(fault) for fault in why.faults],
                 "decisive": why.decisive.seq if why.decisive else None,
+                "troubles": found,
+                "unchecked": unchecked,
             }
         )
         return
@@ -235,6 +238,22 @@ def _why(transcript: Any, *, as_json: bool) -> None:
         mended = f"put right by message {one.mended.n}" if one.mended else "not put right"
         print(f"  {clock(one.row.at):>7}  {place(one.row)}: {printable(one.what)}")
         print(colour("good" if one.mended else "bad", f"           {mended}"))
+    for text in found:
+        print(colour("bad", f"look at {printable(text)}"))
+    for text in unchecked:
+        print(colour("dim", f"not checked: {printable(text)}"))
+
+
+def _looked_at(transcript: Any) -> tuple[list[str], list[str]]:
+    """Return what code finds in what was said, and what it could not look at."""
+    from agentcomm.errors import AgentcommError
+    from agentcomm.runtime.troubles import look_at
+
+    try:
+        look = look_at(transcript)
+    except AgentcommError as error:
+        return [], [f"what was said: {error.what}"]
+    return [str(one) for one in look.shown], list(look.unchecked)
 
 
 def tail_transcript(options: argparse.Namespace) -> int:

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from agentcomm.acts.content import to_plain
+from agentcomm.agents.calibration import witnessed
 from agentcomm.agents.calls import Calls
 from agentcomm.agents.choose import choose
-from agentcomm.agents.judges import judged
 from agentcomm.agents.turn import Journal, Recalled, Seat, Turn
 from agentcomm.conversation.events import Event, Evidence, GatherOpened, Heard, LanesBegan
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, floors, limit_of, wants, wants_all
@@ -414,7 +414,7 @@ class HostedTalk(Talk):
         judge, wanted = self.casting.judge, asked.wanted
         if judge is None:
             return Evidence(wanted.message, "", (), (), 0.0, "nobody judges", asked.lane)
-        found = await judged(judge, wanted.meant, wanted.restated)
+        found = await witnessed(judge, wanted.meant, wanted.restated)
         return Evidence(wanted.message, judge.name, found.missing, found.added, 0.0, found.error, asked.lane)
 
     def journal_of(self, turn: Turn) -> Journal:

@@ -18,7 +18,7 @@ from agentcomm.grounding.choice import Choice
 from agentcomm.runtime.recording import Recording
 
 if TYPE_CHECKING:
-    from agentcomm.runtime.troubles import Found
+    from agentcomm.runtime.troubles import Found, Look
 
 __all__ = ("Result",)
 
@@ -119,9 +119,14 @@ class Result:
     @property
     def troubles(self) -> "tuple[Found, ...]":
         """What code finds wrong with what was said, when it looks at the record; nothing was stopped by it. See `troubles_of`."""
-        from agentcomm.runtime.troubles import troubles_of
+        return self.look.troubles
 
-        return troubles_of(self.transcript)
+    @cached_property
+    def look(self) -> "Look":
+        """The same, and what could not be looked at."""
+        from agentcomm.runtime.troubles import look_at
+
+        return look_at(self.transcript)
 
     def __str__(self) -> str:
         return "\n".join([*View(self.cast).lines(self.transcript.events()), *map(str, self.errors)])

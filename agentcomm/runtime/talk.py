@@ -13,9 +13,9 @@ import msgspec
 
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
+from agentcomm.agents.calibration import witnessed
 from agentcomm.agents.calls import By, Calls
 from agentcomm.agents.choose import choose
-from agentcomm.agents.judges import judged
 from agentcomm.agents.tools import Tool, ToolRefused
 from agentcomm.agents.turn import Journal, Said, Seat, Turn, Unclear, Unspoken
 from agentcomm.agents.using import turn_id, use
@@ -289,7 +289,7 @@ class Talk:
         async def ask() -> Evidence:
             if judge is None:  # pragma: no cover  (the rules ask for one)
                 return Evidence(wanted.message, "", (), (), 0.0, "nobody judges", asked.lane)
-            found = await judged(judge, wanted.meant, wanted.restated)
+            found = await witnessed(judge, wanted.meant, wanted.restated)
             return Evidence(
                 wanted.message, judge.name, found.missing, found.added, 0.0, found.error, asked.lane
             )

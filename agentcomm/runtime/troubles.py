@@ -1,6 +1,7 @@
 """What code finds wrong with a conversation when it looks at the record.
 
-Values from nowhere, values that contradict each other, placeholders, names that fit several things, words and deeds that disagree.
+Values from nowhere, values that contradict each other, placeholders, names that fit several things, words and deeds that disagree,
+answers to something else than what is open. What could not be looked at is told, too.
 
 The core stops what differs from the record where a protocol says what must repeat what. What is found here needs more than the
 protocol: who was told what, and which tools were called. It is a report; nothing is stopped by it.
@@ -14,33 +15,24 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import FieldType, entries_of, to_plain
-from agentcomm.conversation.events import Heard
+from agentcomm.agents.calibration import at_chance, is_measured
+from agentcomm.agents.relevance import Embedder
+from agentcomm.conversation.events import Heard, Judged
 from agentcomm.conversation.transcript import ERASED, Transcript
 from agentcomm.grounding.consistency import contradictions, unfilled
 from agentcomm.grounding.deeds import Claim, Deed, claims, unasked, unperformed
 from agentcomm.grounding.reference import unclear_references
 from agentcomm.grounding.sourced import Sources, unsourced_values
-from agentcomm.grounding.troubles import Trouble, Unperformed
+from agentcomm.grounding.troubles import Trouble, Unperformed, Unsourced
 from agentcomm.protocol.graph import Act, Protocol
+from agentcomm.runtime.issues import MOVING, Issues
 from agentcomm.runtime.replay import rules_of
 
-__all__ = ("Found", "troubles_of")
+__all__ = ("Found", "Look", "look_at", "troubles_of")
 
 _NONE: Mapping[str, Any] = {}
 _WORDED = ("text", "any", "list", "map")
 """Types whose values are worded anew, or hold something else each time."""
-_MOVING = (
-    "propose",
-    "cfp",
-    "request",
-    "request-when",
-    "request-whenever",
-    "query-if",
-    "query-ref",
-    "proxy",
-    "propagate",
-)
-"""Library acts that put values on the table."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -58,6 +50,21 @@ class Found(msgspec.Struct, frozen=True):
         return f"{self.message or self.role}: {self.trouble.sentence}"
 
 
+class Look(msgspec.Struct, frozen=True):
+    """What a look at a record gave."""
+
+    troubles: tuple[Found, ...]
+    unchecked: tuple[str, ...]
+    """What could not be looked at, and what would be needed for it."""
+
+    @property
+    def shown(self) -> tuple[Found, ...]:
+        """The troubles that are shown unasked: code has sources of its own, such as a price list; a model has what it was told."""
+        return tuple(
+            one for one in self.troubles if one.made_by == "model" or not isinstance(one.trouble, Unsourced)
+        )
+
+
 def troubles_of(
     transcript: Transcript,
     *,
@@ -66,7 +73,20 @@ def troubles_of(
     free: Collection[str] = (),
     things: Mapping[str, Any] = _NONE,
 ) -> tuple[Found, ...]:
-    """Return what is wrong with what was said and done, in the order of the record.
+    """Return what is wrong with what was said and done, in the order of the record; see `look_at`."""
+    return look_at(transcript, actions=actions, orders=orders, free=free, things=things).troubles
+
+
+def look_at(
+    transcript: Transcript,
+    *,
+    actions: Mapping[str, Sequence[str]] = _NONE,
+    orders: Mapping[str, str] = _NONE,
+    free: Collection[str] = (),
+    things: Mapping[str, Any] = _NONE,
+    embedder: Embedder | None = None,
+) -> Look:
+    """Return what is wrong with what was said and done, in the order of the record, and what was not looked at.
 
     Args:
         transcript: The record, with its content.
@@ -74,6 +94,7 @@ def troubles_of(
         orders: Tool -> the act by which somebody asks for it: each call is compared with what was asked for.
         free: Values that are their speaker's own to choose, as `act.field`, such as `propose.price`.
         things: Name -> what is known of it: a phrase in a text that fits several of them is told.
+        embedder: Tells whether a text is about what it answers; the embedded model where it is installed.
 
     Raises:
         RecordError: If the content of the opening was erased.
@@ -84,6 +105,7 @@ def troubles_of(
     results: list[Any] = []
     calls: list[Deed] = []
     found: list[Found] = []
+    issues = Issues(protocol, embedder)
     events = transcript.events()
     for record in transcript.records:
         body = transcript.body(record)
@@ -107,6 +129,7 @@ def troubles_of(
                 *troubles,
                 *_in_itself(act, content, things),
                 *_against(act, content, own, said, protocol),
+                *issues.heard(event, content),
             )
             found += [Found(message.id, message.sender, trouble, message.made_by) for trouble in troubles]
             said.append((event, content))
@@ -119,7 +142,25 @@ def troubles_of(
     ]
     mine = [call for call in calls if call.action in orders]
     found += [Found("", trouble.action, trouble) for trouble in unasked(_within(mine, asked), asked)]
-    return tuple(found)
+    texts = any(isinstance(value, str) for _, content in said for value in content.values())
+    unchecked = list(issues.unchecked)
+    if texts and not things:
+        unchecked.append("whether a name fits several things: no things were given (things=)")
+    if texts and (calls or actions) and not actions:
+        unchecked.append("whether words and deeds agree: no verbs for tools were given (actions=)")
+    if calls and not orders:
+        unchecked.append("whether each call was asked for: no orders were given (orders=)")
+    return Look(tuple(found), (*unchecked, *_judges(transcript)))
+
+
+def _judges(transcript: Transcript) -> Iterator[str]:
+    """Yield the judges whose word was taken though nobody knows here what it is worth."""
+    names = {event.judge for event in transcript.events() if isinstance(event, Judged) and event.understood}
+    for name in sorted(names):
+        if reason := at_chance(name):
+            yield f"what {name!r} passed as understood: {reason}"
+        elif not is_measured(name):
+            yield f"how good the judge {name!r} is: agentcomm judge calibrate --judge NAME"
 
 
 def _in_itself(act: Act | None, content: Mapping[str, Any], things: Mapping[str, Any]) -> Iterator[Trouble]:
@@ -145,7 +186,7 @@ def _against(
     What proposes, calls or asks may put new values on the table; texts are worded anew each time; what must repeat the record was
     compared when it was said.
     """
-    if act is None or act.performative in _MOVING:
+    if act is None or act.performative in MOVING:
         return
     for name, kind in act.fields.items():
         if name in own or name in act.repeats or kind.kind in _WORDED or content.get(name) is None:

@@ -11,7 +11,7 @@ from collections import Counter
 from agentcomm.conversation.events import Duplicate, Late, Refused, TroubleFound
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import AgentcommError
-from agentcomm.grounding.troubles import Unasked, Unperformed, Unsourced
+from agentcomm.grounding.troubles import Irrelevant, Unasked, Unperformed, Unsourced
 from agentcomm.runtime.troubles import troubles_of
 
 __all__ = ("MODES", "modes_of")
@@ -63,6 +63,8 @@ def modes_of(transcript: Transcript) -> Counter[str]:
                 found[MISMATCH] += 1
             case Unsourced():
                 found[HISTORY] += 1
+            case Irrelevant():
+                found[DERAILED] += 1
             case _:
                 pass
     return found

@@ -16,13 +16,16 @@ from agentcomm.agents.calibration import (
     Calibration,
     Rates,
     Row,
+    at_chance,
     believed,
     calibrate,
     interval,
+    is_measured,
     keep,
     kept,
     rates,
     read_pairs,
+    witnessed,
 )
 from agentcomm.agents.judge_figures import figure_at
 from agentcomm.agents.judge_words import clauses
@@ -39,6 +42,7 @@ from agentcomm.cli.main import main
 from agentcomm.errors import InputError, UsageError
 from agentcomm.models.base import Capabilities, ModelReply
 from agentcomm.models.scripted import ScriptedModel
+from agentcomm.version import VERSION
 
 MEANT = {"action": "Restart the web server after 22:00 UTC and keep the job queue running."}
 SAID = {
@@ -743,3 +747,35 @@ def test_wrong_use(cache, capsys, arguments):
 
 def test_the_file_of_the_pairs_is_shipped():
     assert calibration.SHIPPED.is_file()
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_evidence"),
+    [
+        ((Row("close", 16, 0, 16), Row("negation", 33, 0, 33)), False),  # says no to everything
+        ((Row("close", 40, 40, 0), Row("negation", 101, 101, 0)), False),  # says yes to everything
+        ((Row("close", 40, 20, 20), Row("negation", 100, 50, 50)), False),  # a coin
+        ((Row("close", 40, 13, 11), Row("negation", 101, 0, 77)), True),
+        ((Row("close", 40, 35, 5), Row("negation", 101, 38, 63)), True),
+        ((Row("close", 3, 3, 0), Row("negation", 3, 0, 3)), True),
+        ((Row("close", 1, 1, 0), Row("negation", 1, 0, 1)), False),  # too few to tell
+        ((), False),
+    ],
+)
+def test_a_judge_at_chance_is_no_evidence(rows, is_evidence, tmp_path, monkeypatch):
+    monkeypatch.setattr("agentcomm.agents.calibration._folder", lambda: tmp_path)
+    found = Calibration("it", "", VERSION, "", "report", "", rows)
+    assert found.is_evidence is is_evidence
+    assert found.edge.low <= found.edge.share <= found.edge.high
+    assert at_chance("it") == ""
+    keep(found)
+    assert bool(at_chance("it")) is not is_evidence
+    assert is_measured("it") is bool(rows)
+
+
+def test_one_measured_to_be_at_chance_is_not_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("agentcomm.agents.calibration._folder", lambda: tmp_path)
+    keep(Calibration("code", "", VERSION, "", "report", "", (Row("close", 9, 9, 0), Row("number", 9, 9, 0))))
+    found = asyncio.run(witnessed(CodeJudge(), {"action": "restart it"}, {"goal": "restart it"}))
+    assert not found.understood
+    assert "passed 9 of 9 that were right and 9 of 9 that were wrong: that is chance" in found.error
