@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from agentcomm.cli.examples import Example
 from agentcomm.cli.words import note
@@ -34,16 +34,25 @@ def full_name(name: str, example: Example | None, role: str) -> str:
 class Models:
     """Finds the model of each role that needs one: what was asked for, else what is there."""
 
-    def __init__(self, default: str | None, own: Mapping[str, str], example: Example | None) -> None:
+    def __init__(
+        self,
+        default: str | None,
+        own: Mapping[str, str],
+        example: Example | None,
+        humans: Iterable[str] = (),
+    ) -> None:
         self._own = own
+        self._humans = frozenset(humans)
         self._default = default or os.environ.get(MODEL_VARIABLE, "")
         self._example = example
         self.chosen: dict[str, str] = {}
 
-    def __call__(self, role: str) -> str:
-        """Return the model's string for a role."""
+    def __call__(self, role: str) -> str | None:
+        """Return the model's string for a role; None if a person plays it."""
         from agentcomm.models.open import open_model
 
+        if role in self._humans:
+            return None
         if role not in self._own and not self._default:
             self._default = asyncio.run(_available())
         model = full_name(self._own.get(role, self._default), self._example, role)

@@ -74,6 +74,16 @@ def add_to(commands: Any) -> None:
         help="how much of what is said the transcript keeps; default full",
     )
     parser.add_argument(
+        "--from",
+        dest="past",
+        type=Path,
+        metavar="TRANSCRIPT",
+        help="go on from what was said in this one: with another model, or after a crash",
+    )
+    parser.add_argument(
+        "--after", type=int, metavar="N", help="with --from: the last message that is taken from it"
+    )
+    parser.add_argument(
         "--look",
         action="store_true",
         help="say what code finds in the record at the end: values without a source, contradictions, placeholders",
@@ -112,7 +122,8 @@ def run(options: argparse.Namespace) -> int:
             fix=f"look at it with: agentcomm show _overlays/{protocol.name}",
         )
     check_deadline(options.deadline)
-    models = Models(options.model, _pairs(options.cast, "--cast", protocol.roles, parse=False), example)
+    own = _pairs(options.cast, "--cast", protocol.roles, parse=False)
+    models = Models(options.model, own, example, options.human)
     if example is not None:
         _check_input(options.input)
     cast = cast_of(protocol, example, models, _humans(options.human, protocol))
@@ -122,9 +133,21 @@ def run(options: argparse.Namespace) -> int:
             why="the scripted replies belong to the example's own input",
             fix=f"agentcomm run {example.name} --input {options.input} --model embedded:",
         )
-    brief = brief_of(protocol, example, options.brief, options.input)
+    if options.past is not None and models.is_scripted:
+        raise UsageError(
+            "--from needs a model that answers what it is asked",
+            why="scripted replies come in their own order, from the first on",
+            fix="--model embedded:, or ollama:NAME",
+        )
+    if options.past is None and options.after is not None:
+        raise UsageError("--after says nothing without --from", fix="--from transcripts/….jsonl")
+    is_told = options.past is None or options.brief or options.input is not None
+    brief = brief_of(protocol, example, options.brief, options.input) if is_told else None  # as it was
     path = file_for(options.transcript or FOLDER, example.name if example else protocol.name)
     head = [] if options.json else _head(options.name, protocol, models, is_example=example is not None)
+    if head and options.past is not None:
+        upto = "" if options.after is None else f", up to message {options.after}"
+        head.append(style()("dim", f"goes on from {options.past}{upto}"))
     if options.one_trace and not options.trace:
         raise UsageError("--one-trace says nothing without --trace", fix="--trace http://127.0.0.1:4318")
     if not options.watch:
@@ -224,7 +247,7 @@ async def _enact(
     options: argparse.Namespace,
     protocol: Any,
     cast: Mapping[str, Any],
-    brief: Mapping[str, Any],
+    brief: Mapping[str, Any] | None,
     path: Path,
     head: list[str],
 ) -> int:
@@ -264,6 +287,8 @@ async def _enact(
                 deadline=options.deadline,
                 transcript=path,
                 transcript_content=options.transcript_content,
+                past=options.past,
+                after=options.after,
                 watch=watch,
                 note=tell,
             )
@@ -274,7 +299,8 @@ async def _enact(
     except StoreError:
         raise
     except Exception:
-        note(f"the transcript so far: {path}")
+        if path.exists():  # noqa: ASYNC240  (it is over)
+            note(f"the transcript so far: {path}")
         raise
     finally:
         if not was_stopped:  # a model in the middle of a prompt would hold up the end

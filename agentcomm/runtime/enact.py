@@ -18,6 +18,7 @@ from agentcomm.agents.judges import Judge
 from agentcomm.agents.turn import Turn
 from agentcomm.conversation.events import Event
 from agentcomm.conversation.rules import Rules
+from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import UsageError
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
@@ -25,6 +26,7 @@ from agentcomm.protocol.library import load
 from agentcomm.runtime.casting import Cast, Player, players_of
 from agentcomm.runtime.host import open_talk, run_talk
 from agentcomm.runtime.inner import Asked, hold
+from agentcomm.runtime.past import past_of
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
 from agentcomm.tracing.content import Level
@@ -134,6 +136,8 @@ async def enact(
     judge: Judge | None = None,
     choice: Choice | None = None,
     within: Turn | None = None,
+    past: str | Path | Transcript | None = None,
+    after: int | None = None,
 ) -> Result:
     """Let a cast of agents hold a conversation, and return what it came to.
 
@@ -157,6 +161,9 @@ async def enact(
         within: The turn in which this is held, for an agent that asks others before it answers. It is kept where the turn's
             conversation is kept, ends no later than the turn has to, and the records of both name one another; in a `Runtime` it
             outlives the process, too.
+        past: A transcript, or its file, from which this conversation goes on: to see what another model would have said, or to carry
+            on what a crash cut short. What was said is taken from it, and so is the brief unless one is given.
+        after: Number of the last message that is taken from `past`; all without it.
 
     Raises:
         UsageError: If the cast does not fit the protocol, or an agent says what it may not.
@@ -171,9 +178,9 @@ async def enact(
         )
     stage = staged(protocol, cast, judge, choice)
     if within is not None:
-        if transcript is not None or watch is not None or note is not None or conversation_id:
+        if any(one is not None for one in (transcript, watch, note, past)) or conversation_id:
             raise UsageError(
-                "a conversation within a turn has no transcript, watcher, note or id of its own",
+                "a conversation within a turn has no transcript, watcher, note, past or id of its own",
                 why="it is kept where the turn's conversation is kept, and named after it",
                 fix="leave them out",
             )
@@ -183,12 +190,16 @@ async def enact(
                 stage=stage, cast=cast, brief=brief, deadline=seconds(deadline), judge=judge, choice=choice
             ),
         )
+    gone = None if past is None else past_of(past, after)
+    if gone is None and after is not None:
+        raise UsageError(f"after={after} without a past", fix='name a transcript: past="talk.jsonl"')
     talk = open_talk(
         stage,
         cast,
         asyncio.get_running_loop().time,
-        brief=brief,
-        whole=seconds(deadline),
+        brief=gone.brief if gone is not None and brief is None else brief,
+        whole=gone.whole if gone is not None and deadline is None else seconds(deadline),
+        past=gone,
         transcript=Path(transcript) if transcript is not None else None,
         content=transcript_content,
         conversation_id=conversation_id,

@@ -14,6 +14,7 @@ from agentcomm.conversation.events import Cancel, Event, Leave
 from agentcomm.errors import StoreError, UsageError
 from agentcomm.runtime.casting import Cast
 from agentcomm.runtime.driving import Plural, run_alone
+from agentcomm.runtime.past import Past, check_members, relive
 from agentcomm.runtime.recording import Recording, drawn
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
@@ -82,6 +83,7 @@ def open_talk(
     watch: Callable[[Event], None] | None = None,
     note: Callable[[str], None] | None = None,
     opened: Mapping[str, Any] | None = None,
+    past: Past | None = None,
 ) -> Talk:
     """Open a conversation; nobody speaks yet.
 
@@ -97,7 +99,8 @@ def open_talk(
         judge: Who says whether a demonstration shows understanding.
         watch: Called with every event, after it was recorded.
         note: Called with a line of text when something takes long or is done for an agent.
-        opened: The turn that it is held in.
+        opened: More for the record that opens it.
+        past: What it goes on from.
 
     Raises:
         UsageError: If the cast does not fit the protocol.
@@ -105,14 +108,13 @@ def open_talk(
     """
     told = dict(brief) if brief else _NOTHING
     casting = stage.casting(cast, told, judge)
+    if past is not None:
+        check_members(past, casting.members)
     _check_content(content, transcript)
-    log = (
-        JsonlLog(file_for(transcript, stage.protocol.name, f"-{drawn()[:4]}"))
-        if transcript is not None
-        else None
-    )
     name = conversation_id or f"conv-{drawn()[:12]}"
-    try:
+    log: JsonlLog | None = None
+
+    def begin() -> Talk:
         return Talk(
             stage,
             casting,
@@ -123,13 +125,26 @@ def open_talk(
             recording=Recording(log, level=content),
             watch=watch,
             note=note,
-            opened=opened,
+            opened=opened if past is None else {"past": past.data},
         )
+
+    talk: Talk | None = None
+    if past is not None:
+        talk = begin()
+        relive(talk, past)  # before there is a file, since it may not fit
+    if transcript is not None:
+        log = JsonlLog(file_for(transcript, stage.protocol.name, f"-{drawn()[:4]}"))
+    try:
+        if talk is None:
+            return begin()
+        if log is not None:
+            talk.recording.goes_to(log)
     except Exception as error:
         if log is not None:
             tell_path(error, log.path)
             log.close()
         raise
+    return talk
 
 
 def _check_content(content: str, transcript: Path | None) -> None:

@@ -108,10 +108,12 @@ async def hold(turn: Turn, asked: Asked) -> Result:
     whole = min(math.inf if asked.deadline is None else asked.deadline, left)
     asked.deadline = None if whole == math.inf else max(0.0, whole)
     opened = {
-        "conversation": talk.id,
-        "role": turn.role,
-        "message": turn.heard.id if turn.heard else "",
-        "depth": talk.depth + 1,
+        "within": {
+            "conversation": talk.id,
+            "role": turn.role,
+            "message": turn.heard.id if turn.heard else "",
+            "depth": talk.depth + 1,
+        }
     }
     if talk.holds is not None:
         result = cast("Result", await talk.holds(name, asked, opened, journal))

@@ -81,6 +81,15 @@ class Recording:
         """Records so far."""
         return self._written().seq
 
+    def goes_to(self, log: JsonlLog) -> None:
+        """Write to a file from now on, what happened so far first.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        self._log = log
+        self._written()
+
     def add(self, given: Input | None, events: Iterable[Event], *, is_sealed: bool = False) -> None:
         """Keep an input and its events.
 

@@ -71,7 +71,7 @@ class Talk:
         watch: Called with every event, after it was recorded.
         note: Called with a line of text for whoever watches.
         recording: Where it is recorded, if not in `log`.
-        opened: The turn that it is held within: conversation, role, message and depth.
+        opened: More for the record that opens it: what it is held `within`, or its `past`.
     """
 
     __slots__ = (
@@ -124,7 +124,7 @@ class Talk:
         """Told of every event, for whoever carries several lanes on."""
         self.calls: dict[tuple[str, str], Calls] | None = None
         """By role and lane: tool calls of the turn that is going on."""
-        self.depth = int(opened["depth"]) if opened else 0
+        self.depth = int(opened["within"]["depth"]) if opened and "within" in opened else 0
         """Conversations that it is within."""
         self.inner: Any = None
         """By role and lane: conversations held within the turn that is going on."""
@@ -708,7 +708,7 @@ def opening(
         "cast": players,
         "whole": whole,
         **({"members": members} if members else {}),
-        **({"within": opened} if opened else {}),
+        **(opened or {}),
         **({"human": True} if rules.human else {}),
         **({"judge": rules.judge} if rules.judge else {}),
         **({"choice": msgspec.to_builtins(rules.choice)} if rules.choice is not None else {}),

@@ -52,6 +52,7 @@ function begin(story, kept, over) {
   put(about, badge, ` ${story.cause ? story.cause + " · " : ""}${count(story.messages, "message")} · ${count(story.repairs, "repair")} · ${clock(story.duration)} · ${story.opened.slice(0, 19).replace("T", " ")} UTC · `);
   about.append(story.players.map((player) => `${player.role}: ${player.agent}${player.model ? ` (${short(player.model)})` : ""}`).join(", "));
   if (story.within) put(about, make("span", "dim", ` · within ${story.within}`));
+  if (story.past) put(about, make("span", "dim", ` · ${story.past}`));
   if (story.damage) put(about, make("span", "bad", ` · damaged: ${story.damage}`));
   if (story.level !== "full") put(about, make("span", "dim", ` · what was said is not kept${story.level === "hash" ? ", only its hashes" : ""}`));
   else if (story.erased) put(about, make("span", "bad", ` · the content of ${story.erased} records was erased`));

@@ -44,7 +44,19 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.transcript import ERASED, Record, Transcript
 
-__all__ = ("Call", "Item", "Note", "Player", "Row", "Story", "Teller", "story_of", "walk", "within_of")
+__all__ = (
+    "Call",
+    "Item",
+    "Note",
+    "Player",
+    "Row",
+    "Story",
+    "Teller",
+    "past_of",
+    "story_of",
+    "walk",
+    "within_of",
+)
 
 
 class Player(msgspec.Struct, frozen=True):
@@ -148,6 +160,17 @@ def within_of(data: Mapping[str, Any]) -> str:
     return printable(f"a turn of {turn.get('role', '?')} in {turn.get('conversation', '?')}")
 
 
+def past_of(data: Mapping[str, Any]) -> str:
+    """Return what a conversation goes on from, from its opening record; empty if it began by itself."""
+    given = data.get("past")
+    if not isinstance(given, dict):
+        return ""
+    past = cast("dict[str, Any]", given)
+    count = past.get("messages", "?")
+    first = "message 1" if count == 1 else f"messages 1 to {count}"
+    return printable(f"{first} are those of {past.get('conversation', '?')}" if count else "")
+
+
 class Story(msgspec.Struct):
     """What happened in a conversation."""
 
@@ -163,6 +186,8 @@ class Story(msgspec.Struct):
     rows: list[Row]
     within: str = ""
     """The turn of another conversation that it was held within."""
+    past: str = ""
+    """What it goes on from."""
     outcome: str = ""
     outcome_class: str = ""
     cause: str = ""
@@ -315,6 +340,7 @@ class Teller:
             members=[str(name) for name in data.get("members", ())],
             rows=self.rows,
             within=within_of(data),
+            past=past_of(data),
             outcome=end.outcome if end else "",
             outcome_class=end.outcome_class if end else "",
             cause=end.cause if end else "",

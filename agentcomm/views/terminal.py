@@ -9,7 +9,7 @@ from agentcomm.acts.content import printable
 from agentcomm.conversation.render import Style, View
 from agentcomm.conversation.transcript import Record, Transcript
 from agentcomm.views.prompts import pieces_of
-from agentcomm.views.story import Row, Teller, within_of
+from agentcomm.views.story import Row, Teller, past_of, within_of
 
 __all__ = ("Terminal", "clock", "short_model")
 
@@ -77,6 +77,8 @@ class Terminal:
         yield self._style("dim", printable(facts))
         if within := within_of(data):
             yield self._style("dim", f"within {within}")
+        if past := past_of(data):
+            yield self._style("dim", past)
 
     def _row(self, row: Row, lines: list[str]) -> Iterator[str]:
         """Yield the lines of something said, with what it took and until when the next may be said at the right."""
