@@ -2,8 +2,8 @@
 
 What does not change comes first (who the agent is, its brief, worked examples), then the record, then what was heard and what
 can be said, then what tools gave and what went wrong: so a server that keeps the prefix of the last prompt reads little anew, and
-a prompt that is asked again differs at its end alone. How the record is kept short is in `shown.py`; what is done to the segments
-on their way to the model is in `provenance.py`.
+a prompt that is asked again differs at its end alone. How the record is kept short is in `shown.py`, how moves are written in
+`offered.py`; what is done to the segments on their way to the model is in `provenance.py`.
 
 A model that judges is told the least that it needs; one that only copies gets what makes it copy rightly: examples, its rules in
 full, a read-back as a form to fill, and what went wrong before what it is asked.
@@ -18,10 +18,10 @@ from agentcomm.acts.content import format_value, to_plain
 from agentcomm.acts.message import Message, format_content
 from agentcomm.agents.fence import fenced
 from agentcomm.agents.ladder import AFRESH, restated, spent
+from agentcomm.agents.offered import briefly, in_full
 from agentcomm.agents.provenance import Prompt, Segment, digest
 from agentcomm.agents.shown import shown
 from agentcomm.agents.turn import Turn
-from agentcomm.conversation.moves import signature
 from agentcomm.protocol.graph import Move
 
 __all__ = ("Offer", "Prompt", "Segment", "build", "fenced")
@@ -40,9 +40,6 @@ READBACK_EXAMPLES: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = (
 
 
 RULES = "Answer with one JSON object and nothing else. Use exactly the values you were given."
-
-NAMED = ("specify", "not-understood", "unable", "readback", "confirm", "value", "restate", "give-up")
-"""Acts of overlays: a model is shown the names of their fields alone, and these say what they are for."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +77,7 @@ def build(turn: Turn, offer: Offer, last: Segment | None = None) -> Prompt:
     if judges and spent(turn) >= AFRESH and (told := restated(turn, moves)):
         before = "From the record, afresh:\n"
         parts.append(Segment(label="restated", role="user", before=before, data=told, by="record"))
-        parts += [_moves(offer, follows=_follows(turn)), *ends]
+        parts += [_moves(turn, offer, ()), *ends]
         return _finished(turn, Prompt(parts, left_out=("what was said before",)))
     record = shown(turn, moves)
     if record.record:
@@ -95,7 +92,8 @@ def build(turn: Turn, offer: Offer, last: Segment | None = None) -> Prompt:
     if offer.known:
         facts = _json(to_plain(dict(offer.known)))
         parts.append(Segment(label="known", role="user", before="Facts: ", data=facts, by="code"))
-    parts.append(_moves(offer, follows=_follows(turn)))
+    heard = (turn.heard,) if turn.heard is not None else ()
+    parts.append(_moves(turn, offer, (*record.said, *heard)))
     parts += [
         Segment(label="results", role="user", before="A tool gave (data): ", data=gave, by=f"tool {tool}")
         for tool, gave in offer.results
@@ -131,8 +129,10 @@ def _in_full(parts: Sequence[Segment], record: str) -> list[list[str]]:
 def _role(turn: Turn) -> list[Segment]:
     goal = [Segment(label="goal", role="system", data=turn.goal, by="author")] if turn.goal else []
     rules = [] if _follows(turn) else [Segment(label="rules", role="system", before=RULES)]
-    if turn.judges and goal:  # it says what the talk is about, for this agent
-        return [Segment(label="role", role="system", before=f"You are the {turn.role}."), *goal, *rules]
+    if turn.judges and goal:  # it says what the talk is about, for this agent, and of two, who it is
+        is_plain = len(turn.conversation.protocol.roles) <= 2 or turn.role in turn.goal  # noqa: PLR2004
+        role = Segment(label="role", role="system", before=f"You are the {turn.role}.")
+        return [*(() if is_plain else (role,)), *goal, *rules]
     about = turn.conversation.protocol.about.strip() or turn.conversation.protocol.name
     who = f"You are {turn.agent}, the {turn.role} in a talk about: "
     role = Segment(label="role", role="system", before=who, data=about.rstrip("."), after=".", by="protocol")
@@ -146,9 +146,12 @@ def _follows(turn: Turn) -> bool:
 
 
 def _said(turn: Turn, message: Message, label: str) -> Segment:
-    who = "You" if message.sender == turn.role else f"{message.sender} (data)"
-    data, by = f"{message.act} {format_content(message.content)}".rstrip(), f"role {message.sender}"
-    return Segment(label=label, role="user", before=f"{who}: ", data=data, by=by)
+    who = "You" if message.sender == turn.role else f"> {message.sender}"  # as mails quote what others wrote
+    content: Any = message.content
+    if message.about and message.act == "offer":  # what is asked in a repair: is it this value?
+        content = {content.path: content.candidate}
+    data = f"{message.act} {format_content(content)}".rstrip()
+    return Segment(label=label, role="user", before=f"{who}: ", data=data, by=f"role {message.sender}")
 
 
 def _trouble(turn: Turn) -> list[Segment]:
@@ -156,47 +159,23 @@ def _trouble(turn: Turn) -> list[Segment]:
     troubles = turn.troubles or corrected
     if not troubles:
         return []
-    text = "\n".join(
-        f"- {item.field}: you said {format_value(item.understood)}, it must be {format_value(item.meant)}"
-        for item in troubles
-    )
-    before = "Say it again, with this put right:\n"
-    return [Segment(label="trouble", role="user", before=before, data=text, by="record")]
+    told = [f"{one.field}={format_value(one.meant)}, not {format_value(one.understood)}" for one in troubles]
+    before = "Say it again with "
+    return [Segment(label="trouble", role="user", before=before, data="; ".join(told), by="record")]
 
 
-def _moves(offer: Offer, *, follows: bool) -> Segment:
+def _moves(turn: Turn, offer: Offer, shown: Sequence[Message]) -> Segment:
     if offer.asks is not None:
         text = f"Write {', '.join(offer.asks)} as JSON. Use only the facts."
-        return Segment(label="moves", role="user", before=text)
-    lines = [f"{_short(move) if follows else signature(move)}{_about(move)}" for move in offer.moves]
-    shape = "{act, content}" if follows else '{"act": …, "content": {…}}'
-    text = "\n".join((f"Answer {shape}:", *lines))
+    elif _follows(turn):
+        text = briefly(offer.moves, shown)
+    else:
+        text = in_full(offer.moves)
     if offer.tools:
         tools = "\n".join(f"{sign}: {about}" if about else sign for sign, about in offer.tools)
-        text += f'\nOr first call a tool, {{"use": …, "with": {{…}}}}:\n{tools}'
+        shape = "" if _follows(turn) else ', {"use": …, "with": {…}}'
+        text += f"\nOr first call a tool{shape}:\n{tools}"
     return Segment(label="moves", role="user", before=text)
-
-
-def _short(move: Move) -> str:
-    """Return `act(field, field: type, …)`: a text, what repeats the record, and an overlay's act need no type."""
-    act = move.act
-    if act.registered is not None:
-        return signature(move)
-    if move.label == "readback" and (inner := act.fields["fields"].fields):
-        return f"readback(fields: {{{', '.join(inner)}}})"
-    known = {*act.repeats, *(act.fields if move.label in NAMED else ())}
-    fields = [
-        name if name in known or str(kind) == "text" else f"{name}: {kind}"
-        for name, kind in act.fields.items()
-        if name not in move.given
-    ]
-    return f"{act.name}({', '.join(fields)})"
-
-
-def _about(move: Move) -> str:
-    """Return what an act is for, where its name does not say it."""
-    says_it = move.act.name == move.act.performative or move.label in NAMED
-    return "" if says_it else f": {move.act.info.about}"
 
 
 def _readback(turn: Turn, move: Move) -> list[Segment]:
@@ -237,9 +216,11 @@ def _refusal(turn: Turn) -> list[Segment]:
         return []
     reason, legal = turn.refusal.reason, turn.refusal.legal
     tried = [line for line in legal if line.startswith(f"{turn.refusal.act}(")]
-    before, after = "Your last answer did not count: ", f". Legal: {', '.join(tried or legal)}"
+    after = "" if _follows(turn) else f". Legal: {', '.join(tried or legal)}"
     return [
-        Segment(label="refusal", role="user", before=before, data=reason, after=after, by="agentcomm core")
+        Segment(
+            label="refusal", role="user", before="Not valid: ", data=reason, after=after, by="agentcomm core"
+        )
     ]
 
 

@@ -377,8 +377,8 @@ class Turn(msgspec.Struct, eq=False):
 
     @property
     def ground(self) -> CommonGround:
-        """The common ground so far."""
-        return self.conversation.ground
+        """The common ground so far, as far as the role has said or heard it."""
+        return self.conversation.ground.heard_by(self.role)
 
     @property
     def content(self) -> dict[str, Any]:

@@ -79,6 +79,16 @@ class CommonGround(Mapping[str, Any]):
             for lane in sorted(ended, key=lambda one: one.lane):
                 self._said |= lane.said
 
+    def heard_by(self, role: str) -> "CommonGround":
+        """Return what of it a role has said or heard: a message that was not for it tells it nothing."""
+        made = CommonGround(self._protocol, self._shared, self._here, self._lanes)
+        made._said = {
+            act: said
+            for act, said in self._said.items()
+            if role in (said.message.sender, *said.message.receivers)
+        }
+        return made
+
     def item(self, name: str) -> Item | None:
         """Return the value with its source, or None."""
         label, _, only = name.rpartition(".")

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/bench_prompts.py
 
-Tokens are counted with the demo model's own tokenizer, by asking it. The floor of a prompt is what the agent's author gave it
-(goal and brief) and what was said; everything else in the prompt is ours. CPU time is the process's own, as a ratio to the CPU
-time of a call of the demo model in the same run.
+Tokens are counted with the demo model's own tokenizer, by asking it, of whole prompts. The floor is what a chat between the same
+agents could not do without: in each call the agent's instructions (goal and brief) and the words said so far that it said or heard.
+Beside it stands the stricter count, to what of these words the prompts show: a record shows fewer than a chat repeats. CPU time is
+the process's own, as a ratio to the CPU time of a call of the demo model in the same run.
 """
 
 import asyncio
@@ -20,11 +21,13 @@ from statistics import median
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+from agentcomm.acts.message import format_content  # noqa: E402
 from agentcomm.agents.agent import Agent  # noqa: E402
 from agentcomm.agents.provenance import segments_of  # noqa: E402
+from agentcomm.conversation.events import Heard  # noqa: E402
 from agentcomm.models.base import ChatMessage, ModelRequest  # noqa: E402
 from agentcomm.models.embedded import EmbeddedModel  # noqa: E402
-from agentcomm.protocol.library import load  # noqa: E402
+from agentcomm.protocol.library import load, loads  # noqa: E402
 from agentcomm.runtime.enact import enact  # noqa: E402
 from tests.agents.talks import Says, ping_pong, text_of  # noqa: E402
 
@@ -36,6 +39,7 @@ PROPOSE = {
 }
 READBACK = {"act": "readback", "content": {"fields": {"price": "110 EUR", "valid_until": "2026-12-01"}}}
 ACCEPT = {"act": "accept-proposal", "content": {"price": "110 EUR"}}
+SALES = [CFP, READBACK, ACCEPT], [PROPOSE]
 
 BUYER = (
     "You buy equipment for a bicycle courier firm in Bremen. Compare what is offered with what the firm needs: a frame that carries "
@@ -52,6 +56,30 @@ SELLER = (
     "price is above five hundred euros."
 )
 SHORT = "Buy within the budget.", "Sell what is in stock."
+
+SUM = """
+agentcomm: 1
+protocol: sum
+version: 1
+about: A clerk has a calculator work out what a user asked.
+roles: [clerk, calculator]
+acts:
+  compute: {act: request, content: {expression: text}}
+  result: {act: inform, content: {value: number}}
+  answer: {act: inform, content: {text: text}}
+states:
+  asked: {clerk: {compute: computing}}
+  computing: {calculator: {result: computed}}
+  computed: {clerk: {answer: over}}
+outcomes: {over: success}
+limits: {reply_within: 60s, else: over}
+"""
+"""A user asked a clerk; the clerk asks a calculator, the calculator answers, the clerk replies: three calls."""
+CLERK = "You are a clerk. Answer the user's question in one short sentence. Let the calculator do the sums."
+CALCULATOR = (
+    "You are a calculator. Work out the expression that you are given, and say its value as a number."
+)
+QUESTION = "What do 17 boxes of paper at 23 euros each cost, with the 15 euros for delivery?"
 
 
 def commit() -> str:
@@ -100,36 +128,82 @@ async def sale(goals: tuple[str, str], buyer: list, seller: list):
         "seller": "In stock: one city bike, 110 EUR, until 2026-12-01.",
     }
     result = await enact(load(SALE), cast={"buyer": ann, "seller": bob}, brief=brief)
+    assert result.outcome == "sold"
+    return requests(result)
+
+
+async def summing():
+    """Return the model requests of a sum that a clerk has worked out by a calculator."""
+    said = iter(
+        [
+            {"act": "compute", "content": {"expression": "17 * 23 + 15"}},
+            {"act": "answer", "content": {"text": "They cost 406 euros."}},
+        ]
+    )
+    clerk = Agent("Clerk", model=Says(lambda _request: next(said)), goal=CLERK)
+    value = {"act": "result", "content": {"value": 406}}
+    calculator = Agent("Calculator", model=Says(lambda _request: value), goal=CALCULATOR)
+    cast = {"clerk": clerk, "calculator": calculator}
+    result = await enact(loads(SUM), cast=cast, brief={"clerk": QUESTION})
+    assert result.outcome == "over"
+    return requests(result)
+
+
+def requests(result):
+    """Return of each call: its data and content, its segments, the agent's instructions, and the words it had said or heard."""
     found = []
+    seats = {seat["agent"]: role for role, seat in roles_of(result).items()}
+    said: list[Heard] = []
+    events = result.transcript.events()
     for record in result.transcript.records:
+        if record.kind == "event":
+            event = next(events)
+            if isinstance(event, Heard) and event.message.made_by != "rule":
+                said.append(event.message)
         if record.type == "model.request":
             body = result.transcript.body(record)
-            found.append((record.data, body, segments_of(record.data, body)))
-    return result, found
+            role = seats[record.data["agent"]]
+            words = [
+                f"{m.act} {format_content(m.content)}".rstrip()
+                for m in said
+                if role in (m.sender, *m.receivers)
+            ]
+            found.append((record.data, body, segments_of(record.data, body), words))
+    return found
 
 
-async def overhead(count: Counter, goals: tuple[str, str]) -> dict:
-    """Return the tokens of a two-agent task beside the words given and said."""
-    result, found = await sale(goals, [CFP, READBACK, ACCEPT], [PROPOSE])
-    assert result.outcome == "sold"
-    floor = whole = 0
+def roles_of(result):
+    """Return who plays each role."""
+    return next(record.data for record in result.transcript.records if record.kind == "open")["cast"]
+
+
+async def overhead(count: Counter, found: list) -> dict:
+    """Return the tokens of a task's prompts beside the words given and said."""
+    floor = shown = whole = 0
     ours: dict[str, int] = {}
-    for data, _body, texts in found:
+    for data, body, texts, words in found:
+        whole += sum([await count(m["content"]) for m in body["messages"]])
+        by_role: dict[str, list[str]] = {}
+        instructions: list[str] = []
         for segment, text in zip(data["segments"], texts, strict=True):
             start, size = segment["data"]
-            all_of_it = await count(text)
-            given = (
-                await count(text[start : start + size])
-                if segment["by"] not in ("agentcomm", "agentcomm core")
-                else 0
-            )
-            whole, floor = whole + all_of_it, floor + given
-            ours[segment["label"]] = ours.get(segment["label"], 0) + all_of_it - given
+            is_ours = segment["by"].startswith("agentcomm")
+            given = "" if is_ours else text[start : start + size]
+            if given:
+                by_role.setdefault(segment["role"], []).append(given)
+            if segment["by"] == "author" and segment["role"] == "user":
+                instructions.append(given)
+            ours[segment["label"]] = ours.get(segment["label"], 0) + await count(text) - await count(given)
+        shown += sum([await count("\n\n".join(pieces)) for pieces in by_role.values()])
+        floor += await count("\n\n".join(by_role.get("system", [])))
+        floor += await count("\n\n".join([*instructions, *words]))
     return {
         "calls": len(found),
         "prompt tokens": whole,
-        "floor": floor,
+        "instructions, and words said": floor,
         "ratio": round(whole / floor, 2),
+        "... of them shown": shown,
+        "ratio to what is shown": round(whole / shown, 2),
         "ours": ours,
     }
 
@@ -170,10 +244,10 @@ async def repairs(count: Counter) -> dict:
     confirm = {"act": "confirm", "content": {}}
     found = {}
     for name, goals in (("short instructions", SHORT), ("instructions of 100 words", (BUYER, SELLER))):
-        _, asked = await sale(goals, [wrong, CFP, READBACK, bad_price, confirm, ACCEPT], [PROPOSE])
+        asked = await sale(goals, [wrong, CFP, READBACK, bad_price, confirm, ACCEPT], [PROPOSE])
         buyer = [
             "\n".join(m["content"] for m in body["messages"])
-            for data, body, _ in asked
+            for data, body, *_ in asked
             if data["agent"] == "Ann"
         ]
         found[f"asked again, {name}"] = await _new(count, buyer[0], buyer[1])
@@ -186,7 +260,7 @@ async def _new(count: Counter, before: str, now: str) -> float:
     kept = next(
         (n for n, (one, other) in enumerate(zip(before, now, strict=False)) if one != other), len(before)
     )
-    return round(await count(now[kept:]) / await count(now), 2)
+    return round(await count(now[kept:]) / await count(now), 3)
 
 
 async def main() -> None:
@@ -213,8 +287,9 @@ async def main() -> None:
     figures = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "commit": commit(),
-        "two agents, instructions of 100 words each": await overhead(count, (BUYER, SELLER)),
-        "two agents, short instructions": await overhead(count, SHORT),
+        "a sale, instructions of 100 words each": await overhead(count, await sale((BUYER, SELLER), *SALES)),
+        "a sale, instructions of five words each": await overhead(count, await sale(SHORT, *SALES)),
+        "a clerk has a sum worked out": await overhead(count, await summing()),
         "flat": flat,
         "CPU of a call of the demo model, ms": round(1000 * call, 1),
         "overhead of agentcomm around it": f"{100 * flat['CPU of ours a model turn, ms'] / (1000 * call):.2f} %",

@@ -68,7 +68,7 @@ def test_replay_and_trace_take_the_newest_transcript(agentcomm, tmp_path):
     shown = agentcomm("trace", "show", "--prompts")
     assert "Ann -> Bob  cfp" in shown.stdout
     assert "the chain is whole, sealed" in shown.stdout
-    assert "| You are the buyer." in shown.stdout
+    assert "| Say readback price valid_until" in shown.stdout
     assert json.loads(agentcomm("trace", "show", "--json").stdout)[0]["kind"] == "open"
 
 

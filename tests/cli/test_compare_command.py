@@ -35,7 +35,7 @@ class Buyer:
         text = request.messages[-1].content
         if "item" in fields:
             answer = {"item": "city bike"}
-        elif "readback(" in text:
+        elif "Say readback" in text:
             fields = {"price": "110 EUR", "valid_until": "2026-12-14"}
             answer = {"act": "readback", "content": {"fields": fields}}
         else:

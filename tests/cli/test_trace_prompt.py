@@ -54,7 +54,7 @@ def test_every_call_one_of_them_and_only_what_changed(told, capsys):
 def test_json_holds_the_same(told, capsys):
     told(json=True, all=True)
     first, second = json.loads(capsys.readouterr().out)
-    assert [s["label"] for s in first["segments"]] == ["role", "goal", "heard", "moves"]
+    assert [s["label"] for s in first["segments"]] == ["goal", "heard", "moves"]
     assert {s["change"] for s in second["segments"]} == {"same", "new"}
     assert first["faults"] == second["faults"] == []
 
