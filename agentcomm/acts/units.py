@@ -11,11 +11,21 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from itertools import product
 from typing import Any, cast
 
 import msgspec
 
-__all__ = ("Quantity", "Scale", "convertible", "in_base", "is_unit", "parse_quantity", "scales")
+__all__ = (
+    "Quantity",
+    "Scale",
+    "convertible",
+    "in_base",
+    "is_other_in_case",
+    "is_unit",
+    "parse_quantity",
+    "scales",
+)
 
 
 class Quantity(msgspec.Struct, frozen=True, order=False):
@@ -152,6 +162,25 @@ def scales(unit: str) -> tuple[Scale, ...]:
     )
     found = [scale for word in words if (scale := _scale(word)) is not None]
     return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=256)
+def is_other_in_case(one: str, other: str) -> bool:
+    """Say whether two units that differ in case only are, or may be, two: `Mb` and `MB`; `mw` may be `mW` and `MW`."""
+    left, right = _in_any_case(one), _in_any_case(other)
+    kinds = {scale.base for scale in left} & {scale.base for scale in right}
+    if not kinds:
+        return bool(left and right)
+    found = {scale for scale in (*left, *right) if scale.base in kinds}
+    return len(found) > 1
+
+
+def _in_any_case(unit: str) -> tuple[Scale, ...]:
+    """Return what a unit stands for; one that is none as it is written, in every other case of its letters."""
+    if (found := scales(unit)) or len(unit) > 4:  # noqa: PLR2004
+        return found
+    letters = [dict.fromkeys((letter.lower(), letter.upper())) for letter in unit]
+    return tuple(dict.fromkeys(scale for word in product(*letters) for scale in scales("".join(word))))
 
 
 def _singular(unit: str) -> str:

@@ -3,6 +3,7 @@
 Slow beside `is_same`, so it runs only where a difference is about to be told.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
@@ -16,7 +17,7 @@ from agentcomm.acts.units import Quantity, in_base, scales
 from agentcomm.grounding.amounts import read_money, read_quantity
 from agentcomm.grounding.numbers import read_number
 from agentcomm.grounding.polarity import expanded, reversal
-from agentcomm.grounding.same import DEEPEST, is_close, is_same, shown
+from agentcomm.grounding.same import DEEPEST, are_units_the_same, is_close, is_same, shown
 from agentcomm.grounding.times import read_day, read_duration, read_when
 
 __all__ = ("Reason", "explain", "readings")
@@ -30,7 +31,13 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 _VALUE = Reason("value")
+_OTHER_UNIT = Reason("unit", "a unit in another case may be another unit")
 _TEXTUAL = ("text", "any")
+_FIGURES = re.compile(r"[+\-\u2212]?\d[\d.,'\u2019_\s]*(?:[eE][+-]?\d+)?")
+_NAMED = re.compile(r"an?|\+\d[\d ./-]*|0\d[\d ./-]*|\d[\d.]*[eE][+-]?\d+", re.IGNORECASE)
+"""What stands for a number and may as well be a name."""
+_PADDED = re.compile(r"(?<![\d.,:])0\d+")
+_KELVIN = re.compile(r"[\d.,]+ ?K")
 _SHOWN = 5
 """Items or readings in one sentence."""
 _READERS: tuple[Callable[[str], tuple[Any, ...]], ...] = (
@@ -74,13 +81,13 @@ def readings(like: Any, text: str) -> tuple[Any, ...]:
     """Return what a text can be as a value of the same type as `like`, nothing if it is none."""
     match like:
         case bool():
-            return {"yes": (True,), "true": (True,), "no": (False,), "false": (False,)}.get(fold(text), ())
+            return _YES_OR_NO.get(fold(text), ())
         case int() | float() | Fraction():
-            return read_number(text)
+            return _twice(read_number, text)
         case Money():
-            return read_money(text)
+            return _twice(read_money, text)
         case Quantity():
-            return read_quantity(text)
+            return _twice(read_quantity, text)
         case datetime() | time():
             return read_when(text)
         case date():
@@ -89,6 +96,24 @@ def readings(like: Any, text: str) -> tuple[Any, ...]:
             return read_duration(text)
         case _:
             return ()
+
+
+_YES_OR_NO: dict[str, tuple[bool, ...]] = {
+    **dict.fromkeys(("yes", "true", "yep", "yeah"), (True,)),
+    **dict.fromkeys(("no", "false", "nope"), (False,)),
+}
+_BRACKETED = re.compile(r"([^()]+?) ?\(([^()]+)\)( [^()]+)?")
+
+
+def _twice(read: Callable[[str], tuple[Any, ...]], text: str) -> tuple[Any, ...]:
+    """Return what a text can be, also one that says it twice, `one hundred (100) euros`; nothing if the two differ."""
+    found = read(text)
+    both = None if found else _BRACKETED.fullmatch(" ".join(text.split()))
+    if both is None:
+        return found
+    outer, inner, rest = both[1], both[2], both[3] or ""
+    one, other = read(outer + rest), read(inner + rest)
+    return tuple(value for value in one if value in other)
 
 
 # --- texts ---
@@ -113,7 +138,7 @@ def _chosen(kind: FieldType, value: Any) -> list[Any]:
 def _texts(word: str, meant: str, understood: str) -> Reason | None:
     """Compare two texts: as they are, as a value that both restate, and by what they say yes or no to."""
     if expanded(meant) == expanded(understood):
-        return None
+        return None if are_units_the_same(meant, understood) else _OTHER_UNIT
     times = word in _TEXTUAL and read_when(meant) and read_when(understood)
     found = [
         _outcome(None, read(meant), read(understood))
@@ -121,6 +146,8 @@ def _texts(word: str, meant: str, understood: str) -> Reason | None:
         if word in _TEXTUAL or _is_reader_of(word, read)
         if read(meant) and read(understood)
     ]
+    if word in _TEXTUAL and None in found and (why := _by_name(meant, understood)):
+        return Reason("ambiguous", why)
     if not found:
         why = reversal(meant, understood)
         return Reason("negation", why) if why else _VALUE
@@ -129,6 +156,28 @@ def _texts(word: str, meant: str, understood: str) -> Reason | None:
     if any(reason is None for reason in found):
         return Reason("ambiguous", "they are the same or not, by what is counted")
     return found[0]
+
+
+def _by_name(meant: str, understood: str) -> str:
+    """Return why two texts with the same value may be two names all the same: a version, a code, a house number."""
+    one, other = meant.strip(), understood.strip()
+    if _FIGURES.fullmatch(one) and _FIGURES.fullmatch(other):
+        return "" if _figures(one) == _figures(other) else "the same number, and not the same name"
+    if not read_when(one) and sorted(_PADDED.findall(one)) != sorted(_PADDED.findall(other)):
+        return "figures that begin with 0 may be a name"
+    for text, beside in ((one, other), (other, one)):
+        if _NAMED.fullmatch(text):
+            return f"{text!r} may be a name"
+        if _FIGURES.fullmatch(text) and not read_number(beside):
+            return f"{text!r} may be a number"
+        if _KELVIN.fullmatch(text) and not read_quantity(beside):
+            return f"{text!r} may be a temperature"
+    return ""
+
+
+def _figures(text: str) -> str:
+    """Return figures without what groups them, with a point before decimals."""
+    return re.sub(r"[\s'\u2019_]", "", text).replace(",", ".").replace("\u2212", "-")
 
 
 def _is_reader_of(word: str, read: Callable[[str], Any]) -> bool:

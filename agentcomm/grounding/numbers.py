@@ -32,28 +32,40 @@ _SCALES = {
     "dozen": 12,
     "million": 10**6,
     "mio": 10**6,
+    "mio.": 10**6,
+    "mn": 10**6,
+    "mln": 10**6,
     "billion": 10**9,
     "bn": 10**9,
     "trillion": 10**12,
 }
-_SCALED = re.compile(rf"(?P<n>.*\d)\s*(?P<scale>{'|'.join(_SCALES)})", re.IGNORECASE)
+_SCALED = re.compile(rf"(?P<n>.*\d)\s*(?P<scale>{'|'.join(map(re.escape, _SCALES))})", re.IGNORECASE)
 _SIGNS = {"½": Fraction(1, 2), "¼": Fraction(1, 4), "¾": Fraction(3, 4)}
 _PARTIAL = {
     "half": Fraction(1, 2),
     "a half": Fraction(1, 2),
     "half a": Fraction(1, 2),
     "half an": Fraction(1, 2),
+    "half a dozen": Fraction(6),
     "one half": Fraction(1, 2),
     "a quarter": Fraction(1, 4),
     "quarter of a": Fraction(1, 4),
     "a quarter of a": Fraction(1, 4),
+    "quarter": Fraction(1, 4),
+    "quarter of an": Fraction(1, 4),
+    "a quarter of an": Fraction(1, 4),
     "one quarter": Fraction(1, 4),
     "three quarters": Fraction(3, 4),
     "three quarters of a": Fraction(3, 4),
+    "three quarters of an": Fraction(3, 4),
     "a": Fraction(1),
     "an": Fraction(1),
     "a dozen": Fraction(12),
 }
+_BROKEN = re.compile(
+    r"(?:(?P<whole>\d{1,4}) )?(?P<top>\d{1,2})/(?P<bottom>[2-9]|1[026])|(?P<before>\d{1,4}) ?(?P<sign>[\u00bd\u00bc\u00be])"
+)
+_SCALED_HALF = re.compile(r"(.+ and (?:a half|a quarter|three quarters)) (thousand|million|billion)")
 _AND = re.compile(r"(.+) and (a half|a quarter|three quarters)")
 
 
@@ -79,6 +91,10 @@ def _read(text: str) -> tuple[Fraction, ...]:
         return tuple(number * scale for number in read_numeral(found["n"]))
     if text in _SIGNS:
         return (_SIGNS[text],)
+    if found := _BROKEN.fullmatch(text):
+        if found["sign"]:
+            return (int(found["before"]) + _SIGNS[found["sign"]],)
+        return (int(found["whole"] or 0) + Fraction(int(found["top"]), int(found["bottom"])),)
     word = _word(text.lower()) if text.isascii() else None
     return () if word is None else (word,)
 
@@ -128,6 +144,9 @@ def _word(text: str) -> Fraction | None:
             return None if inner is None else -inner
     if text in _PARTIAL:
         return _PARTIAL[text]
+    if found := _SCALED_HALF.fullmatch(text):
+        inner = _word(found[1])
+        return None if inner is None else inner * _SCALES[found[2]]
     if found := _AND.fullmatch(text):
         whole = _word(found[1])
         return None if whole is None else whole + _PARTIAL[found[2]]

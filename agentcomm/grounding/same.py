@@ -1,6 +1,7 @@
 """Whether two values of one field mean the same, by type: the fast question that is asked of every value."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
@@ -8,9 +9,9 @@ from typing import Any, cast
 
 from agentcomm.acts.content import FieldType, Money, entries_of, format_value
 from agentcomm.acts.glossary import canonical_name, fold
-from agentcomm.acts.units import Quantity, in_base, scales
+from agentcomm.acts.units import Quantity, in_base, is_other_in_case, scales
 
-__all__ = ("DEEPEST", "TOO_DEEP", "is_close", "is_same", "is_shallow", "shown")
+__all__ = ("DEEPEST", "TOO_DEEP", "are_units_the_same", "is_close", "is_same", "is_shallow", "shown")
 
 DEEPEST = 100
 """Levels of lists and maps that are compared; what is deeper is the same only if it is the very same object."""
@@ -73,7 +74,7 @@ def is_same(kind: FieldType | None, meant: Any, understood: Any, depth: int = 0)
             return False
         case str(), str():
             if fold(meant) == fold(understood):
-                return True
+                return are_units_the_same(meant, understood)
             return (
                 kind is not None and "glossary" in kind.constraints and _is_synonym(kind, meant, understood)
             )
@@ -93,6 +94,19 @@ def is_same(kind: FieldType | None, meant: Any, understood: Any, depth: int = 0)
             ) or _is_converted(meant, understood)
         case _:
             return depth < DEEPEST and _is_same_inside(kind, meant, understood, depth + 1)
+
+
+_MEASURED = re.compile(r"\d\s*([^\W\d_]{1,5})(?![^\W\d_])")
+
+
+def are_units_the_same(one: str, other: str) -> bool:
+    """Say whether texts that differ in case only name the same units: `5 MW` is not `5 mW`."""
+    left, right = _MEASURED.findall(one), _MEASURED.findall(other)
+    if left == right:
+        return True
+    return len(left) == len(right) and all(
+        a == b or not is_other_in_case(a, b) for a, b in zip(left, right, strict=True)
+    )
 
 
 def _is_same_inside(kind: FieldType | None, meant: Any, understood: Any, depth: int) -> bool:

@@ -30,14 +30,46 @@ _LONG = (
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEKDAY = re.compile(r"^(mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,? +", re.IGNORECASE)
 _MONTH = r"(?P<m>[A-Za-z]{3,9})\.?"
-_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
+_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th|\.)?"
 _YEAR = r"(?P<y>\d{4})"
 _NAMED = (
     re.compile(rf"(?:the )?{_DAY}[ -](?:of )?{_MONTH},?[ -]{_YEAR}", re.IGNORECASE),
     re.compile(rf"{_MONTH} (?:the )?{_DAY},? {_YEAR}", re.IGNORECASE),
     re.compile(rf"{_YEAR}[ -]{_MONTH}[ -]{_DAY}", re.IGNORECASE),
 )
-_FIGURES = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{2})")
+_SHORT = re.compile(
+    rf"(?P<d>\d{{1,2}})(?P<mark>[ -]){_MONTH}(?P=mark)(?P<late>['\u2019])?(?P<y>\d\d)", re.IGNORECASE
+)
+"""A year of two figures: `7-Aug-26`, `7 Aug '26`."""
+_NTH = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+]
+_NTHS = (
+    {word: n for n, word in enumerate(_NTH, 1)}
+    | {f"twenty{mark}{word}": n for mark in "- " for n, word in enumerate(_NTH[:9], 21)}
+    | {"thirtieth": 30, "thirty-first": 31, "thirty first": 31}
+)
+_IN_WORDS = re.compile(rf"\b(?:{'|'.join(sorted(_NTHS, key=len, reverse=True))})\b", re.IGNORECASE)
+_FIGURES = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{1,2})")
 _ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d|\d{4}-?W\d\d-?\d|\d{8}")
 _ISO = re.compile(rf"(?:{_ISO_DAY.pattern})[T ]\d\d.*")
 
@@ -46,6 +78,14 @@ _AT = re.compile(
     rf"(?<![\d:.])(?:(?P<h>\d{{1,2}})(?:[:.](?P<min>\d\d)(?::(?P<s>\d\d)(?:\.(?P<f>\d{{1,6}}))?)?|h(?P<hm>\d\d)?)?"
     rf"(?: ?(?P<half>[ap])\.?m\b\.?)?|(?P<word>noon|midday|midnight))(?: ?(?:hours |hrs |h )?{_ZONE})",
     re.IGNORECASE,
+)
+_SPOKEN = re.compile(
+    r"\b(?P<part>half|(?:a )?quarter) (?P<way>past|to) (?P<hour>1[0-2]|[1-9]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+    r"\b(?P<half> ?[ap]\.?m\b)?",
+    re.IGNORECASE,
+)
+_MILITARY = re.compile(
+    r"(?<![\d.:/-])([01]\d|2[0-3])([0-5]\d)(?:(?= ?Z\b)| (?:hrs|hours)\b|h\b)|(?<=\bat )([01]\d|2[0-3])([0-5]\d)(?!\d)"
 )
 _H = 3600
 _OFFSETS: dict[str, tuple[float, ...]] = {
@@ -80,6 +120,11 @@ def read_day(text: str) -> tuple[date, ...]:
 def _days(text: str) -> list[date]:
     if _ISO_DAY.fullmatch(text):
         return _made([text])
+    text = _IN_WORDS.sub(lambda found: str(_NTHS[found[0].lower()]), text, count=1)
+    if found := _SHORT.fullmatch(text):
+        month, day, year = _month(found["m"].lower()), int(found["d"]), int(found["y"])
+        both = [] if found["late"] or len(found["d"]) == 1 else [(2000 + day, month, year)]
+        return _calendar([(2000 + year, month, day), *both]) if month else []
     for pattern in _NAMED:
         if found := pattern.fullmatch(text):
             month = _month(found["m"].lower())
@@ -102,7 +147,7 @@ def _orders(one: str, mark: str, two: str, three: str) -> list[tuple[int, int, i
     """Return year, month and day in every order in which they are written."""
     a, b, c = int(one), int(two), int(three)
     if len(one) > 2:  # noqa: PLR2004  (a year of four digits first, and two digits of a day)
-        return [(a, b, c)] if len(one) == 4 and len(three) == 2 else []  # noqa: PLR2004
+        return [(a, b, c)] if len(one) == 4 and len(three) <= 2 else []  # noqa: PLR2004
     year = c if len(three) == 4 else 2000 + c  # noqa: PLR2004
     found = [(year, b, a)] if mark == "." else [(year, b, a), (year, a, b)]
     return found if len(three) == 4 else [*found, (2000 + a, b, c)]  # noqa: PLR2004
@@ -140,10 +185,32 @@ def read_when(text: str) -> tuple[datetime | date | Clock, ...]:
             pass
     if days := read_day(text):
         return days
+    if (spoken := _SPOKEN.search(text)) and (hour := _hour(spoken)):
+        halves = ("",) if spoken["half"] else (" am", " pm")
+        return tuple(
+            dict.fromkeys(
+                when
+                for half in halves
+                for when in read_when(f"{text[: spoken.start()]}{hour}{half}{text[spoken.end('hour') :]}")
+            )
+        )
+    text = " ".join(_MILITARY.sub(lambda m: f"{m[1] or m[3]}:{m[2] or m[4]} ", text).split())
     for found in _AT.finditer(text):
         if (times := _times(found)) and (result := _joined(text, found, times)):
             return result
     return ()
+
+
+def _hour(found: re.Match[str]) -> str:
+    """Return a time of day that was said in words in figures, empty if it is none."""
+    hours = read_number(found["hour"].lower())
+    minutes = {"half": 30}.get(found["part"].lower(), 15)
+    if not hours or (minutes == 30 and found["way"].lower() == "to"):  # noqa: PLR2004
+        return ""
+    hour = int(hours[0])
+    if found["way"].lower() == "past":
+        return f"{hour}:{minutes}"
+    return f"{hour - 1 or 12}:{60 - minutes}"
 
 
 def _joined(text: str, found: re.Match[str], times: list[time]) -> tuple[datetime | Clock, ...]:
@@ -161,11 +228,16 @@ def _joined(text: str, found: re.Match[str], times: list[time]) -> tuple[datetim
     return tuple(
         dict.fromkeys(
             datetime.combine(day, moment, place)
-            for day in days
+            for day in (*days, *(each + timedelta(days=1) for each in days if _is_midnight(found)))
             for moment in times
             for place in _places(zone, datetime.combine(day, moment))
         )
     )
+
+
+def _is_midnight(found: re.Match[str]) -> bool:
+    """Say whether a match may be the end of its day as well as its beginning."""
+    return bool(found["word"]) and found["word"].lower() == "midnight"
 
 
 def _times(found: re.Match[str]) -> list[time]:
@@ -236,6 +308,12 @@ def read_duration(text: str) -> tuple[timedelta, ...]:
         pass
     if text[:1] == "P" and text.isascii():
         return _iso_duration(text)
+    if re.search(r"\d ?M\b", text):  # months as well as minutes
+        return ()
+    if found := re.fullmatch(
+        r"(\d{1,3}) ?h ?([0-5]\d)(?: ?m(?:in)?)?|(\d{1,3}):([0-5]\d) ?h(?:ours|rs)?", text, re.IGNORECASE
+    ):
+        return (timedelta(hours=int(found[1] or found[3]), minutes=int(found[2] or found[4])),)
     if found := re.fullmatch(r"(\d{1,3}):(\d\d)(?::(\d\d))?", text):
         one, two = int(found[1]), int(found[2])
         if found[3]:
@@ -262,7 +340,7 @@ def _spoken(text: str) -> tuple[timedelta, ...]:
         text = f"one and {half[2]} {half[1]}s"
     words = re.sub(r"(\d)([a-z])", r"\1 \2", text.replace(", ", " ")).split()
     totals, number = [0.0], list[str]()
-    for word in words:
+    for word in (each.removesuffix(".") for each in words):
         unit = _UNITS.get(word) or _UNITS.get(word.removesuffix("s"))
         if not unit or not number:
             number += [word] if number or word != "and" else []
