@@ -337,11 +337,7 @@ class Agent:
         return found
 
     def _find(self, turn: Turn) -> Handler | None:
-        here, heard = turn.conversation.here, turn.heard
-        frame = here.frame
-        act = heard.act if heard is not None else ""
-        only = turn.whole.rules.protocol.name if self._tells_apart else ""
-        key = ("", here.name, act, only) if frame is None else (frame.overlay, frame.position, act, only)
+        key = turn.key(turn.whole.rules.protocol.name if self._tells_apart else "")
         try:
             return self._found[key]
         except KeyError:

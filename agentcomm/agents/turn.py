@@ -8,7 +8,6 @@ import msgspec
 
 from agentcomm.acts.content import Content, entries_of, to_plain
 from agentcomm.acts.message import Message
-from agentcomm.acts.persistent import find
 from agentcomm.agents.calls import By, Calls
 from agentcomm.agents.tools import Tool
 from agentcomm.conversation.asides import asides
@@ -17,6 +16,7 @@ from agentcomm.conversation.doubts import was_weighed
 from agentcomm.conversation.events import Reading, Refused
 from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.moves import Speak, exits, given, legal, signature
+from agentcomm.conversation.parts import Position
 from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import IllegalMove, UsageError
@@ -243,6 +243,22 @@ class Turn(msgspec.Struct, eq=False):
             self._place = self.whole.view(self.lane) if self.lane else self.whole
         return self._place
 
+    def here(self) -> Position:
+        """Return where it takes place."""
+        place = self._place
+        return self.conversation.here if place is None else place.here
+
+    def key(self, only: str) -> tuple[str, str, str, str]:
+        """Return what a handler is found by: overlay, state, act heard, and `only`, which is given."""
+        place, heard = self._place, self._heard
+        if place is None:
+            place = self.conversation
+        if heard is None:
+            heard = self._heard = self._find_heard()
+        here, act = place.here, "" if heard is None else heard.act
+        frame = here.frame
+        return ("", here.name, act, only) if frame is None else (frame.overlay, frame.position, act, only)
+
     @property
     def actual(self) -> Conversation:
         """The conversation as it stands, also for an agent that is shown something else."""
@@ -365,11 +381,19 @@ class Turn(msgspec.Struct, eq=False):
         return self._heard
 
     def _find_heard(self) -> Message | None:
-        place = self.conversation
-        frame = place.frame
+        place = self._place
+        if place is None:
+            place = self.conversation
+        here, shared = place.here, place.shared
+        frame = here.frame
         if frame is None:
-            heard, shared = place.here.last.get(self.role), place.shared
-            return (shared.mended.get(heard) or find(shared.seen, shared.n, heard)) if heard else None
+            heard = here.last.get(self.seat.role)
+            if not heard:
+                return None
+            if shared.mended and heard in shared.mended:
+                return shared.mended[heard]
+            found = shared.seen.get(heard)
+            return found[1] if found is not None and found[0] <= shared.n else None
         if frame.said and self.role == frame.sender:
             label, content = list(frame.said.items())[-1]
             return Message(act=label, content=content, sender=frame.hearer, about=frame.it.id)

@@ -8,7 +8,7 @@ Source: FIPA SC00029H, where an initiator holds one conversation with each parti
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import assert_never, cast
 
 import msgspec
@@ -44,14 +44,14 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.evidence import take_evidence
 from agentcomm.conversation.moves import floors, full, in_full, limit_of
-from agentcomm.conversation.parts import GatherTurn, Lanes, Outcome, Position, answer_to
-from agentcomm.conversation.plain import completed_made, take
+from agentcomm.conversation.parts import ROW, GatherTurn, Lanes, Outcome, Position, Shared, answer_to
+from agentcomm.conversation.plain import Several, Told, completed_made, moved, spelled
 from agentcomm.conversation.reading import UNREADABLE, clean, is_sound, sender_of
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Move, OutcomeClass
 
-__all__ = ("advance", "say_made", "step")
+__all__ = ("advance", "say_made", "stage_made", "step")
 
 _replace = msgspec.structs.replace
 
@@ -106,7 +106,7 @@ def step(conversation: Conversation, given: Input, at: float, *, is_read: bool =
 
 def say_made(
     conversation: Conversation, lane: str, here: Position, made: Message, name: str, made_by: str, at: float
-) -> tuple[Say, Conversation, Sequence[Event]] | None:
+) -> tuple[Say, Conversation, Iterable[Event]] | None:
     """Let a message be heard that was made for a lane as it stands; see `plain.say_made`.
 
     Args:
@@ -118,30 +118,113 @@ def say_made(
         made_by: How its speaker came to it.
         at: Now.
     """
-    now, checkpoints = conversation.lanes.at(lane)
-    if now is not here:
+    lanes, shared, rules = conversation.lanes, conversation.shared, conversation.rules
+    place = lanes.places[lane]
+    now, before = lanes.rows[place // ROW][place % ROW]
+    plan, turn = rules.plans.get((here.name, made.act)), shared.turn
+    if now is not here or plan is None or made.lane != lane or (turn is not None and turn.has_heard(name)):
         return None
-    rules, turn, shared = conversation.rules, conversation.shared.turn, conversation.shared
-    plan = rules.plans.get((here.name, made.act))
-    if plan is None or made.lane != lane or (turn is not None and turn.has_heard(name)):
-        return None
-    place = Conversation(
-        rules, conversation.id, conversation.whole, conversation.members, shared, here, checkpoints
-    )
     if plan.is_plain:
         done = completed_made(shared, here, plan, made, name, made_by, at)
         if done is None:
             return None
-        after, events = take(place, plan, done, at)
-        after = _put(conversation, lane, after)
-    elif turn is not None and plan.is_stageable and turn.waits_for(lane) and not full(place, plan.move):
-        done = completed_made(shared, here, plan, made, name, made_by, at)
-        if done is None:
-            return None
-        after, events = _staged(conversation, turn, [(lane, plan.move, done)], at)
-    else:
+        n = shared.n + 1
+        seen = put(shared.seen, n - 1, name, done)
+        now, trunk, told = moved(here, plan, done, n, at, shared.trunk)
+        plan, tally, living = told.plan, shared.tally, lanes.living
+        checkpoints = (here, before[0]) if before else (here,)
+        if plan.tally:
+            living, checkpoints = living - 1, ()
+            tally = with_entry(tally, plan.tally, tally.get(plan.tally, 0) + 1)
+        away = lanes.away + plan.away
+        rows = lanes.rows.copy()
+        row = rows[place // ROW] = rows[place // ROW].copy()
+        row[place % ROW] = (now, checkpoints)
+        after = Conversation(
+            rules,
+            conversation.id,
+            conversation.whole,
+            conversation.members,
+            Shared(at, n, seen, shared.spent, trunk, tally, turn, shared.mended, shared.counted),
+            conversation.here,
+            (),
+            Lanes(lanes.places, rows, living, away),
+        )
+        if living and (away if turn is None else turn.left):
+            return Say(done, at), after, told
+        after, parts = _advanced(after, at, [told])
+        return Say(done, at), after, Several(parts)
+    if turn is None or not plan.is_stageable or not turn.waits_for(lane):
         return None
-    return Say(done, at), *_following(after, events, at)
+    if plan.is_bounded and full(conversation.view(lane), plan.move):
+        return None
+    done = completed_made(shared, here, plan, made, name, made_by, at)
+    if done is None:
+        return None
+    after, events = _staged(conversation, turn, [(lane, plan.move, done)], at)
+    if after.shared.turn is None or after.shared.turn.left:
+        return Say(done, at), after, events
+    after, parts = _advanced(after, at, [*events])
+    return Say(done, at), after, Several(parts)
+
+
+def stage_made(
+    conversation: Conversation,
+    several: Sequence[tuple[Message, Position]],
+    first: int,
+    made_by: str,
+    at: float,
+) -> tuple[list[tuple[Say, Iterable[Event]]], Conversation] | None:
+    """Let messages be heard one after the other that were made for lanes at a gather; None if one of them has to be looked at.
+
+    Args:
+        conversation: A conversation with an open gather.
+        several: The messages, and how their lanes stood when they were made; see `say_made`.
+        first: The number in the id of the first of them.
+        made_by: How their speaker came to those that do not say it.
+        at: Now.
+
+    Returns:
+        What `say_made` comes to for each of them, and the conversation after all of them.
+    """
+    lanes, shared, rules = conversation.lanes, conversation.shared, conversation.rules
+    turn, plans, tally = shared.turn, rules.plans, shared.tally
+    if turn is None or rules.capped or len(turn.staged) != turn.count:
+        return None
+    staged, count, counts, taking = turn.staged.copy(), turn.count, turn.counts, turn.lanes
+    said: list[tuple[Say, Iterable[Event]]] = []
+    for made, here in several:
+        lane = made.lane
+        place = lanes.places[lane]
+        plan = plans.get((here.name, made.act))
+        if (
+            plan is None
+            or not plan.is_stageable
+            or lanes.rows[place // ROW][place % ROW][0] is not here
+            or lane not in taking
+            or lane in staged
+        ):
+            return None
+        if plan.key:
+            times = counts.get(plan.key, 0)
+            if tally.get(plan.key, 0) + times >= plan.most:
+                return None
+            counts = with_entry(counts, plan.key, times + 1)
+        name = f"{conversation.id}:{first + len(said)}"
+        done = completed_made(shared, here, plan, made, name, made.made_by or made_by, at)
+        if done is None or f"!{name}" in staged:
+            return None
+        staged[lane] = count + 1, done
+        count += 2
+        staged[f"!{name}"] = count, done
+        said.append((Say(done, at), (Staged(name, plan.label, lane),)))
+    left = turn.left - len(said)
+    after = _with_turn(conversation, GatherTurn(taking, left, counts, staged, count), at)
+    if not left:
+        given, last = said[-1]
+        after, parts = _advanced(after, at, [*last])
+        said[-1] = given, Several(parts)
+    return said, after
 
 
 def _following(conversation: Conversation, events: tuple[Event, ...], at: float) -> Step:
@@ -149,18 +232,25 @@ def _following(conversation: Conversation, events: tuple[Event, ...], at: float)
     turn, lanes = conversation.shared.turn, conversation.lanes
     if lanes.living and (lanes.away if turn is None else turn.left):
         return conversation, events
-    return advance(conversation, at, list(events))
+    return advance(conversation, at, events)
 
 
-def advance(conversation: Conversation, at: float, events: list[Event]) -> Step:
+def advance(conversation: Conversation, at: float, events: Iterable[Event]) -> Step:
     """Return the conversation after what follows of itself: lanes begin, a gather opens or closes, the end is settled."""
+    conversation, parts = _advanced(conversation, at, list(events))
+    return conversation, spelled(parts)
+
+
+def _advanced(
+    conversation: Conversation, at: float, events: list[Event | Told]
+) -> tuple[Conversation, list[Event | Told]]:
     if conversation.outcome is not None or not conversation.protocol.many:
-        return conversation, tuple(events)
+        return conversation, events
     if not conversation.begun:
         here = conversation.here
         state = conversation.protocol.states.get(here.name)
         if state is None or not state.in_lane or here.frame is not None:
-            return conversation, tuple(events)
+            return conversation, events
         conversation = _begin(conversation, at, events)
     while conversation.outcome is None:
         turn = conversation.shared.turn
@@ -172,13 +262,13 @@ def advance(conversation: Conversation, at: float, events: list[Event]) -> Step:
             conversation = _open_gather(conversation, at, events)
         else:
             break
-    return conversation, tuple(events)
+    return conversation, events
 
 
 # --- lanes ---
 
 
-def _begin(conversation: Conversation, at: float, events: list[Event]) -> Conversation:
+def _begin(conversation: Conversation, at: float, events: list[Event | Told]) -> Conversation:
     position = conversation.position
     if len(conversation.members) < conversation.protocol.members[0]:
         cause = f"only {len(conversation.members)} play {conversation.protocol.many!r}"
@@ -263,6 +353,65 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
         (),
         lanes.put(name, here, lane.checkpoints, living, away),
     )
+
+
+class _Lot:
+    """Moves made at once in several lanes: what each of them changes is put together at the end."""
+
+    __slots__ = ("_away", "_from", "_living", "_n", "_plans", "_rows", "_seen", "_tally", "_trunk")
+
+    def __init__(self, conversation: Conversation) -> None:
+        shared, lanes = conversation.shared, conversation.lanes
+        self._from = conversation
+        self._plans = conversation.rules.plans
+        self._n, self._seen, self._tally, self._trunk = shared.n, shared.seen, shared.tally, shared.trunk
+        self._rows, self._living, self._away = [row.copy() for row in lanes.rows], lanes.living, lanes.away
+
+    def take(self, name: str, message: Message, at: float, events: list[Event | Told]) -> bool:
+        """Let a checked message take effect in a lane, if nothing is open there; say whether it does."""
+        place = self._from.lanes.places[name]
+        row, column = self._rows[place // ROW], place % ROW
+        here, before = row[column]
+        plan = self._plans[here.name, message.act]
+        if here.frame or here.voided or here.held or here.repairs or here.asides or here.until:
+            return False
+        n, seen, tally = self._n, self._seen, self._tally
+        known = seen.get(message.id)
+        is_first = known is None or known[0] > n
+        if is_first:
+            self._seen = put(seen, n, message.id, message)
+            n = self._n = n + 1
+        if plan.key:
+            tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)
+        now, self._trunk, told = moved(here, plan, message, n, at, self._trunk, is_first=is_first)
+        plan = told.plan
+        if plan.tally:
+            self._living -= 1
+            tally = with_entry(tally, plan.tally, tally.get(plan.tally, 0) + 1)
+            row[column] = now, ()
+        else:
+            row[column] = now, (here, before[0]) if before else (here,)
+        self._tally = tally
+        self._away += plan.away
+        events.append(told)
+        return True
+
+    def done(self, at: float) -> Conversation:
+        """Return the conversation after all of them."""
+        was = self._from
+        it = was.shared
+        return Conversation(
+            was.rules,
+            was.id,
+            was.whole,
+            was.members,
+            Shared(
+                at, self._n, self._seen, it.spent, self._trunk, self._tally, it.turn, it.mended, it.counted
+            ),
+            was.here,
+            (),
+            Lanes(was.lanes.places, self._rows, self._living, self._away),
+        )
 
 
 def _spread(conversation: Conversation, name: str, before: Position, here: Position) -> Lanes:
@@ -384,19 +533,23 @@ def _refuse(
 def _say_for_all(conversation: Conversation, message: Message, at: float, known: Content | None) -> Step:
     """Say something once, in every lane that stands where it can be said for all."""
     targets: list[tuple[str, Move]] = []
-    states = conversation.rules.protocol.states
-    for name, here in conversation.lanes.items():
-        if here.outcome is None and here.frame is None:
-            move = move_for(states[here.name], message.act)
-            if move is not None and move.for_all and move.speaker == message.sender:
-                targets.append((name, move))
+    states, act, sender = conversation.rules.protocol.states, message.act, message.sender
+    known_at, move = "", None
+    for row in conversation.lanes.rows:
+        for here, _ in row:
+            if here.outcome is None and here.frame is None:
+                if here.name != known_at:
+                    known_at, move = here.name, move_for(states[here.name], act)
+                if move is not None and move.for_all and move.speaker == sender:
+                    targets.append((here.lane, move))
     if not targets:
-        act = message.act
         if begins_cancel(conversation, act):
             return _cancel_all(conversation, message, at)
         reason = f"{act!r} cannot be said for all now"
-        return _refuse(conversation, "", message.sender, act, "unexpected-act", reason, at)
-    on_offer = [entry for entry in targets if _is_offered(conversation, *entry)]
+        return _refuse(conversation, "", sender, act, "unexpected-act", reason, at)
+    on_offer = targets
+    if conversation.shared.turn is not None or any(move.max is not None for _, move in targets):
+        on_offer = [entry for entry in targets if _is_offered(conversation, *entry)]
     return _stage(conversation, on_offer or targets, message, at, known)
 
 
@@ -411,12 +564,12 @@ def _cancel_all(conversation: Conversation, message: Message, at: float) -> Step
     if not lanes:
         reason = next(iter(reasons.values()))
         return _refuse(conversation, "", message.sender, message.act, "unexpected-act", reason, at)
-    events: list[Event] = []
+    events: list[Event | Told] = []
     for name in lanes:
         after, told = speaking.speak(conversation.view(name), message, at)
         conversation = _put(conversation, name, after)
         events.extend(told)
-    return conversation, tuple(events)
+    return conversation, spelled(events)
 
 
 def _is_offered(conversation: Conversation, name: str, move: Move) -> bool:
@@ -434,25 +587,54 @@ def _stage(
 ) -> Step:
     """Check a move of a shared role in each lane that it is for; at a gather it waits for the moves of the other lanes."""
     made: list[tuple[str, Move, Message]] = []
+    lanes, plans, said = conversation.lanes, conversation.rules.plans, None
+    state = conversation.protocol.states[targets[0][1].state]
+    is_free = not state.gather and not message.in_reply_to
     for name, move in targets:
         again = bool(made) and made[-1][1] is move and not move.given
+        if again and said is not None:
+            heard = lanes.at(name)[0].last.get(message.sender, "")
+            if heard == said.in_reply_to:  # so it is the same message
+                made.append((name, move, said))
+                continue
         content = made[-1][2].content if again else known  # what is said for all is read once
         try:
             made.append((name, move, _checked(conversation, name, move, message, content)))
         except Refusal as refused:
             return _refuse(conversation, name, message.sender, message.act, refused.code, refused.reason, at)
-    if not conversation.protocol.states[targets[0][1].state].gather:
-        events: list[Event] = []
-        conversation = _count_for_all(conversation, targets[0][1])
-        for name, move, complete in made:
-            after, told = speaking.perform(conversation.view(name), move, complete, at)
-            conversation = _put(conversation, name, after)
-            events.extend(told)
-        return conversation, tuple(events)
+        plan = plans.get((move.state, move.label))
+        said = made[-1][2] if plan is not None and plan.is_free and is_free else None
+    if not state.gather:
+        events: list[Event | Told] = []
+        conversation = _performed(_count_for_all(conversation, targets[0][1]), made, at, events)
+        return conversation, spelled(events)
     turn = conversation.shared.turn
     if turn is None:  # pragma: no cover  (it was checked against the open turn)
         return conversation, ()
     return _staged(conversation, turn, made, at)
+
+
+def _performed(
+    conversation: Conversation,
+    made: Iterable[tuple[str, Move, Message]],
+    at: float,
+    events: list[Event | Told],
+) -> Conversation:
+    """Let checked messages take effect, each in its lane."""
+    rules = conversation.rules
+    are_simple = not rules.capped and conversation.shared.turn is None
+    several: _Lot | None = None
+    for name, move, message in made:
+        if are_simple and (move.state, move.label) in rules.plans:
+            several = several or _Lot(conversation)
+            if several.take(name, message, at, events):
+                continue
+        if several is not None:
+            conversation, several = several.done(at), None
+        after, told = speaking.perform(conversation.view(name), move, message, at)
+        conversation = _put(conversation, name, after)
+        events.extend(told)
+    return conversation if several is None else several.done(at)
 
 
 def _staged(
@@ -471,7 +653,21 @@ def _staged(
     message = made[0][2]
     staged, count = put(staged, count, f"!{message.id}", message), count + 1
     turn = GatherTurn(turn.lanes, turn.left - len(made), counts, staged, count)
-    return altered(conversation, turn=turn, at=at), tuple(told)
+    return _with_turn(conversation, turn, at), tuple(told)
+
+
+def _with_turn(conversation: Conversation, turn: GatherTurn, at: float) -> Conversation:
+    it = conversation.shared
+    return Conversation(
+        conversation.rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        Shared(at, it.n, it.seen, it.spent, it.trunk, it.tally, turn, it.mended, it.counted),
+        conversation.here,
+        (),
+        conversation.lanes,
+    )
 
 
 def _checked(
@@ -505,44 +701,46 @@ def _count_for_all(conversation: Conversation, move: Move) -> Conversation:
 # --- gathers ---
 
 
-def _open_gather(conversation: Conversation, at: float, events: list[Event]) -> Conversation:
+def _open_gather(conversation: Conversation, at: float, events: list[Event | Told]) -> Conversation:
     names = tuple(name for name, here in conversation.lanes.items() if here.outcome is None)
     leaving: dict[str, int] = {}
     events.append(GatherOpened(names))
     lanes, rules = conversation.lanes, conversation.rules
+    rows, states, capped = [row.copy() for row in lanes.rows], rules.protocol.states, rules.capped
     for name in names:
-        here, checkpoints = lanes.at(name)
-        state = rules.protocol.states[here.name]
-        deadline = min(at + state.within, *(limit for _, limit in here.until), math.inf)
-        lanes = lanes.put(name, _replace(here, deadline=deadline), checkpoints, lanes.living, lanes.away)
-        if here.name in rules.capped:
+        place = lanes.places[name]
+        row, column = rows[place // ROW], place % ROW
+        here, checkpoints = row[column]
+        deadline = at + states[here.name].within
+        if here.until:
+            deadline = min(deadline, *(limit for _, limit in here.until))
+        row[column] = _replace(here, deadline=deadline), checkpoints
+        if here.name in capped:
             leaving[f"-{here.name}"] = leaving.get(f"-{here.name}", 0) + 1
         events.append(DeadlineSet(here.name, deadline, name))
+    lanes = Lanes(lanes.places, rows, lanes.living, lanes.away)
     turn = GatherTurn(dict.fromkeys(names), len(names), leaving)
     return _replace(conversation, lanes=lanes, shared=_replace(conversation.shared, turn=turn))
 
 
 def _commit_turn(
-    conversation: Conversation, turn: GatherTurn, at: float, events: list[Event]
+    conversation: Conversation, turn: GatherTurn, at: float, events: list[Event | Told]
 ) -> Conversation:
     """Let all moves of a gather's turn count together."""
     conversation = altered(conversation, turn=None)
-    states = conversation.rules.protocol.states
+    made: list[tuple[str, Move, Message]] = []
     counted: set[str] = set()
+    states = conversation.rules.protocol.states
     for name in turn.lanes:
         message = turn.move(name)
         if message is None:
             continue
-        lane = conversation.view(name)
-        move = states[lane.here.name].moves[message.act]
+        move = states[conversation.lanes.at(name)[0].name].moves[message.act]
         if move.for_all and message.id not in counted:
             counted.add(message.id)
             conversation = _count_for_all(conversation, move)
-            lane = conversation.view(name)
-        after, told = speaking.perform(lane, move, message, at)
-        conversation = _put(conversation, name, after)
-        events.extend(told)
-    return conversation
+        made.append((name, move, message))
+    return _performed(conversation, made, at, events)
 
 
 # --- time ---
@@ -554,7 +752,7 @@ def _tick(conversation: Conversation, at: float) -> Step:
             conversation, "", OutcomeClass.EXPIRED, f"the whole conversation had {conversation.whole:g} s", at
         )
     turn = conversation.shared.turn
-    events: list[Event] = []
+    events: list[Event | Told] = []
     due = sorted(
         (limit_of(here), name)
         for name, here in conversation.lanes.items()
@@ -570,7 +768,7 @@ def _tick(conversation: Conversation, at: float) -> Step:
         after, told = speaking.tick(conversation.view(name), at)
         conversation = _put(conversation, name, after)
         events.extend(told)
-    return conversation, tuple(events)
+    return conversation, spelled(events)
 
 
 # --- ends ---
@@ -578,7 +776,7 @@ def _tick(conversation: Conversation, at: float) -> Step:
 
 def _stop(conversation: Conversation, outcome: str, kind: OutcomeClass, cause: str, at: float) -> Step:
     """End every living lane and the conversation."""
-    events: list[Event] = []
+    events: list[Event | Told] = []
     name = outcome or kind.value
     if kind is OutcomeClass.EXPIRED:
         limit = conversation.protocol.limits.otherwise
@@ -590,10 +788,11 @@ def _stop(conversation: Conversation, outcome: str, kind: OutcomeClass, cause: s
             after, told = stop(conversation.view(member), kind, cause, at)
             conversation = _put(conversation, member, after)
             events.extend(told)
-    return _end(conversation, name, kind, cause, at, events), tuple(events)
+    after = _end(conversation, name, kind, cause, at, events)
+    return after, spelled(events)
 
 
-def _settle(conversation: Conversation, at: float, events: list[Event]) -> Conversation:
+def _settle(conversation: Conversation, at: float, events: list[Event | Told]) -> Conversation:
     ends = {key[1:]: count for key, count in conversation.shared.tally.items() if key.startswith("=")}
     for settle in conversation.protocol.settles:
         if settle.fits(ends, conversation.protocol.outcomes):
@@ -607,7 +806,12 @@ def _settle(conversation: Conversation, at: float, events: list[Event]) -> Conve
 
 
 def _end(
-    conversation: Conversation, name: str, kind: OutcomeClass, cause: str, at: float, events: list[Event]
+    conversation: Conversation,
+    name: str,
+    kind: OutcomeClass,
+    cause: str,
+    at: float,
+    events: list[Event | Told],
 ) -> Conversation:
     trunk, told = closing(conversation.shared.trunk or Ledger(), kind)
     events.extend(told)

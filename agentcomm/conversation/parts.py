@@ -15,6 +15,7 @@ from agentcomm.protocol.graph import OutcomeClass
 
 __all__ = (
     "NO_LANES",
+    "ROW",
     "Frame",
     "GatherTurn",
     "Held",
@@ -202,14 +203,15 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome | None = None
 
 
-_ROW = 16
+ROW = 16
 
 
 class Lanes(msgspec.Struct, frozen=True, gc=False):
     """Member -> its position, in rows, so that changing one copies little however many there are; empty before lanes begin."""
 
     places: Mapping[str, int] = {}
-    rows: tuple[tuple[tuple[Position, tuple[Position, ...]], ...], ...] = ()
+    rows: list[list[tuple[Position, tuple[Position, ...]]]] = []
+    """Position and checkpoints; what is here is never changed."""
     living: int = 0
     """Lanes that have not ended."""
     away: int = 0
@@ -220,7 +222,7 @@ class Lanes(msgspec.Struct, frozen=True, gc=False):
         """Return lanes that stand at their first positions."""
         places = {name: place for place, name in enumerate(positions)}
         every: list[tuple[Position, tuple[Position, ...]]] = [(here, ()) for here in positions.values()]
-        rows = tuple(tuple(every[first : first + _ROW]) for first in range(0, len(every), _ROW))
+        rows = [every[first : first + ROW] for first in range(0, len(every), ROW)]
         return cls(places, rows, len(every), away)
 
     def at(self, name: str) -> tuple[Position, tuple[Position, ...]]:
@@ -230,18 +232,17 @@ class Lanes(msgspec.Struct, frozen=True, gc=False):
             KeyError: If there is no such member.
         """
         place = self.places[name]
-        return self.rows[place // _ROW][place % _ROW]
+        return self.rows[place // ROW][place % ROW]
 
     def put(
         self, name: str, here: Position, checkpoints: tuple[Position, ...], living: int, away: int
     ) -> "Lanes":
         """Return the lanes with another position for a member."""
         place = self.places[name]
-        rows = list(self.rows)
-        row = list(rows[place // _ROW])
-        row[place % _ROW] = (here, checkpoints)
-        rows[place // _ROW] = tuple(row)
-        return Lanes(self.places, tuple(rows), living, away)
+        rows = self.rows.copy()
+        row = rows[place // ROW] = rows[place // ROW].copy()
+        row[place % ROW] = (here, checkpoints)
+        return Lanes(self.places, rows, living, away)
 
     def get(self, name: str) -> Position | None:
         """Return the position of a member, or None."""

@@ -15,12 +15,21 @@ from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import put, with_entry
 from agentcomm.commitments.ledger import Change, Ledger, enter
 from agentcomm.conversation.commit import NO_FIELDS, Step, ended
-from agentcomm.conversation.events import CommitmentChanged, DeadlineSet, Event, Grounded, Heard, Moved, Say
+from agentcomm.conversation.events import (
+    CommitmentChanged,
+    DeadlineSet,
+    Event,
+    Grounded,
+    Heard,
+    LaneEnded,
+    Moved,
+    Say,
+)
 from agentcomm.conversation.parts import Position, Said, Shared
 from agentcomm.conversation.plans import Plan
 from agentcomm.conversation.state import Conversation
 
-__all__ = ("Told", "completed_made", "is_open", "moved", "say_made", "take")
+__all__ = ("Several", "Told", "completed_made", "is_open", "moved", "say_made", "spelled", "take")
 
 _DELIVERED = ("delivered",)
 _NEVER = math.inf
@@ -70,6 +79,29 @@ class Told(msgspec.Struct, frozen=True, gc=False):
         elif self.deadline < _NEVER:
             events.append(DeadlineSet(plan.target, self.deadline, lane))
         return events
+
+
+class Several(msgspec.Struct, frozen=True, gc=False):
+    """What happened, simple moves in short among it; iterating gives the events."""
+
+    parts: list[Event | Told]
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(spelled(self.parts))
+
+    def __len__(self) -> int:
+        return len(spelled(self.parts))
+
+
+def spelled(parts: list[Event | Told]) -> tuple[Event, ...]:
+    """Return what happened as events alone."""
+    events: list[Event] = []
+    for part in parts:
+        if type(part) is Told:
+            events += part.events()
+        else:
+            events.append(part)  # pyright: ignore[reportArgumentType]
+    return tuple(events)
 
 
 def is_open(here: Position) -> bool:
@@ -214,12 +246,15 @@ def moved(
     heard = {plan.hearer: name} if plan.hearer else dict.fromkeys(plan.to, name)
     last = {**here.last, **heard}
     said = with_entry(here.said, label, Said(message, True, _DELIVERED, n))
-    outcome, ending = plan.outcome, plan.ended
+    outcome = plan.outcome
+    ending: tuple[Event, ...] = plan.ended
     if outcome is None:
         deadline = at + plan.within
     else:
         deadline = here.deadline
-        if lane or ledger.live:
+        if lane and not ledger.live:
+            ending = (LaneEnded(lane, target, plan.kind, outcome.cause),)
+        elif lane or ledger.live:
             events: list[Event] = []
             _, ledger = ended(ledger, target, outcome.kind, outcome.cause, lane, events)
             ending = tuple(events)

@@ -22,10 +22,15 @@ class Plan:
         ended: What is told of its ending a talk that is no lane.
         after: What it does once its budget is used up.
         is_stageable: The same of a move at a gather, but for what bounds it together with other lanes.
+        is_bounded: Other lanes' moves may close it.
+        is_free: Whoever speaks there may always make it.
+        away: By how many more lanes stand away from a gather, if one makes it.
+        tally: Where lanes are counted that end by it; empty if it ends none.
     """
 
     __slots__ = (
         "after",
+        "away",
         "budget",
         "content",
         "effect",
@@ -33,22 +38,29 @@ class Plan:
         "ends",
         "grounds",
         "hearer",
+        "is_bounded",
+        "is_free",
         "is_plain",
         "is_stageable",
         "key",
+        "kind",
         "label",
         "max",
+        "most",
         "move",
         "outcome",
         "races",
         "source",
         "speaker",
+        "tally",
         "target",
         "to",
         "within",
     )
 
-    def __init__(self, protocol: Protocol, move: Move, *, is_plain: bool, then: bool = False) -> None:
+    def __init__(
+        self, protocol: Protocol, move: Move, *, is_plain: bool, is_capped: bool, then: bool = False
+    ) -> None:
         target = move.then if then else move.next
         state = protocol.states.get(target)
         self.move, self.label, self.speaker, self.to = move, move.label, move.speaker, move.to
@@ -60,15 +72,21 @@ class Plan:
         self.races = len(protocol.states[move.state].speakers) > 1
         self.is_plain = is_plain
         self.is_stageable = not (move.when or move.given or move.for_all)
-        self.key = move.key if move.at_most is not None else ""
+        self.is_bounded = move.at_most is not None or is_capped
+        has_budget = move.max is not None and not move.then
+        self.is_free = not (move.when or move.given or has_budget or self.is_bounded)
+        self.away = int(state is not None and not state.gather) - (not protocol.states[move.state].gather)
+        self.tally = f"={target}" if state is None else ""
+        self.key, self.most = ("", 0) if move.at_most is None else (move.key, move.at_most)
         self.ends = None if state is not None else protocol.outcomes[target]
+        self.kind = "" if self.ends is None else self.ends.value
         self.outcome: Outcome | None = None
         self.ended: tuple[Ended, ...] = ()
         if self.ends is not None:
             self.outcome = Outcome(target, self.ends, f"{move.speaker} said {move.label}")
-            self.ended = (Ended(target, self.ends.value, self.outcome.cause),)
+            self.ended = (Ended(target, self.kind, self.outcome.cause),)
         self.within = math.inf if state is None or state.gather else state.within
         self.budget, self.max = ("", 0) if move.max is None or then else (move.key, move.max)
         self.after = self
         if self.budget and move.then:
-            self.after = Plan(protocol, move, is_plain=is_plain, then=True)
+            self.after = Plan(protocol, move, is_plain=is_plain, is_capped=is_capped, then=True)

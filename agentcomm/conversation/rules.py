@@ -108,7 +108,12 @@ class Rules:
         if protocol.runs or self.choice is not None:
             return {}
         return {
-            (state.name, label): Plan(protocol, move, is_plain=(state.name, label) in self.plain)
+            (state.name, label): Plan(
+                protocol,
+                move,
+                is_plain=(state.name, label) in self.plain,
+                is_capped=bool(self.capped),
+            )
             for state in protocol.states.values()
             for label, move in state.moves.items()
             if not ((move.max is not None and move.for_all) or move.owner or move.act.repeats)

@@ -13,6 +13,7 @@ from agentcomm.commitments.ledger import Commitment, Ledger
 from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.parts import (
     NO_LANES,
+    ROW,
     Frame,
     GatherTurn,
     Lanes,
@@ -141,7 +142,8 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
         Raises:
             KeyError: If there is no such lane.
         """
-        here, checkpoints = self.lanes.at(lane)
+        place = self.lanes.places[lane]
+        here, checkpoints = self.lanes.rows[place // ROW][place % ROW]
         return Conversation(self.rules, self.id, self.whole, self.members, self.shared, here, checkpoints)
 
 

@@ -70,7 +70,7 @@ def open_conversation(
     if whole is not None and whole < limit:
         limit = whole
     opened = Conversation(rules, conversation_id, limit, names, _NEW, opening[0])
-    return lanes.advance(opened, 0.0, list(opening[1])) if protocol.many else (opened, opening[1])
+    return lanes.advance(opened, 0.0, opening[1]) if protocol.many else (opened, opening[1])
 
 
 _NEW = Shared()
@@ -162,7 +162,7 @@ def step(conversation: Conversation, given: Input, *, is_read: bool = False) -> 
     if isinstance(given, Leave) and given.lane and conversation.outcome is None:
         return _left(conversation, given)
     after, events = _alone(conversation, given, at)
-    return lanes.advance(after, at, list(events))
+    return lanes.advance(after, at, events)
 
 
 def _alone(conversation: Conversation, given: Input, at: float) -> Step:

@@ -22,6 +22,7 @@ from agentcomm.conversation.events import (
     Staged,
 )
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, floors, wants, wants_all
+from agentcomm.conversation.plain import Several, Told
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import InternalError
 from agentcomm.runtime.talk import Pending, Talk
@@ -29,7 +30,7 @@ from agentcomm.runtime.waiting import Alarm, Late, forever
 
 __all__ = ("Plural", "Turns", "run_alone", "settle")
 
-_FOLLOWING = (Grounded, CommitmentChanged, DeadlineSet, Staged)
+_FOLLOWING = frozenset({Grounded, CommitmentChanged, DeadlineSet, Staged})
 """Events that change nobody's go: another tells what did, or the go of a lane is over until its gather's turn is."""
 
 TURNS = 100
@@ -179,18 +180,28 @@ class Plural:
 
     def _happened(self, events: Iterable[Event]) -> None:
         stirred = self._stirred
-        for event in events:
-            kind = type(event)
+        parts: Iterable[object] = events
+        if type(events) is Told:
+            parts = (events,)
+        elif type(events) is Several:
+            parts = events.parts
+        for part in parts:
+            kind: type = type(part)
             if kind in _FOLLOWING:
                 continue
-            if kind is Heard:
-                stirred[cast("Heard", event).message.lane] = None
+            if kind is Told:  # a simple move: whoever has the floor now has it in this lane alone
+                told = cast("Told", part)
+                lane, spot = told.lane, self._talk.stage.spots.get(told.plan.target)
+                if not lane or self._running.get(lane) or not (spot is None or spot.is_joint):
+                    stirred[lane] = None
+            elif kind is Heard:
+                stirred[cast("Heard", part).message.lane] = None
             elif kind is LanesBegan:
-                self._began(cast("LanesBegan", event).lanes)
+                self._began(cast("LanesBegan", part).lanes)
             elif kind is GatherOpened:
-                self._joint = cast("GatherOpened", event).lanes
+                self._joint = cast("GatherOpened", part).lanes
             else:
-                stirred[getattr(event, "lane", "")] = None
+                stirred[getattr(part, "lane", "")] = None
         if self._running.get("*"):
             self._joint = self._joint or ()
 
@@ -235,17 +246,18 @@ class Plural:
         conversation = talk.conversation
         if not lane and conversation.begun:
             return
-        here = conversation.lanes.at(lane)[0] if lane else conversation.here
+        place = talk.place(lane)
+        here = place.here
         going = self._running.get(lane)
         spot = talk.stage.spots.get(here.name)
         if spot is None or (lane and spot.is_joint and here.frame is None):
             if going:
                 self._end(going)
             return
-        place = talk.place(lane)
         if here.frame is None and spot.role and not going:
             seat = talk.seat(spot.role, lane)
-            self._start(lane, None, Turn(conversation, seat, talk, lane, _place=place, _open=spot.moves))
+            turn = Turn(conversation, seat, talk, lane, place, None, spot.moves)
+            self._start(lane, None, turn)
             return
         roles = sorted(floors(place), key=lambda role: role != self._first(place)) or [""]
         wanted = {self._key(place, role): role for role in roles}
@@ -295,6 +307,9 @@ class Plural:
         place = conversation.view(first)
         spots = talk.stage.spots
         spot = spots[place.position]
+        for_all = spot.is_for_all and all(
+            spots[conversation.view(lane).position] is spot for lane in lanes[1:]
+        )
         turn = Turn(
             conversation,
             seat,
@@ -304,9 +319,8 @@ class Plural:
             _open=spot.moves,
             _floor=floor.get(first),
             refusal=refusals.get(first),
-            lanes=Turns(lanes, make),
-            for_all=spot.is_for_all
-            and all(spots[conversation.view(lane).position] is spot for lane in lanes[1:]),
+            lanes=Turns(lanes, make) if for_all else {lane: make(lane) for lane in lanes},
+            for_all=for_all,
         )
         self._start("*", (role, *lanes), turn)
         if not self._running.get("*") and talk.conversation.turn is not None and self._joint is None:

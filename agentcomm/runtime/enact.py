@@ -29,6 +29,7 @@ from agentcomm.runtime.inner import Asked, hold
 from agentcomm.runtime.past import past_of
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
+from agentcomm.runtime.waiting import clock_now
 from agentcomm.tracing.content import Level
 
 __all__ = (
@@ -196,7 +197,7 @@ async def enact(
     talk = open_talk(
         stage,
         cast,
-        asyncio.get_running_loop().time,
+        clock_now(),
         brief=gone.brief if gone is not None and brief is None else brief,
         whole=gone.whole if gone is not None and deadline is None else seconds(deadline),
         past=gone,

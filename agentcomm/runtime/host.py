@@ -19,6 +19,7 @@ from agentcomm.runtime.recording import Recording, drawn
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk
+from agentcomm.runtime.waiting import clock_now
 from agentcomm.store.jsonl import JsonlLog, file_for
 from agentcomm.tracing.content import Level
 
@@ -45,7 +46,7 @@ class Host:
         watch: Callable[[Event], None] | None = None,
         note: Callable[[str], None] | None = None,
     ) -> None:
-        self._clock = clock or asyncio.get_running_loop().time
+        self._clock = clock or clock_now()
         self._watch, self._note = watch, note
         self.talks: dict[str, Talk] = {}
         """By id: those that are open."""

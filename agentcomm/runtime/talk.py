@@ -36,7 +36,8 @@ from agentcomm.conversation.events import (
     Tick,
 )
 from agentcomm.conversation.moves import Appraise, Make, Speak, limit_of, wants
-from agentcomm.conversation.plain import say_made
+from agentcomm.conversation.parts import Position
+from agentcomm.conversation.plain import Several, say_made
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, plain_bytes
@@ -360,7 +361,7 @@ class Talk:
         if not turn.lanes:
             limit, whole = limit_of(lanes.at(turn.lane)[0]), conversation.whole
             return limit if limit < whole else whole  # noqa: FURB136  (a call costs more)
-        return min(conversation.whole, *(limit_of(lanes[lane]) for lane in turn.lanes))
+        return min(conversation.whole, *(limit_of(lanes.at(lane)[0]) for lane in turn.lanes))
 
     def expired(self, turn: Turn, until: float) -> None:
         """Let the time be up that a turn had."""
@@ -408,10 +409,6 @@ class Talk:
             self.tell(f"{turn.agent} answered after its time was up")
             self.expired(turn, until)
             return None
-        made = turn.made
-        is_made = made is not None and answer is made and bool(turn.lane) and not turn.lanes
-        if is_made and self._say_in_lane(turn, cast("Message", made), now):
-            return None
         if isinstance(answer, Evidence):
             self.take(msgspec.structs.replace(answer, at=now), spans=turn.spans)
             return None
@@ -434,10 +431,15 @@ class Talk:
 
     def _hear_made(self, turn: Turn, made: Message) -> bool:
         """Let a message be heard that the turn itself has made, if it makes a plain move and came in time."""
-        conversation = self.conversation
-        if made is not turn.made or turn.lane or turn.whole is not conversation or conversation.members:
+        if made is not turn.made or turn.lanes:
             return False
+        conversation = self.conversation
         now = int((self.clock() - self.begun) * 1e6) / 1e6
+        if turn.lane:
+            here = turn.here()
+            return now < here.deadline and now < conversation.whole and self._say_in_lane(turn, made, now)
+        if turn.whole is not conversation or conversation.members:
+            return False
         if now >= conversation.here.deadline or now >= conversation.whole:
             return False
         made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
@@ -455,7 +457,7 @@ class Talk:
         """Let a message be heard in a lane that the turn itself has made, if it makes a plain move."""
         made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
         name = f"{self.id}:{self.sent + 1}"
-        done = lanes.say_made(self.conversation, turn.lane, turn.conversation.here, made, name, made_by, now)
+        done = lanes.say_made(self.conversation, turn.lane, turn.here(), made, name, made_by, now)
         if done is None:
             return False
         given, self.conversation, events = done
@@ -463,6 +465,33 @@ class Talk:
         self.sent += 1
         self.recording.add(given, events, is_sealed=True)
         self._told(events, turn.spans)
+        return True
+
+    def _say_in_lanes(self, turn: Turn, several: Sequence[Any], now: float) -> bool:
+        """Let the moves of a gather be heard, one after the other, if its turns have made them and they are plain."""
+        if self.watch is not None or self.spans is not None:  # who sees each as it happens
+            return False
+        turns, made = turn.lanes, list[tuple[Message, Position]]()
+        for one in several:
+            own = turns.get(one.lane) if type(one) is Message else None
+            if own is None or own.made is not one:
+                return False
+            made.append((one, own.here()))
+        made_by = "handler" if turn.seat.agent is not None else ""
+        done = lanes.stage_made(self.conversation, made, self.sent + 1, made_by, now)
+        if done is None:
+            return False
+        said, self.conversation = done
+        parts: list[Any] = []
+        for given, events in said:
+            self.recording.add(given, events, is_sealed=True)
+            parts += events.parts if type(events) is Several else events
+        self._told(Several(parts), None)
+        self.sent += len(said)
+        self.latest = said[-1][0].message
+        if self.refusals:
+            for given, _ in said:
+                self.refusals.pop(given.message.lane, None)
         return True
 
     def _try_again(self, turn: Turn, refused: Refused) -> Turn | None:
@@ -543,12 +572,16 @@ class Talk:
             if isinstance(answer, Message | Unspoken | Unclear)
             else list(cast("Sequence[Any]", answer))
         )
+        own_turns, now = turn.lanes, self.now()
+        if len(several) > 1 and self._say_in_lanes(turn, several, now):
+            return
         for one in several or [Unspoken("it gave no move")]:
-            if type(one) is Message and one.lane in turn.lanes:
-                own = turn.lanes[one.lane]
-                if own.made is one and self._say_in_lane(own, one, self.now()):
-                    refusals.pop(one.lane, None)
-                    if self.conversation.outcome is not None:
+            if type(one) is Message and one.lane in own_turns:
+                own = own_turns[one.lane]
+                if own.made is one and self._say_in_lane(own, one, now):
+                    if refusals:
+                        refusals.pop(one.lane, None)
+                    if self.conversation.here.outcome is not None:
                         break
                     continue
             for event in self._hear_one(turn, one):

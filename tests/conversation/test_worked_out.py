@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from random_protocols import random_rules
@@ -11,6 +12,7 @@ from talks import LANED, SHIPPED, shipped
 from agentcomm.acts.message import Message
 from agentcomm.conversation import lanes, plain
 from agentcomm.conversation.events import Say
+from agentcomm.conversation.parts import Position
 from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, state_hash
@@ -102,6 +104,62 @@ def test_a_message_that_a_turn_made_comes_to_what_a_step_makes_of_it(name: Any, 
                 assert same == events
                 assert state_hash(again) == state_hash(after)
         now, _ = step(now, given_)
+
+
+def made_for_lanes(now: Conversation, coming: list[Any]) -> list[tuple[Message, Position]]:
+    """Return the moves that come next for an open gather, as its turns make them, and how their lanes stand."""
+    found: dict[str, tuple[Message, Position]] = {}
+    for one in coming:
+        it = one.message if isinstance(one, Say) else None
+        if it is None or now.turn is None or not now.turn.waits_for(it.lane) or it.lane in found:
+            break
+        here = now.lanes[it.lane]
+        move = now.view(it.lane).state.moves.get(it.act)
+        if move is None:
+            break
+        try:
+            content = read(move.act, it.content)
+        except Unreadable:
+            break
+        found[it.lane] = Message(act=move.label, content=content, sender=it.sender, lane=it.lane), here
+    return list(found.values())
+
+
+def stages_as_steps(rules: Rules, seed: int) -> int:
+    """Walk; compare whatever can be staged at once with what single steps make of it; return how many that were."""
+    talk, count = walked(rules, seed), 0
+    now, _ = open_conversation(rules, "walk", members=talk.members)
+    for place, (given_, _) in enumerate(talk.steps):
+        several = made_for_lanes(now, [one for one, _ in talk.steps[place:]])
+        at = max(given_.at, now.at)
+        done = lanes.stage_made(now, several, 9000, "handler", at) if several else None
+        if done is not None:
+            said, made = done
+            after = now
+            for n, (one, _) in enumerate(several):
+                told = msgspec.structs.replace(one, id=f"walk:{9000 + n}", made_by="handler")
+                after, events = step(after, Say(told, at))
+                assert tuple(said[n][1]) == events
+            assert state_hash(made) == state_hash(after)
+            again = now
+            for one, events in said:  # what is kept of it replays
+                again, same = step(again, one)
+                assert same == tuple(events)
+            assert state_hash(again) == state_hash(after)
+            count += 1
+        now, _ = step(now, given_)
+    return count
+
+
+@SOME
+@given(st.sampled_from(LANED), st.integers(0, 10**6))
+def test_what_a_turn_made_for_several_lanes_comes_to_what_steps_make_of_it(name: str, seed: int):
+    stages_as_steps(shipped(name), seed)
+
+
+def test_gathers_go_this_way():
+    """The one above would hold if nothing were staged at once."""
+    assert sum(stages_as_steps(shipped("protocols/contract-net.yaml"), seed) for seed in range(60)) > 5
 
 
 def test_most_messages_of_a_plain_talk_go_this_way():
