@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from agentcomm.cli.codes import EXIT_FINDINGS
 from agentcomm.cli.serve import STORE
 from agentcomm.cli.words import note, print_json, put, style, width
 from agentcomm.errors import AgentcommError, StoreError, UsageError
-from agentcomm.store.base import Row, Store, Waiting
+from agentcomm.runtime.standing import standing
+from agentcomm.store.base import Row, Store
 
 __all__ = ("add_to",)
 
@@ -102,27 +103,19 @@ def _time(at: float | None) -> str:
 
 
 def _about(row: Row, store: Store) -> dict[str, Any]:
-    told = cast("dict[str, Any]", json.loads(row.about or b"{}"))
-    waiting: list[Waiting] = store.waiting(row.conversation, limit=20) if row.closed is None else []
-    if row.closed is not None:
-        state = told.get("outcome", "closed")
-    elif row.dead:
-        reasons = [one.reason for one in store.dead(row.conversation)]
-        state = "in doubt" if any(reason.startswith("in doubt") for reason in reasons) else "stuck"
-    else:
-        state = "open"
+    found = standing(row, store)
     return {
-        "conversation": row.conversation,
-        "protocol": told.get("protocol", ""),
-        "state": state,
-        "class": told.get("class"),
-        "cast": told.get("cast", {}),
-        "opened": _time(row.opened),
-        "closed": _time(row.closed) or None,
-        "due": _time(row.due) or None,
-        "records": row.head,
-        "waits_for": sorted({one.mailbox for one in waiting}),
-        "at_work": sorted({one.mailbox for one in waiting if one.is_claimed and one.free > store.now()}),
+        "conversation": found.conversation,
+        "protocol": found.protocol,
+        "state": found.state,
+        "class": found.outcome_class,
+        "cast": found.cast,
+        "opened": _time(found.opened),
+        "closed": _time(found.closed) or None,
+        "due": _time(found.due) or None,
+        "records": found.records,
+        "waits_for": list(found.waits_for),
+        "at_work": list(found.at_work),
     }
 
 

@@ -164,7 +164,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused"):
     role: str
     act: str
     code: str
-    """unreadable, wrong-party, wrong-evidence, wrong-name, no-room, too-late, unexpected-act, asked-before, invalid-content, unknown-reference, condition-false or incomparable."""
+    """unreadable, wrong-party, wrong-evidence, wrong-name, no-room, too-late, differs, unexpected-act, asked-before, invalid-content, unknown-reference, condition-false or incomparable."""
     reason: str
     legal: tuple[str, ...]
     """The moves open to the speaker, with their fields."""

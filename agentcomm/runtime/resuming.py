@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from agentcomm.conversation.entries import link_of
-from agentcomm.conversation.events import Input
+from agentcomm.conversation.events import Event, Input
 from agentcomm.conversation.snapshot import Kept, restored
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
@@ -34,6 +34,8 @@ class Resumed:
         self.stage, self.tape, self.conversation = stage, tape, conversation
         self.steps: list[Step] = []
         self.kept: Kept | None = None
+        self.events: list[Event] | None = None
+        """What happened, if somebody wants to know."""
 
     def feed(self, entry: Entry) -> None:
         """Read one more entry."""
@@ -45,7 +47,9 @@ class Resumed:
             if isinstance(one, Step):
                 self.steps.append(one)
             else:
-                self.conversation, _ = step(self.conversation, one)
+                self.conversation, events = step(self.conversation, one)
+                if self.events is not None:
+                    self.events += events
 
 
 class Resuming:
@@ -107,7 +111,27 @@ class Resuming:
         found.tape.seq, found.tape.link = last.seq + last.count, kept.link
         return entries
 
-    def _opened(self, conversation: str, entries: Iterator[Entry]) -> Resumed:
+    async def read(self, conversation: str, found: Resumed | None) -> Resumed:
+        """Return a conversation with the events that came since it was read last, in `events`; all of them if it was not.
+
+        Raises:
+            StoreError: If there is none of that id.
+            RecordError: If its record is damaged.
+        """
+        if found is None:
+            entries = self._store.read(conversation)
+            found = self._opened(conversation, entries, is_told=True)
+        else:
+            entries = self._store.read(conversation, found.tape.seq - 1)
+            found.events = []
+        for count, entry in enumerate(entries, 1):
+            found.feed(entry)
+            if count % _SLICE == 0:
+                await asyncio.sleep(0)
+        found.steps.clear()
+        return found
+
+    def _opened(self, conversation: str, entries: Iterator[Entry], *, is_told: bool = False) -> Resumed:
         tape = Tape()
         first = next(entries, None)
         given = list(tape.feed(first.data)) if first is not None else []
@@ -120,7 +144,8 @@ class Resuming:
         if stage is None:
             stage = self._stages[key] = Stage(rules_from(data, body))
         members = tuple(map(str, data.get("members", ())))
-        begun, _ = open_conversation(stage.rules, conversation, whole=data.get("whole"), members=members)
+        begun, events = open_conversation(stage.rules, conversation, whole=data.get("whole"), members=members)
         found = Resumed(stage, tape, begun)
+        found.events = list(events) if is_told else None
         found.take(given)
         return found

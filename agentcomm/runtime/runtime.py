@@ -21,8 +21,11 @@ import msgspec
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
 from agentcomm.agents.judges import Judge
+from agentcomm.agents.turn import Turn
 from agentcomm.conversation.entries import lines_of
-from agentcomm.conversation.events import Cancel, Event, Evidence, Say
+from agentcomm.conversation.events import Cancel, Event, Evidence, Refused, Say
+from agentcomm.conversation.moves import signature
+from agentcomm.conversation.step import step
 from agentcomm.errors import AgentcommError, EffectInDoubt, RecordError, StoreError, UsageError
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
@@ -33,8 +36,9 @@ from agentcomm.runtime.inner import Asked
 from agentcomm.runtime.quiet import Quiet
 from agentcomm.runtime.recording import Stored, drawn
 from agentcomm.runtime.result import Result
-from agentcomm.runtime.resuming import Resuming
+from agentcomm.runtime.resuming import Resumed, Resuming
 from agentcomm.runtime.stage import Stage
+from agentcomm.runtime.standing import Standing, standing
 from agentcomm.runtime.work import Lost, Work
 from agentcomm.store.base import Claim, Delivery, Entry, Receipt, Store, Timer
 from agentcomm.store.memory import MemoryStore
@@ -50,6 +54,8 @@ _SUSPECT = 2
 use up the attempts of turns that did nothing to it."""
 _WITHIN = "(within)"
 """Principal of conversations that are held within a turn of another."""
+_SOON, _SELDOM = 0.1, 1.0
+"""Seconds until who follows a conversation looks whether another process went on with it, at first and after a while."""
 _RESIDENT = 512
 """Conversations kept in memory when nobody works on them."""
 
@@ -125,6 +131,7 @@ class Runtime:
         self._holding: Counter[asyncio.Task[Any] | None] = Counter()
         """Those of them whose turn waits for other conversations, and for how many."""
         self._waiters: dict[str, list[asyncio.Future[HostedTalk]]] = {}
+        self._followers: dict[str, list[asyncio.Future[None]]] = {}
         self._full: dict[str, tuple[float, bool]] = {}
         self._room = asyncio.Event()
         self._quiet = Quiet()
@@ -219,7 +226,7 @@ class Runtime:
         if self._beat is not None:
             await asyncio.to_thread(self._beat.join)
             self._beat = None
-        for waiters in self._waiters.values():
+        for waiters in (*self._waiters.values(), *self._followers.values()):
             for waiter in waiters:
                 waiter.cancel()
         if self._is_mine:
@@ -379,7 +386,10 @@ class Runtime:
 
     async def _failed(self, work: Work, go: Go, error: Exception) -> tuple[Claim, ...]:
         claim = cast("Claim", work.claim)
-        what = f"{error.what} ({error.code})" if isinstance(error, AgentcommError) else repr(error)
+        if isinstance(error, AgentcommError):
+            what = f"{error.what}{': ' if error.why else ''}{error.why} ({error.code})"
+        else:
+            what = repr(error)
         tried = work.count("turn.failed") + 1
         data = {"agent": go.mailbox, "role": go.role, "attempt": tried, "type": type(error).__name__}
         work.step("turn.failed", data, {"error": what})
@@ -555,6 +565,12 @@ class Runtime:
         }
         return msgspec.json.encode(told)
 
+    def told(self, talk: HostedTalk) -> None:
+        """Wake those who follow it."""
+        for one in self._followers.pop(talk.id, ()):
+            if not one.done():
+                one.set_result(None)
+
     def closed(self, talk: HostedTalk) -> None:
         """Tell those who wait for the end."""
         for waiter in self._waiters.pop(talk.id, ()):
@@ -729,6 +745,85 @@ class Runtime:
             if waiter in (waiters := self._waiters.get(conversation, [])):
                 waiters.remove(waiter)
 
+    async def follow(self, conversation: str, *, after: int = 0) -> AsyncGenerator[tuple[int, Event]]:
+        """Give the events of a conversation with their numbers, from 1, as they are kept; until it is over, or this drains.
+
+        The numbers are the same for everybody, whichever process takes the turns: who has seen 7 goes on with `after=7`.
+
+        Args:
+            conversation: Which.
+            after: How many were seen before.
+
+        Raises:
+            StoreError: If there is none of that id.
+            RecordError: If its record is damaged.
+        """
+        loop = asyncio.get_running_loop()
+        found: Resumed | None = None
+        number, pause = 0, _SOON
+        while True:
+            news: asyncio.Future[None] = loop.create_future()  # before it is read, so that nothing is missed
+            followers = self._followers.setdefault(conversation, [])
+            followers.append(news)
+            try:
+                found = await self._resuming.read(conversation, found)
+                for event in found.events or ():
+                    number += 1
+                    if number > after:
+                        yield number, event
+                if found.conversation.outcome is not None or self._is_over:
+                    return
+                pause = _SOON if found.events else min(_SELDOM, pause * 1.5)
+                await asyncio.wait((news,), timeout=pause)  # another process may have written
+            finally:
+                if news in followers:
+                    followers.remove(news)
+                if not followers and self._followers.get(conversation) is followers:
+                    del self._followers[conversation]
+
+    async def waiting(self, by: str, *, conversation: str = "", limit: int = 100) -> list[Turn]:
+        """Return the turns that wait for somebody who is elsewhere, such as a person, the oldest first.
+
+        What they were told and may say stands in each: `turn.conversation.id`, `turn.heard`, `turn.content`, `turn.moves`,
+        `turn.why_not(…)`. They speak by `answer`; what a turn says does not change when the conversation goes on.
+
+        Args:
+            by: Who.
+            conversation: Only in this one.
+            limit: In how many conversations at most.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        found: list[Turn] = []
+        rows = self.store.waiting(conversation, mailbox=by, limit=limit)
+        for name in dict.fromkeys(row.conversation for row in rows):
+            try:
+                talk = await self._talk(name)
+                async with talk.lock:
+                    self.catch_up(talk)
+                    goes = talk.goes(talk.groups())
+                    talk.back()
+            except (RecordError, UsageError) as error:
+                self.say(f"{name} is left as it is: {error.what}")
+                continue
+            found += [go.turn() for go in goes if go.turn is not None and go.mailbox == by]
+            self._tidy(talk)
+        return found
+
+    def conversations(
+        self, *, conversation: str = "", closed: bool | None = False, limit: int = 0
+    ) -> list[Standing]:
+        """Return where conversations stand, the newest first.
+
+        Args:
+            conversation: Only this one.
+            closed: Only those that are over, or that are not; None for both.
+            limit: How many at most; 0 for all.
+        """
+        rows = self.store.rows(closed=closed, conversation=conversation, limit=limit)
+        return [standing(row, self.store) for row in rows]
+
     async def run(self, protocol: Protocol, **options: Any) -> Result:
         """Do what `open` and `outcome` do."""
         return await self.outcome(await self.open(protocol, **options))
@@ -766,6 +861,9 @@ class Runtime:
         in_reply_to: str = "",
     ) -> tuple[Event, ...]:
         """Say something for somebody who is elsewhere, such as a person; returns what happened once it is kept.
+
+        What would not count is not said: `Refused` comes back alone, with the reason and what is legal, and costs no try; a value that
+        must be repeated and differs is told in the same way (`differs`), and opens no repair. The attempt is on record.
 
         Args:
             conversation: In which.
@@ -812,6 +910,13 @@ class Runtime:
         go = next(
             (one for one in talk.goes(talk.groups()) if one.role == role and one.group in ("*", lane)), None
         )
+        unfit = _unfit(talk, go.turn(), message) if go is not None and go.turn is not None else None
+        if unfit is not None:
+            work = Work(self, talk, None)
+            told = {"principal": by, "role": role, "act": message.act}
+            work.step("turn.rejected", told, {"reason": unfit.reason})
+            await work.commit(lambda: False)
+            return (unfit,)
         claim: Claim | None = None
         if go is not None:
             claims = await self.store.claim([by], 1000, self.lease, conversation=talk.id)
@@ -884,6 +989,23 @@ class Runtime:
         if talk.conversation.outcome is not None:
             raise _over(talk)
         return talk
+
+
+def _unfit(talk: HostedTalk, turn: Turn, message: Message) -> Refused | None:
+    """Return why something would not count, before it is said: whoever fills in a form shall not lose their turn by a slip."""
+    content = to_plain(message.content)
+    if turn.lanes or not isinstance(content, dict):
+        return None
+    why = turn.why_not(message.act, **cast("dict[str, Any]", content))
+    if not why:
+        return None
+    said = msgspec.structs.replace(message, id="-", sender=turn.role, lane=turn.lane)
+    _, events = step(talk.conversation, Say(said, talk.now()))
+    found = next((event for event in events if isinstance(event, Refused)), None)
+    if found is not None:
+        return msgspec.structs.replace(found, left=found.left + 1)
+    left = talk.conversation.protocol.limits.misfires - turn.actual.here.misfires
+    return Refused(turn.role, message.act, "differs", why, tuple(map(signature, turn.moves)), left, turn.lane)
 
 
 def _over(talk: HostedTalk) -> UsageError:

@@ -38,6 +38,10 @@ class Hosting(Protocol):
         """Return a time as the store's clock shows it."""
         ...
 
+    def told(self, talk: HostedTalk) -> None:
+        """Wake those who follow it."""
+        ...
+
     def closed(self, talk: HostedTalk) -> None:
         """Tell those who wait for the end."""
         ...
@@ -188,6 +192,7 @@ class Work:
                     if snap is not None:
                         talk.snapped = snap[1]
                     talk.kept()
+                    runtime.told(talk)
                     if is_used or closes is not None:
                         for name in self._left(is_over=closes is not None):
                             await runtime.forsake(name, f"{talk.id} went on without it")
