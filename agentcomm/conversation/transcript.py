@@ -53,7 +53,21 @@ Kind = Literal["open", "input", "event", "step", "seal"]
 
 ERASED = "erased"
 
-_CONTENT = frozenset({"content", "differs", "fields", "reason", "cause", "legal", "readings"})
+_CONTENT = frozenset(
+    (
+        "content",
+        "differs",
+        "fields",
+        "reason",
+        "cause",
+        "legal",
+        "readings",
+        "meant",
+        "restated",
+        "missing",
+        "added",
+    )
+)
 """Fields of inputs and events that hold what was said; they go into blobs."""
 
 
@@ -478,14 +492,14 @@ def joined(record: Record, body: Any, kind: Any) -> Any:
 
 
 def _blank(kind: str) -> dict[str, Any]:
-    blanks: dict[str, dict[str, Any]] = {
-        "heard": {"content": {}},
-        "refused": {"reason": ERASED, "legal": []},
-        "trouble": {"differs": []},
-        "late": {"reason": ERASED},
-        "ended": {"cause": ERASED},
+    """Return what stands for the content of an event that is gone."""
+    if kind == "heard":
+        return {"content": {}}
+    fields = {one.name: one.type for one in msgspec.structs.fields(_KINDS[kind])} if kind in _KINDS else {}
+    return {
+        name: ERASED if fields[name] is str else {} if fields[name] == dict[str, Any] else []
+        for name in _CONTENT_OF.get(kind, ())
     }
-    return blanks.get(kind, {})
 
 
 _WORDED = frozenset({"code", "reason", "cause", "legal"})
@@ -561,7 +575,13 @@ def _is_as_recorded(event: Event, record: Record, wanted: Any) -> bool:
     kind, held, body = plain.pop("type"), record.data, said or None
     if record.v < SCHEMA:
         plain, body, held, wanted = _as_older(plain, body, held, wanted)
-    return kind == record.type and plain == held and wanted in (ERASED, body)
+    if kind != record.type:
+        return False
+    if plain.keys() == held.keys():
+        return plain == held and wanted in (ERASED, body)
+    if wanted == ERASED:
+        return plain == {name: value for name, value in held.items() if name in plain}
+    return {**plain, **(body or {})} == {**held, **(wanted or {})}  # what is content now was structure once
 
 
 def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:

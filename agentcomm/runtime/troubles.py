@@ -17,6 +17,7 @@ import msgspec
 from agentcomm.acts.content import FieldType, entries_of, to_plain
 from agentcomm.agents.calibration import at_chance, is_measured
 from agentcomm.agents.relevance import Embedder
+from agentcomm.conversation.audit import level_of
 from agentcomm.conversation.events import Heard, Judged
 from agentcomm.conversation.transcript import ERASED, Transcript
 from agentcomm.grounding.consistency import contradictions, unfilled
@@ -143,6 +144,13 @@ def look_at(
     mine = [call for call in calls if call.action in orders]
     found += [Found("", trouble.action, trouble) for trouble in unasked(_within(mine, asked), asked)]
     texts = any(isinstance(value, str) for _, content in said for value in content.values())
+    if (level := level_of(transcript)) != "full" or transcript.erased:
+        what = (
+            "it is not kept"
+            if level != "full"
+            else f"the content of {len(transcript.erased)} records was erased"
+        )
+        return Look(tuple(found), (f"what was said: {what}", *_judges(transcript)))
     unchecked = list(issues.unchecked)
     if texts and not things:
         unchecked.append("whether a name fits several things: no things were given (things=)")

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from agentcomm.grounding.choice import Choice
+from agentcomm.grounding.choice import Beta, Choice
 from agentcomm.grounding.choice import Costs as _Costs
 from agentcomm.protocol.graph import Stakes
 from agentcomm.testing.lab import Estimate, cost_of, costs_of, mean, play
@@ -87,7 +87,14 @@ class Excess(msgspec.Struct, frozen=True):
 
 
 def excess(
-    noise: float, stakes: Stakes, *, is_seen: bool, runs: int, seed: int, calibration: int = 0
+    noise: float,
+    stakes: Stakes,
+    *,
+    is_seen: bool,
+    runs: int,
+    seed: int,
+    calibration: int = 0,
+    prior: Beta | None = None,
 ) -> Excess:
     """Return what adaptive grounding costs above the better of never and always, and above the optimum.
 
@@ -98,6 +105,7 @@ def excess(
         runs: Conversations.
         seed: The same seed, the same conversations.
         calibration: Conversations that were read back before, from which the counters come; 0 is a cold start.
+        prior: What is believed of a pair that has not talked yet; without it, what `Choice` believes.
     """
     scene = Scene(laboratory(), stakes, is_seen)
     costs = costs_of(stakes, is_seen=is_seen)
@@ -108,6 +116,8 @@ def excess(
         for name in ("never", "always")
     )
     policy = policy_of("adaptive", scene.declared)
+    if prior is not None and isinstance(policy, Adaptive):
+        policy.given = replace(policy.given, choice=Choice(prior=prior))
     if calibration:
         _calibrate(scene, policy, rates, calibration, seed)
     rows, _ = play(scene, policy, rates, runs=runs, seed=seed)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agentcomm.grounding.choice import Beta
 from agentcomm.protocol.graph import Stakes
 from agentcomm.testing.lab import laboratory_run
 from agentcomm.testing.lab_optimum import GRID, excess
@@ -92,6 +93,24 @@ def grid(runs: int, calibration: int = 0) -> list[dict]:
     return found
 
 
+PRIORS = ((0.8, 0.2), (1, 1), (9, 1), (95, 5), (99, 1), (999, 1))
+"""Good and bad that are believed of a pair that has not talked: as `Choice` does, none, and ever more trusting."""
+
+
+def priors(runs: int) -> list[dict]:
+    """Adaptive against the better of never and always from a cold start, with other beliefs to begin with."""
+    found = []
+    for stakes in (Stakes.NORMAL, Stakes.HIGH):
+        for noise in GRID:
+            told(f"priors: noise {noise:g}, stakes {stakes}")
+            for good, bad in PRIORS:
+                one = excess(
+                    noise, stakes, is_seen=False, runs=runs, seed=SEED, prior=Beta(float(good), float(bad))
+                )
+                found.append({**one.as_dict(), "prior": [good, bad]})
+    return found
+
+
 PARTS: dict[str, Callable[[int], list[dict]]] = {
     "values": values,
     "clean": clean,
@@ -100,6 +119,7 @@ PARTS: dict[str, Callable[[int], list[dict]]] = {
     "grid": grid,
     "calibrated": lambda runs: grid(runs, CALIBRATION),
     "others": others,
+    "priors": priors,
 }
 
 

@@ -6,12 +6,15 @@ import json
 import pytest
 
 from agentcomm import Agent, enact_sync
+from agentcomm.agents.judgement import Judgement
 from agentcomm.cli.main import main
 from agentcomm.conversation.audit import prove
 from agentcomm.conversation.transcript import plain_bytes
 from agentcomm.errors import AgentcommError, UsageError
 from agentcomm.models.scripted import ScriptedModel
+from agentcomm.protocol.library import loads
 from agentcomm.runtime.replay import read_transcript, replay
+from agentcomm.runtime.troubles import look_at
 from agentcomm.store.jsonl import read_lines
 from agentcomm.views.page import page_of
 from agentcomm.views.story import story_of
@@ -125,3 +128,64 @@ def test_run_keeps_what_it_is_told_to(tmp_path, monkeypatch):
     command = ["run", "incident-handoff", "--model", "scripted", "--transcript", "t.jsonl"]
     assert main([*command, "--transcript-content", "none"]) == 0
     assert b"shop.example" not in (tmp_path / "t.jsonl").read_bytes()
+
+
+SHOWN = """
+agentcomm: 1
+protocol: shown
+version: 1
+about: Many are asked, each shows what it will do.
+roles: {ann: 1, bob: 1..2}
+acts:
+  order: {act: request, content: {item: text}}
+  packed: {act: inform, content: {note: text}, discharges: order}
+  failure: {reason: text}
+grounding: {order: demonstrated}
+states:
+  ordering: {ann: {order: packing}}
+  packing: {bob: {packed: done, failure: failed}}
+outcomes: {done: success, failed: failed, expired: expired}
+settles: {success: any done, failed: otherwise}
+"""
+
+
+class Strict:
+    """Finds something missing in what b2 shows, and in the first that anybody shows."""
+
+    name = "strict"
+
+    def __init__(self):
+        self.asked = 0
+
+    async def judge(self, meant, restated):
+        self.asked += 1
+        missing = (f"{SAID} is missing",) if self.asked == 1 or "b2" in restated["goal"] else ()
+        return Judgement(self.name, missing, (), "")
+
+
+@pytest.mark.parametrize("level", ["none", "hash"])
+def test_neither_doubts_nor_demonstrations_nor_verdicts_are_kept(tmp_path, level):
+    ann, crew = Agent("ann"), [Agent("b1"), Agent("b2")]
+    ann.opens(lambda turn: turn.say("order", item=f"go to {SAID}"))
+    for one in crew:
+
+        def show(turn, name=one.name):
+            return turn.say("demonstrate", goal=f"{name} goes to {SAID}", plan=[], missing=[], assumed=[])
+
+        def pack(turn):
+            if not turn.is_weighed("item"):
+                return turn.unclear("item", {f"{SAID} city": 0.999, f"{SAID} island": 0.001})
+            return turn.say("packed", note=SAID)
+
+        one.on("order", overlay="demonstrate")(show)
+        one.on("wrong", overlay="demonstrate")(show)
+        one.on("order")(pack)
+    path = tmp_path / "talk.jsonl"
+    players = {"ann": ann, "bob": crew}
+    result = enact_sync(loads(SHOWN), cast=players, judge=Strict(), transcript=path, transcript_content=level)
+    assert SAID.encode() not in path.read_bytes()
+    kinds = [type(event).__name__ for event in read_transcript(path).events()]
+    assert {"EvidenceWanted", "Judged", "Chose", "GaveUp", "LaneEnded"} <= set(kinds)
+    assert result.outcome_class == "success"
+    assert look_at(read_transcript(path)).unchecked[0] == "what was said: it is not kept"
+    assert main(["trace", "show", str(path), "--why"]) == 0
