@@ -259,6 +259,8 @@ class Agent:
         said = await answer if inspect.isawaitable(answer) else answer
         if isinstance(said, Message | Unspoken | Unclear):
             return _made(said, "handler")
+        if not turn.lanes or turn.for_all:
+            self.check_answer(turn, said)
         return [_made(one, "handler") for one in said]
 
     def take(self, turn: Turn) -> Said | Awaitable[Said]:
@@ -278,8 +280,9 @@ class Agent:
             if type(answer) is Message:
                 return answer
             if type(answer) is CoroutineType or inspect.isawaitable(answer):
-                return self._awaited(handler, cast("Awaitable[Said]", answer))
-            return self._check(handler, answer)
+                return cast("Awaitable[Said]", answer)
+            self.check_answer(turn, answer)
+            return answer
         gathers = self._gathers(turn) if turn.lanes else None
         if gathers is not None:  # what is said for all, and no handler answers what was heard last
             return gathers(turn)
@@ -308,18 +311,22 @@ class Agent:
 
         return doubts(turn, self.things)
 
-    async def _awaited(self, handler: Handler, answer: Awaitable[Said]) -> Said:
-        return self._check(handler, await answer)
+    def check_answer(self, turn: Turn, said: object) -> None:
+        """Find a handler that answered with no message; what takes time is looked at by who waited for it.
 
-    def _check(self, handler: Handler, said: object) -> Message | Unspoken | Unclear:
+        Raises:
+            UsageError: If there is one, and it did.
+        """
         if isinstance(said, Message | Unspoken | Unclear):
-            return said
-        what = "nothing" if said is None else type(said).__name__
-        raise UsageError(
-            f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {what}",
-            why="a handler returns a message",
-            fix='return turn.say("…", …)',
-        )
+            return
+        handler = self._find(turn)
+        if handler is not None:
+            what = "nothing" if said is None else type(said).__name__
+            raise UsageError(
+                f"{self.name}'s handler {getattr(handler, '__name__', handler)} returned {what}",
+                why="a handler returns a message",
+                fix='return turn.say("…", …)',
+            )
 
     async def _lane_by_lane(self, turn: Turn) -> Said:
         found: list[Message | Unspoken | Unclear] = []
@@ -328,9 +335,9 @@ class Agent:
             if one.state in done:
                 continue
             answer = self.take(one)
-            said = cast(
-                "Message | Unspoken | Unclear", await answer if inspect.isawaitable(answer) else answer
-            )
+            said = await answer if inspect.isawaitable(answer) else answer
+            self.check_answer(one, said)
+            said = cast("Message | Unspoken | Unclear", said)
             found.append(replace(said, lane=name) if isinstance(said, Unspoken | Unclear) else said)
             if isinstance(said, Message) and not said.lane:  # it was said for all that stand there
                 done.add(one.state)

@@ -5,7 +5,6 @@ time. What an input changed is told by its events, so that nobody looks at a hun
 """
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
@@ -46,18 +45,41 @@ async def run_alone(talk: Talk) -> None:
     try:
         while True:
             pending = talk.advance(TURNS)
-            if pending is not None:
-                alarm = alarm or Alarm()
-                await settle(talk, pending, alarm)
-            elif talk.conversation.outcome is not None:
-                return
-            else:
+            if pending is None:
+                if talk.conversation.here.outcome is not None:
+                    return
                 await asyncio.sleep(0)
+                continue
+            alarm = alarm or Alarm()
+            if spans is not None:
+                await settle(talk, pending, alarm)
+                continue
+            while pending is not None:  # as `settle` does it, where nobody draws
+                turn, answer = pending
+                until = talk.until(turn)
+                try:
+                    said = await alarm.wait(answer, talk.left(until))
+                except Exception as error:
+                    if not _missed(talk, turn, error, until):
+                        raise
+                    break
+                pending = talk.answered(turn, said, until)
     finally:
         if alarm is not None:
             alarm.stop()
         if spans is not None:
             spans.part()
+
+
+def _missed(talk: Talk, turn: Turn, error: Exception, until: float) -> bool:
+    """Say whether the talk goes on though nothing came of a turn: the time was up, or there is a way on from what failed."""
+    if isinstance(error, Late):
+        talk.expired(turn, until)
+        return True
+    if talk.could_not(turn, error):
+        return True
+    talk.failed(turn, error)
+    return False
 
 
 async def settle(talk: Talk, waited: Pending, alarm: Alarm | None = None) -> None:
@@ -71,17 +93,12 @@ async def settle(talk: Talk, waited: Pending, alarm: Alarm | None = None) -> Non
         while pending is not None:
             turn, answer = pending
             until = talk.until(turn)
-            left = max(0.0, until - talk.now()) if until < math.inf else None
             try:
-                said = await own.wait(answer, left)
-            except Late:
-                talk.expired(turn, until)
-                break
+                said = await own.wait(answer, talk.left(until))
             except Exception as error:
-                if talk.could_not(turn, error):
-                    break
-                talk.failed(turn, error)
-                raise
+                if not _missed(talk, turn, error, until):
+                    raise
+                break
             pending = talk.answered(turn, said, until)
     except BaseException as error:
         if spans is not None:

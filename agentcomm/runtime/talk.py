@@ -5,6 +5,7 @@ anybody hears of it. Nothing here waits: what takes time is returned, for whoeve
 """
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import CoroutineType
 from typing import Any, cast
@@ -363,6 +364,10 @@ class Talk:
             return limit if limit < whole else whole  # noqa: FURB136  (a call costs more)
         return min(conversation.whole, *(limit_of(lanes.at(lane)[0]) for lane in turn.lanes))
 
+    def left(self, until: float) -> float | None:
+        """Return the seconds until some time since the opening; None if there is no limit."""
+        return max(0.0, until - (self.clock() - self.begun)) if until < math.inf else None
+
     def expired(self, turn: Turn, until: float) -> None:
         """Let the time be up that a turn had."""
         self.take(Tick(max(self.now(), until)), spans=turn.spans)
@@ -413,6 +418,8 @@ class Talk:
             self.take(msgspec.structs.replace(answer, at=now), spans=turn.spans)
             return None
         if turn.lanes:
+            if turn.for_all and turn.seat.agent is not None:
+                turn.seat.agent.check_answer(turn, answer)
             self._hear_joint(turn, answer)
             return None
         if type(answer) is Message:
@@ -512,6 +519,8 @@ class Talk:
             doubt = Doubt(turn.role, answer.about, answer.path, answer.readings, now, lane)
             return self.take(doubt, spans=turn.spans)
         if not isinstance(answer, Message):
+            if turn.seat.agent is not None:
+                turn.seat.agent.check_answer(turn, answer)
             raise UsageError(
                 f"{turn.agent} answered with {type(answer).__name__}",
                 why="an agent answers with a message",

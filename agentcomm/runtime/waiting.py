@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Generator
 from time import monotonic
-from types import CoroutineType
+from types import CoroutineType, coroutine
 from typing import Any, TypeVar, cast
 
 __all__ = ("Alarm", "Late", "answer_within", "clock_now", "forever")
@@ -38,8 +38,9 @@ class Alarm:
         self._rang = False
         self._task: asyncio.Task[Any] | None = None
 
-    async def wait(self, answer: Awaitable[T], seconds: float | None) -> T:
-        """Return what something comes to.
+    @coroutine
+    def wait(self, answer: Awaitable[T], seconds: float | None) -> Generator[Any, Any, T]:
+        """Return what something comes to; to be awaited.
 
         A coroutine runs at once, in the caller's task, as an eager task would: one that never waits costs no timer.
 
@@ -51,21 +52,28 @@ class Alarm:
             Late: If the time is up.
             Exception: Whatever the coroutine raises.
         """
-        if type(answer) is CoroutineType:
-            coroutine = cast("Coroutine[Any, None, T]", answer)
-            try:
-                answer = _Rest(coroutine, coroutine.send(None))
-            except StopIteration as done:
-                return cast("T", done.value)
-        if seconds is None:
-            return await answer
-        task = self._task = cast("asyncio.Task[Any]", asyncio.current_task())
-        cancelling = task.cancelling()
-        self._set(self._loop.time() + seconds)
+        rest = cast("Any", answer if type(answer) is CoroutineType else answer.__await__())
         try:
-            return await answer
+            wanted = rest.send(None) if rest is answer else next(rest)
+        except StopIteration as done:
+            return done.value
+        task, cancelling = None, 0
+        if seconds is not None:
+            task = self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+            cancelling = task.cancelling()
+            self._set(self._loop.time() + seconds)
+        try:
+            while True:
+                try:
+                    yield wanted
+                except BaseException as error:  # noqa: BLE001  (a cancellation, too, is for the coroutine)
+                    wanted = rest.throw(error)
+                else:
+                    wanted = rest.send(None)
+        except StopIteration as done:
+            return done.value
         except asyncio.CancelledError:
-            if self._rang and task.uncancel() <= cancelling:
+            if task is not None and self._rang and task.uncancel() <= cancelling:
                 raise Late from None
             raise
         finally:
@@ -103,27 +111,6 @@ async def answer_within(answer: Awaitable[T], seconds: float | None) -> T:
         return await alarm.wait(answer, seconds)
     finally:
         alarm.stop()
-
-
-class _Rest(Awaitable[T]):
-    """What is left of a coroutine that has begun to wait for something."""
-
-    def __init__(self, coroutine: Coroutine[Any, None, T], first: Any) -> None:
-        self._coroutine = coroutine
-        self._first = first
-
-    def __await__(self) -> Generator[Any, None, T]:
-        wanted = self._first
-        while True:
-            try:
-                try:
-                    yield wanted
-                except BaseException as error:  # noqa: BLE001  (a cancellation, too, is for the coroutine)
-                    wanted = self._coroutine.throw(error)
-                else:
-                    wanted = self._coroutine.send(None)
-            except StopIteration as done:
-                return cast("T", done.value)
 
 
 async def forever() -> Any:
