@@ -36,17 +36,19 @@ def check_answered(protocol: Protocol, arcs: Arcs, report: Report) -> None:
 
     A hearer is enough: who is asked may be told to answer somebody else. An overlay answers a message that is not its own.
     """
-    answering = {label for label, act in protocol.acts.items() if act.performative in _ANSWERED}
-    if not answering or protocol.overlay is not None:
+    if protocol.overlay is not None:
         return
     wanted: dict[_Fact, int] = {}
     masks: dict[int, int] = {}
     """By kind of an answer: the bits of which one is enough."""
-    for kind, move in enumerate(arcs.said.kinds):
-        if move and move.act.label in answering and not protocol.states[move.state].region:
+    for kind, act in enumerate(arcs.said.acts):
+        move = arcs.said.kinds[kind] if act in _ANSWERED else None
+        if move and not protocol.states[move.state].region:
             masks[kind] = 0
             for fact in _facts(move):
                 masks[kind] |= wanted.setdefault(fact, 1 << len(wanted))
+    if not masks:
+        return
     bits = after(arcs, _said(arcs, wanted)) if wanted else [0] * len(arcs.names)
     answers = arcs.said.each(lambda row: [kind for kind in row if kind in masks])
     for place in arcs.order:
@@ -77,7 +79,7 @@ def _said(arcs: Arcs, wanted: Mapping[_Fact, int]) -> list[list[int] | None]:
                         bits |= wanted.get((kind, other, heard), 0)
         return bits
 
-    return arcs.said.lists(arcs.said.worth(come, 0))
+    return arcs.said.lists(arcs.said.worth(come, 0, among=frozenset[Performative]().union(*kinds)))
 
 
 def _tell(protocol: Protocol, arcs: Arcs, report: Report, move: Move) -> None:

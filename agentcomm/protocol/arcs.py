@@ -6,11 +6,12 @@ is something to tell.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeVar
 
+from agentcomm.acts.performative import Performative
 from agentcomm.protocol.dominators import Passed, passed
 from agentcomm.protocol.findings import NOWHERE
 from agentcomm.protocol.graph import Mark, Move, Protocol
@@ -43,6 +44,8 @@ class Arcs:
     number: dict[str, int]
     """By name."""
     start: int
+    states: int
+    """How many places are states; the others lead nowhere."""
     targets: list[list[int]]
     """By place: where its arcs lead. Moves in the file's order, each `next` before its `then`; deadlines are last."""
     moves: list[list[Move | None]]
@@ -51,12 +54,14 @@ class Arcs:
     """Where the arcs of a place lead that no budget bounds."""
     said: "Said"
     """What is said where."""
-    asking: list[Move]
-    """The moves with `when`, and those of which the runtime fills in a value."""
+    odd: "Odd"
+    """Moves that have something that few have."""
     came: list[int] = field(default_factory=list[int])
     """The place before, on the shortest way from the start; -1 where there is no way."""
     order: list[int] = field(default_factory=list[int])
     """What is reached, each place after those that follow from it, as far as there is no loop."""
+    entered: list[int] = field(default_factory=list[int])
+    """By place: how many places the walk that made the order had come to before; -1 where there is no way."""
 
     @classmethod
     def of(cls, protocol: Protocol, holes: Iterable[str] = ()) -> "Arcs":
@@ -73,9 +78,11 @@ class Arcs:
         targets: list[list[int]] = []
         moves: list[list[Move | None]] = []
         free: list[list[int]] = []
-        asking: list[Move] = []
+        odd = Odd()
         kinds: dict[tuple[str, str, tuple[str, ...]], int] = {}
         samples: list[Move | None] = [None]
+        labels = [""]
+        acts: list[Performative | None] = [None]
         rows: dict[tuple[int, ...], int] = {}
         at: list[int] = []
         for state in protocol.states.values():
@@ -83,16 +90,31 @@ class Arcs:
             by: list[Move | None] = []
             row: list[int] = []
             bound: list[int] = []
+            is_free = False
             for move in state.moves.values():
                 if move.max is not None:
                     bound.append(len(leads))
-                if move.when or move.given:
-                    asking.append(move)
-                key = move.act.label, move.speaker, move.to
+                act = move.act
+                if move.when or move.given or act.repeats:
+                    odd.asking.append(move)
+                if (
+                    not (move.when or is_free)
+                    and (move.max is None or move.then)
+                    and move.at_most is None
+                    and move.at_once is None
+                ):
+                    is_free = True
+                if move.stakes is not None:
+                    odd.at_stake.append(move)
+                if move.owner:
+                    odd.owning.append(move)
+                key = act.label, move.speaker, move.to
                 kind = kinds.get(key)
                 if kind is None:
                     kind = kinds[key] = len(samples)
                     samples.append(move)
+                    labels.append(act.label)
+                    acts.append(act.performative)
                 leads.append(number[move.next])
                 by.append(move)
                 row.append(kind)
@@ -108,6 +130,8 @@ class Arcs:
                     leads.append(number[otherwise])
                     by.append(None)
                     row.append(0)
+            if not is_free:
+                odd.pressed.append(len(targets))
             targets.append(leads)
             moves.append(by)
             at.append(rows.setdefault(tuple(row), len(rows)))
@@ -121,10 +145,12 @@ class Arcs:
             moves.append([])
             free.append([])
             at.append(rows.setdefault((), len(rows)))
-        said = Said(samples, list(rows), at)
-        arcs = cls(names, number, number[protocol.start], targets, moves, free, said, asking)
+        said = Said(samples, labels, acts, list(rows), at)
+        arcs = cls(
+            names, number, number[protocol.start], len(protocol.states), targets, moves, free, said, odd
+        )
         arcs.came = breadth_first(targets, arcs.start)
-        arcs.order = postorder(targets, arcs.start)
+        arcs.order, arcs.entered = postorder(targets, arcs.start)
         return arcs
 
     def arc(self, place: int, position: int) -> Arc:
@@ -161,6 +187,14 @@ class Arcs:
                     yield place, position
 
     @cached_property
+    def left(self) -> list[int]:
+        """By place: its number in the order; -1 where there is no way."""
+        found = [-1] * len(self.names)
+        for number, place in enumerate(self.order):
+            found[place] = number
+        return found
+
+    @cached_property
     def before(self) -> list[list[int]]:
         """By place: the places that have an arc to it."""
         table: list[list[int]] = [[] for _ in self.names]
@@ -168,6 +202,19 @@ class Arcs:
             for target in leads:
                 table[target].append(place)
         return table
+
+    @cached_property
+    def depth(self) -> list[int]:
+        """By place: how many steps it is away from the start; -1 where there is no way."""
+        found = [-1] * len(self.names)
+        found[self.start] = 0
+        queue = [self.start]
+        for place in queue:
+            for target in self.targets[place]:
+                if found[target] < 0:
+                    found[target] = found[place] + 1
+                    queue.append(target)
+        return found
 
     @cached_property
     def loops(self) -> "Loops":
@@ -186,11 +233,29 @@ class Arcs:
 
 
 @dataclass(frozen=True, slots=True)
+class Odd:
+    """What few moves have, and which states have no others."""
+
+    asking: list[Move] = field(default_factory=list[Move])
+    """Those that need a value on record: with `when`, `repeats`, or what the runtime fills in."""
+    at_stake: list[Move] = field(default_factory=list[Move])
+    """Those with stakes of their own."""
+    owning: list[Move] = field(default_factory=list[Move])
+    """Those that change who owns the matter."""
+    pressed: list[int] = field(default_factory=list[int])
+    """States in which no move is always free: each asks for something, or has a count that can be used up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What is said where, in numbers: most states of a big protocol say what others say, and so need no look of their own."""
 
     kinds: list[Move | None]
     """By number, a move of each kind, those with one act, speaker and hearers; in all else they may differ. 0 is a deadline."""
+    labels: list[str]
+    """Beside it: the act's label; empty for a deadline."""
+    acts: list[Performative | None]
+    """Beside it: which act of the library that is."""
     rows: list[tuple[int, ...]]
     """By number, the kinds of the arcs of a place."""
     at: list[int]
@@ -205,9 +270,14 @@ class Said:
         found = [judge(row) for row in self.rows]
         return [found[number] for number in self.at]
 
-    def worth(self, judge: Callable[[Move], _T], nothing: _T) -> list[_T]:
-        """Return, by kind, what `judge` makes of its act, speaker and hearers; `nothing` for a deadline."""
-        return [nothing if move is None else judge(move) for move in self.kinds]
+    def worth(
+        self, judge: Callable[[Move], _T], nothing: _T, among: Container[Performative | None] | None = None
+    ) -> list[_T]:
+        """Return, by kind, what `judge` makes of its act, speaker and hearers; `nothing` for deadlines, and acts not `among` some."""
+        return [
+            judge(move) if move and (among is None or act in among) else nothing
+            for act, move in zip(self.acts, self.kinds, strict=True)
+        ]
 
     def lists(self, worth: Sequence[_T]) -> list[list[_T] | None]:
         """Return, by place, what its arcs are worth; None where that is nothing."""
@@ -275,23 +345,25 @@ def breadth_first(targets: Sequence[Sequence[int]], start: int) -> list[int]:
     return came
 
 
-def postorder(targets: Sequence[Sequence[int]], start: int) -> list[int]:
-    """Return what is reached from `start` in the order in which a depth-first search leaves it."""
+def postorder(targets: Sequence[Sequence[int]], start: int) -> tuple[list[int], list[int]]:
+    """Return what is reached from `start` in the order in which a depth-first walk leaves it; by place, when the walk came there."""
     order: list[int] = []
-    seen = bytearray(len(targets))
-    seen[start] = 1
+    entered = [-1] * len(targets)
+    entered[start] = 0
+    count = 1
     stack = [(start, iter(targets[start]))]
     while stack:
         place, rest = stack[-1]
         for target in rest:
-            if not seen[target]:
-                seen[target] = 1
+            if entered[target] < 0:
+                entered[target] = count
+                count += 1
                 stack.append((target, iter(targets[target])))
                 break
         else:
             stack.pop()
             order.append(place)
-    return order
+    return order, entered
 
 
 def way(arcs: Arcs, start: int, goal: int, *, avoid: Callable[[Arc], bool] | None = None) -> list[Arc] | None:

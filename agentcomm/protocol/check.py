@@ -146,7 +146,7 @@ def _check_graph(made: Draft, *, distributed: bool) -> None:
         return
     _check_unused(made, arcs)
     _check_deadlines(protocol, report)
-    check_sizes(protocol, report)
+    check_sizes(protocol, arcs, report)
     check_budgets(protocol, arcs, report)
     check_exits(protocol, arcs, report)
     check_answered(protocol, arcs, report)
@@ -156,9 +156,7 @@ def _check_graph(made: Draft, *, distributed: bool) -> None:
 
 def _check_unused(made: Draft, arcs: Arcs) -> None:
     protocol = made.protocol
-    said: set[str] = set()
-    for state in protocol.states.values():
-        said.update(state.moves)
+    said = set(arcs.said.labels)
     targets = {name for run in protocol.runs.values() for name in (*run.then.values(), run.otherwise)}
     targets |= {name for name in protocol.outcomes if arcs.before[arcs.number[name]]}
     unused = [

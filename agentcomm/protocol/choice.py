@@ -31,16 +31,14 @@ def check_free_moves(made: Draft, arcs: Arcs, trapped: set[str]) -> None:
     """Bit of an act whose condition looks at its own previous saying."""
     bare: list[State] = []
     """States in which every move may be missing."""
-    for name, state in made.protocol.states.items():
-        for move in state.moves.values():
-            if not move.when and _is_lasting(move):
-                break
-        else:
-            if state.moves and not (name in made.own_else or name in made.races or name in trapped):
-                bare.append(state)
-                for move in state.moves.values():
-                    if _looks_back(move):
-                        own.setdefault(move.label, 1 << len(own))
+    for place in arcs.odd.pressed:
+        name = arcs.names[place]
+        state = made.protocol.states[name]
+        if state.moves and not (name in made.own_else or name in made.races or name in trapped):
+            bare.append(state)
+            for move in state.moves.values():
+                if _looks_back(move):
+                    own.setdefault(move.label, 1 << len(own))
     if not bare:
         return
     said = _said_before(arcs, own) if own else []
@@ -89,7 +87,7 @@ def _looks_back(move: Move) -> bool:
 
 def _said_before(arcs: Arcs, own: dict[str, int]) -> list[int]:
     """Return, by place, the acts that may have been said on the way to it."""
-    return after(arcs, arcs.said.lists(arcs.said.worth(lambda move: own.get(move.act.label, 0), 0)))
+    return after(arcs, arcs.said.lists([own.get(label, 0) for label in arcs.said.labels]))
 
 
 def _tell_bare(made: Draft, arcs: Arcs, state: State, free: list[Move]) -> None:

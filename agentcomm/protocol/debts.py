@@ -5,14 +5,16 @@ of the same debtor and creditor, for nothing tells these apart.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from typing import NamedTuple
 
-from agentcomm.acts.performative import LedgerOp, Performative
+from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative
 from agentcomm.protocol.arcs import Arc, Arcs, move_mark, steps
 from agentcomm.protocol.dominators import passed
 from agentcomm.protocol.findings import NOWHERE, Report
-from agentcomm.protocol.following import MANY, MUCH, NEAR, Effort
+from agentcomm.protocol.following import BITS, MANY, MUCH, NEAR, Effort
 from agentcomm.protocol.graph import Act, Move, OutcomeClass, Protocol
 
 __all__ = ("MAKES", "check_open")
@@ -21,12 +23,10 @@ _QUERIES = (Performative.QUERY_IF, Performative.QUERY_REF)
 _ANSWERS = (Performative.INFORM, Performative.CONFIRM, Performative.DISCONFIRM)
 MAKES = (LedgerOp.DIRECT, LedgerOp.OFFER)
 """What acts do that make somebody owe something."""
-BITS = 8_192
-"""Commitments that are followed at once: more would make the sets too long to keep one at each place."""
+_MAKING = frozenset(act for act, info in PERFORMATIVES.items() if info.op in MAKES)
 
 
-@dataclass(frozen=True, slots=True)
-class _Debt:
+class _Debt(NamedTuple):
     """What an act makes somebody owe."""
 
     label: str
@@ -37,7 +37,7 @@ class _Debt:
     is_offer: bool
 
 
-def _debts(move: Move, named: Iterable[str]) -> Iterator[_Debt]:
+def _debts(move: Move, named: Container[str]) -> Iterator[_Debt]:
     """Yield what a move makes somebody owe; `named` are the acts that something discharges by name."""
     op = move.act.info.op
     if op not in MAKES:
@@ -80,8 +80,10 @@ def _after(debt: _Debt, move: Move, *, detached: bool) -> bool | None:
     return detached
 
 
+_Sites = dict[str, list[tuple[int, int]]]
+"""By label of an act that makes it: the arcs that say it."""
 _Effect = tuple[int, int, int]
-"""Of a move: the bits that become active, those that are gone where they wait, those that are gone where they are active."""
+"""Of a move: the bits that become active, those that stay waiting where they wait, those that stay where they are active."""
 
 
 @dataclass(slots=True)
@@ -93,20 +95,25 @@ class _Bits:
     """The commitments of one kind, whatever act made them."""
     named: dict[str, int] = field(default_factory=dict[str, int])
     """Those of an act, by its label."""
-    cache: dict[tuple[str, str, tuple[str, ...]], _Effect] = field(
-        default_factory=dict[tuple[str, str, tuple[str, ...]], _Effect]
+    cache: dict[tuple[Performative, str, tuple[str, ...]], _Effect] = field(
+        default_factory=dict[tuple[Performative, str, tuple[str, ...]], _Effect]
     )
-    """By label, speaker and hearers."""
+    """By act of the library, speaker and hearers: what it does to commitments that it does not discharge by name."""
+
+    @property
+    def every(self) -> int:
+        """All bits."""
+        return (1 << len(self.bits)) - 1
 
     def __post_init__(self) -> None:
         for debt, bit in self.bits.items():
-            kind = _Debt("", debt.debtor, debt.creditor, debt.is_query, debt.is_offer)
+            kind = debt._replace(label="")
             self.kinds[kind] = self.kinds.get(kind, 0) | bit
             self.named[debt.label] = self.named.get(debt.label, 0) | bit
 
-    def effect(self, move: Move) -> _Effect:
-        """Return what a move does to them."""
-        key = (move.act.label, move.speaker, move.to)
+    def effect(self, move: Move) -> _Effect | None:
+        """Return what a move does to them; None if it does nothing."""
+        key = move.act.performative, move.speaker, move.to
         found = self.cache.get(key)
         if found is None:
             active = gone_waiting = gone_active = 0
@@ -115,9 +122,12 @@ class _Bits:
                 active |= bits if status else 0
                 gone_waiting |= bits if status is None else 0
                 gone_active |= bits if _after(kind, move, detached=True) is None else 0
-            done = self.named.get(move.act.discharges, 0) if move.act.discharges else 0
-            found = self.cache[key] = active & ~done, gone_waiting | done, gone_active | done
-        return found
+            every = self.every
+            found = self.cache[key] = active, every & ~(gone_waiting | active), every & ~gone_active
+        done = self.named.get(move.act.discharges, 0) if move.act.discharges else 0
+        if done:
+            found = found[0] & ~done, found[1] & ~done, found[2] & ~done
+        return None if found[0] == 0 and found[1] == found[2] == self.every else found
 
 
 def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
@@ -127,16 +137,10 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     still to be done, only its author knows; `discharges` and `outlives` are how he says it.
     """
     named = {act.discharges for act in protocol.acts.values() if act.discharges}
-    makes = {label for label, act in protocol.acts.items() if act.info.op in MAKES and not act.outlives}
-    made: dict[_Debt, list[tuple[int, int]]] = {}
-    """By commitment: the arcs that make it."""
-    owing = arcs.said.lists(
-        arcs.said.worth(lambda move: [*_debts(move, named)] if move.act.label in makes else [], [])
-    )
-    for place in arcs.order if makes else ():
-        for position, owed in enumerate(owing[place] or ()):
-            for debt in owed:
-                made.setdefault(debt, []).append((place, position))
+    makes = {
+        label for label, act in protocol.acts.items() if act.performative in _MAKING and not act.outlives
+    }
+    made = _made(arcs, named, makes)
     debts = list(made)
     if len(debts) > MANY:
         matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
@@ -147,37 +151,45 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     for first in range(0, len(debts), BITS):
         some = _Bits({debt: 1 << number for number, debt in enumerate(debts[first : first + BITS])})
         follow = _to_success(protocol, arcs, some)
-        told: set[tuple[str, _Debt]] = set()
         for debt, bit in some.bits.items():
-            for place, position in made[debt]:
-                move = arcs.moves[place][position]
-                if (
-                    move
-                    and follow.waiting[arcs.targets[place][position]] & bit
-                    and (move.act.label, debt) not in told
-                ):
-                    told.add((move.act.label, debt))
-                    sites = {site for site in made[debt] if _label(arcs, site) == move.act.label}
+            for sites in made[debt].values():
+                if any(follow.waiting[arcs.targets[place][position]] & bit for place, position in sites):
                     _tell_open(protocol, arcs, report, debt, sites, follow)
 
 
-def _label(arcs: Arcs, site: tuple[int, int]) -> str:
-    move = arcs.moves[site[0]][site[1]]
-    return move.act.label if move else ""
+def _made(arcs: Arcs, named: Container[str], makes: Container[str]) -> dict[_Debt, _Sites]:
+    """Return, by commitment, where it is made."""
+    said = arcs.said
+    owing = said.worth(
+        lambda move: [*_debts(move, named)] if move.act.label in makes else [], [], among=_MAKING
+    )
+    sites: dict[int, list[tuple[int, int]]] = {kind: [] for kind, debts in enumerate(owing) if debts}
+    if not sites:
+        return {}
+    positions = said.each(lambda row: [position for position, kind in enumerate(row) if owing[kind]])
+    for place in arcs.order:
+        for position in positions[place]:
+            sites[said.row(place)[position]].append((place, position))
+    made: dict[_Debt, _Sites] = {}
+    for kind, found in sites.items():
+        if found and (move := said.kinds[kind]):
+            for debt in owing[kind]:
+                made.setdefault(debt, {}).setdefault(move.act.label, []).extend(found)
+    return made
 
 
 def _ends_soon(
     protocol: Protocol,
     arcs: Arcs,
     debt: _Debt,
-    sites: list[tuple[int, int]],
+    made: _Sites,
     matter: set[str],
     effort: Effort,
 ) -> bool:
     """Whether nothing is owed any more, on every way, a few places after it was promised."""
-    if effort.left <= 0 or len(sites) > NEAR:
+    if effort.left <= 0 or sum(map(len, made.values())) > NEAR:
         return False
-    queue = list(dict.fromkeys((arcs.targets[place][position], False) for place, position in sites))
+    queue = list(dict.fromkeys((arcs.targets[place][position], False) for place, position in _flat(made)))
     seen = set(queue)
     for place, was in queue:
         if len(queue) > NEAR or (was and protocol.outcomes.get(arcs.names[place]) is OutcomeClass.SUCCESS):
@@ -191,8 +203,13 @@ def _ends_soon(
     return True
 
 
+def _flat(made: _Sites) -> Iterator[tuple[int, int]]:
+    for sites in made.values():
+        yield from sites
+
+
 def _not_surely_done(
-    protocol: Protocol, arcs: Arcs, debts: list[_Debt], made: Mapping[_Debt, list[tuple[int, int]]]
+    protocol: Protocol, arcs: Arcs, debts: list[_Debt], made: Mapping[_Debt, _Sites]
 ) -> list[_Debt]:
     """Return the commitments of which it is not plain that something discharges them on every way to a success."""
     labels = {debt.label for debt in debts}
@@ -217,7 +234,7 @@ def _not_surely_done(
         few = stations.get(debt.label, [])
         return len(few) <= NEAR and all(
             not tree.reaches(after) or tree.through(few, after)
-            for after in (arcs.targets[place][position] for place, position in made[debt])
+            for after in (arcs.targets[place][position] for place, position in _flat(made[debt]))
         )
 
     return [debt for debt in debts if not is_done(debt)]
@@ -242,7 +259,7 @@ def _to_success(protocol: Protocol, arcs: Arcs, some: _Bits) -> _Open:
     active, waiting = [0] * len(targets), [0] * len(targets)
     for name, kind in protocol.outcomes.items():
         if kind is OutcomeClass.SUCCESS:
-            active[arcs.number[name]] = (1 << len(some.bits)) - 1
+            active[arcs.number[name]] = some.every
     effects = _effects(protocol, arcs, some)
     if not any(effect[0] for row in effects if row for effect in row if effect):
         return _Open(some, effects, waiting, active)  # nothing ever becomes active
@@ -260,13 +277,14 @@ def _to_success(protocol: Protocol, arcs: Arcs, some: _Bits) -> _Open:
                 now_waiting |= waiting[target]
         else:
             for target, effect in zip(targets[place], row, strict=True):
+                is_active, waits = active[target], waiting[target]
                 if effect is None:
-                    now |= active[target]
-                    now_waiting |= waiting[target]
-                else:
-                    become, gone_waiting, gone_active = effect
-                    now |= active[target] & ~gone_active
-                    now_waiting |= (waiting[target] & ~(gone_waiting | become)) | (active[target] & become)
+                    now |= is_active
+                    now_waiting |= waits
+                elif is_active or waits:
+                    become, stay_waiting, stay_active = effect
+                    now |= is_active & stay_active
+                    now_waiting |= (waits & stay_waiting) | (is_active & become)
         if now != old or now_waiting != old_waiting:
             active[place], waiting[place] = now, now_waiting
             for source in arcs.before[place]:
@@ -280,7 +298,7 @@ def _may_matter(act: Act) -> bool:
     """Whether an act can change what is owed already."""
     return (
         bool(act.discharges)
-        or act.info.op not in (*MAKES, LedgerOp.NONE)
+        or PERFORMATIVES[act.performative].op not in (*MAKES, LedgerOp.NONE)
         or act.performative is Performative.CANCEL
         or act.performative in _ANSWERS
     )
@@ -290,58 +308,117 @@ def _effects(protocol: Protocol, arcs: Arcs, some: _Bits) -> list[list[_Effect |
     """Return, by place, what its arcs do; None where they do nothing."""
     matter = {label for label, act in protocol.acts.items() if _may_matter(act)}
 
-    def does(move: Move) -> _Effect | None:
-        effect = some.effect(move) if move.act.label in matter else (0, 0, 0)
-        return effect if effect != (0, 0, 0) else None
-
-    return arcs.said.lists(arcs.said.worth(does, None))
+    return arcs.said.lists(
+        arcs.said.worth(lambda move: some.effect(move) if move.act.label in matter else None, None)
+    )
 
 
 def _tell_open(
-    protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, sites: set[tuple[int, int]], follow: _Open
+    protocol: Protocol,
+    arcs: Arcs,
+    report: Report,
+    debt: _Debt,
+    sites: list[tuple[int, int]],
+    follow: _Open,
 ) -> None:
-    """Tell of a short way on which it stays open; only places are looked at from which it can."""
-    bit, targets = follow.some.bits[debt], arcs.targets
-    may = follow.waiting, follow.active
-    goals = {arcs.number[name] for name, kind in protocol.outcomes.items() if kind is OutcomeClass.SUCCESS}
-    came: list[int] = [-1] * (2 * len(targets))
-    """By twice the place, and one if it is active there: the same before; -2 where it begins, -1 where nothing came yet."""
-    by: list[int] = [0] * len(came)
-    """Beside it: the position of the arc that led on."""
-    sources: dict[int, int] = {}
-    queue: list[int] = []
-    for place, position in sorted(sites, key=lambda site: len(arcs.to(site[0])))[:NEAR]:
-        first = 2 * targets[place][position]
-        if came[first] == -1 and may[0][first >> 1] & bit:
-            came[first], by[first], sources[first] = -2, position, place
-            queue.append(first)
-    for here in queue:
-        place, was = here >> 1, here & 1
-        row = follow.effects[place]
-        for position, target in enumerate(targets[place]):
-            status = was
-            if row and (effect := row[position]):
-                if effect[2 if was else 1] & bit:
-                    continue
-                status = was or int(effect[0] & bit > 0)
-            there = 2 * target + status
-            if came[there] != -1 or not may[status][target] & bit:
-                continue
-            came[there], by[there] = here, position
-            if status and target in goals:
-                _add_open(protocol, arcs, report, debt, _back(arcs, came, by, sources, there))
-                return
-            queue.append(there)
+    """Tell of a short way on which it stays open."""
+    goals = [arcs.number[name] for name, kind in protocol.outcomes.items() if kind is OutcomeClass.SUCCESS]
+    near = nsmallest(NEAR, sites, key=lambda site: arcs.depth[site[0]])
+    found = _Ways(arcs, follow, follow.some.bits[debt]).shortest(near, goals)
+    if found:
+        _add_open(protocol, arcs, report, debt, found)
 
 
-def _back(arcs: Arcs, came: list[int], by: list[int], sources: Mapping[int, int], end: int) -> list[Arc]:
-    found: list[Arc] = []
-    here = end
-    while here >= 0:
-        before = came[here]
-        found.append(arcs.arc(before >> 1 if before >= 0 else sources[here], by[here]))
-        here = before
-    return found[::-1]
+@dataclass(slots=True)
+class _Ways:
+    """Ways on which one commitment stays open: looked for from both ends, for most of a dense graph is then not looked at.
+
+    A spot is twice a place, and one more if the commitment is active there.
+    """
+
+    arcs: Arcs
+    follow: _Open
+    bit: int
+    came: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    """By spot: the spot before, or less than 0 where it begins, and the position of the arc that led on."""
+    left: dict[int, int] = field(default_factory=dict[int, int])
+    """By spot: how many steps are left to a success."""
+
+    def shortest(self, sites: Iterable[tuple[int, int]], goals: Iterable[int]) -> list[Arc]:
+        """Return the shortest way from one of some arcs, itself included, to a success."""
+        starts: list[int] = []
+        sources: dict[int, int] = {}
+        for place, position in sites:
+            first = 2 * self.arcs.targets[place][position]
+            if first not in self.came and self._may(first):
+                self.came[first], sources[first] = (-1, position), place
+                starts.append(first)
+        heads, tails = starts, [2 * goal + 1 for goal in goals]
+        self.left = dict.fromkeys(tails, 0)
+        steps = back = 0
+        while heads and tails and not any(spot in self.left for spot in heads):
+            if len(tails) < len(heads):
+                back += 1
+                tails = self._back(tails, back)
+            else:
+                steps += 1
+                heads = self._on(heads)
+        while heads and back >= 0:
+            if ends := [spot for spot in heads if self.left.get(spot) == 0]:
+                return self._way(ends[0], sources)
+            back -= 1
+            heads = self._on([spot for spot in heads if self.left.get(spot) == back + 1])
+        return []
+
+    def _may(self, spot: int) -> bool:
+        """Whether it can be open at a success from a spot on."""
+        may = self.follow.active if spot & 1 else self.follow.waiting
+        return bool(may[spot >> 1] & self.bit)
+
+    def _after(self, spot: int, position: int) -> int:
+        """Return the spot that an arc of a spot leads to; -1 if nothing is owed any more."""
+        row = self.follow.effects[spot >> 1]
+        status = spot & 1
+        if row and (effect := row[position]):
+            become, stay_waiting, stay_active = effect
+            if status:
+                status = 1 if stay_active & self.bit else -1
+            elif become & self.bit:
+                status = 1
+            elif not stay_waiting & self.bit:
+                status = -1
+        return -1 if status < 0 else 2 * self.arcs.targets[spot >> 1][position] + status
+
+    def _on(self, spots: Iterable[int]) -> list[int]:
+        found: list[int] = []
+        for spot in spots:
+            for position in range(len(self.arcs.targets[spot >> 1])):
+                there = self._after(spot, position)
+                if there >= 0 and there not in self.came and self._may(there):
+                    self.came[there] = spot, position
+                    found.append(there)
+        return found
+
+    def _back(self, spots: Iterable[int], steps: int) -> list[int]:
+        found: list[int] = []
+        for there in spots:
+            for source in self.arcs.before[there >> 1]:
+                for spot in (2 * source, 2 * source + 1):
+                    if spot not in self.left and any(
+                        self._after(spot, position) == there
+                        for position in range(len(self.arcs.targets[source]))
+                    ):
+                        self.left[spot] = steps
+                        found.append(spot)
+        return found
+
+    def _way(self, end: int, sources: Mapping[int, int]) -> list[Arc]:
+        found: list[Arc] = []
+        while end >= 0:
+            before, position = self.came[end]
+            found.append(self.arcs.arc(before >> 1 if before >= 0 else sources[end], position))
+            end = before
+        return found[::-1]
 
 
 def _add_open(protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, owed: list[Arc]) -> None:

@@ -5,9 +5,8 @@ from collections.abc import Container
 from agentcomm.protocol.arcs import Arcs, move_mark, steps
 from agentcomm.protocol.debts import MAKES
 from agentcomm.protocol.findings import NOWHERE, Report
-from agentcomm.protocol.following import MANY, MUCH, Effort, after, said_near
+from agentcomm.protocol.following import BITS, NEAR, after
 from agentcomm.protocol.graph import Protocol
-from agentcomm.protocol.stations import Stations
 
 __all__ = ("check_discharges",)
 
@@ -15,7 +14,7 @@ __all__ = ("check_discharges",)
 def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add E502: an act that discharges what cannot be owed there."""
     named = [act.discharges for act in protocol.acts.values() if act.discharges in protocol.acts]
-    named = {label: 1 << number for number, label in enumerate(dict.fromkeys(named))}
+    named = dict.fromkeys(named)
     if not named:
         return
     for label, act in protocol.acts.items():
@@ -30,22 +29,18 @@ def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 why=f"it is the act `{other.performative}`; what is asked for, or proposed, is owed",
                 fix="remove `discharges`, or name the act that asks or promises",
             )
-    if len(named) > MANY:
-        named = {label: 1 << number for number, label in enumerate(sorted(_not_plainly_said(arcs, named)))}
-    if not named:
+    wanted = _wanted(arcs, named)
+    if not wanted:
         return
-
-    said = arcs.said
-    bits = after(arcs, said.lists(said.worth(lambda move: named.get(move.act.label, 0), 0)))
-    wants = said.lists(said.worth(lambda move: named.get(move.act.discharges, 0), 0))
+    labels = list(dict.fromkeys(label for _, _, label in wanted))
     told: set[str] = set()
-    for place in arcs.order:
-        here = bits[place]
-        for position, want in enumerate(wants[place] or ()):
-            move = None if here & want or not want else arcs.moves[place][position]
-            if move is None or move.label in told:
+    for first in range(0, len(labels), BITS):
+        some = {label: 1 << number for number, label in enumerate(labels[first : first + BITS])}
+        bits = after(arcs, arcs.said.lists([some.get(label, 0) for label in arcs.said.labels]))
+        for place, position, label in wanted:
+            move = arcs.moves[place][position]
+            if label not in some or bits[place] & some[label] or move is None or move.label in told:
                 continue
-            label = move.act.discharges
             told.add(move.label)
             report.add(
                 "E502",
@@ -58,18 +53,28 @@ def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
             )
 
 
-def _not_plainly_said(arcs: Arcs, named: Container[str]) -> set[str]:
-    """Return the acts of which it is not plain that they were said before what discharges them."""
-    effort = Effort()
-    far = [
-        (place, move.act.discharges)
-        for place in arcs.order
-        for move in arcs.moves[place]
-        if move
-        and move.act.discharges in named
-        and not said_near(arcs, place, lambda by, move=move: by.act.label == move.act.discharges, effort)[1]
-    ]
-    if len(far) * len(arcs.names) > MUCH:
-        stations = Stations.of(arcs, {label for _, label in far})
-        far = [(place, label) for place, label in far if not stations.surely_said(place, label)]
-    return {label for _, label in far}
+def _wanted(arcs: Arcs, named: Container[str]) -> list[tuple[int, int, str]]:
+    """Return the arcs that discharge something, with its label, where it is not plain that it was said before.
+
+    It is plain where the walk through the graph came there through a place where it was said.
+    """
+    said = arcs.said
+    says = [label if label in named else "" for label in said.labels]
+    does = said.worth(lambda move: move.act.discharges if move.act.discharges in named else "", "")
+    rows = said.each(lambda row: [position for position, kind in enumerate(row) if says[kind] or does[kind]])
+    entered, left = arcs.entered, arcs.left
+    sites: dict[str, list[int]] = {}
+    wants: list[tuple[int, int, str]] = []
+    for place in arcs.order:
+        for position in rows[place]:
+            kind = said.row(place)[position]
+            if label := says[kind]:
+                sites.setdefault(label, []).append(arcs.targets[place][position])
+            if label := does[kind]:
+                wants.append((place, position, label))
+
+    def is_plain(place: int, label: str) -> bool:
+        here, last = entered[place], left[place]
+        return any(entered[site] <= here and left[site] >= last for site in sites.get(label, ())[-NEAR:])
+
+    return [want for want in wants if not is_plain(want[0], want[2])]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from agentcomm.acts.performative import LedgerOp, Performative
+from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative
 from agentcomm.protocol.arcs import Arcs, move_mark
 from agentcomm.protocol.findings import Report
 from agentcomm.protocol.following import ahead
@@ -11,6 +11,7 @@ from agentcomm.protocol.graph import Move, Protocol
 __all__ = ("check_exits",)
 
 _QUERIES = (Performative.QUERY_IF, Performative.QUERY_REF)
+_DIRECTIVES = frozenset(act for act, info in PERFORMATIVES.items() if info.directive)
 _EXITS = (
     Performative.REFUSE,
     Performative.FAILURE,
@@ -28,8 +29,8 @@ def check_exits(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """
     shifts = {role: 3 * number for number, role in enumerate(protocol.roles)}
     said = arcs.said
-    outs = said.worth(lambda move: _exits(move.act.performative) << shifts[move.speaker], 0)
-    wanted = said.worth(lambda move: _wanted(move, shifts) if move.act.info.directive else (), ())
+    outs = said.worth(lambda move: _exits(move.act.performative) << shifts[move.speaker], 0, among=_EXITS)
+    wanted = said.worth(lambda move: _wanted(move, shifts), (), among=_DIRECTIVES)
     if not any(wanted):
         return
 

@@ -4,12 +4,12 @@ A name in a condition must have been heard on *every* way to a state. The states
 was said in it on every way to the outcome that led here is known here, and each entry into it begins with nothing said.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.conditions import IT
 from agentcomm.protocol.findings import Report, quoted
-from agentcomm.protocol.following import MANY, MUCH, Effort, known, said_near
+from agentcomm.protocol.following import BITS, MUCH, Effort, known, said_near
 from agentcomm.protocol.graph import Move, Protocol, Ref
 from agentcomm.protocol.stations import Stations
 
@@ -33,35 +33,24 @@ def _needs(move: Move) -> Iterator[Ref]:
 
 def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add E401: a name in `when`, `repeats` or `with` that its speaker has not heard on every way."""
-    facts: dict[tuple[str, str], int] = {}
-    """(role, label) -> bit: the role has heard or said it."""
-    wanted: list[tuple[Move, list[Ref]]] = []
-    for state in protocol.states.values():
-        for move in state.moves.values():
-            if move.when or move.given or move.act.repeats:
-                refs = list(_needs(move))
-                wanted.append((move, refs))
-                for ref in refs:
-                    facts.setdefault((move.speaker, ref.act), 1 << len(facts))
-    if len(facts) > MANY and not protocol.runs:
+    wanted = [(move, list(_needs(move))) for move in arcs.odd.asking]
+    if sum(len(refs) for _, refs in wanted) * arcs.states > MUCH and not protocol.runs:
         effort = Effort()
         wanted = [(move, left) for move, refs in wanted if (left := _not_near(arcs, move, refs, effort))]
         wanted = _not_plain(arcs, wanted)
-        facts = {}
-        for move, refs in wanted:
-            for ref in refs:
-                facts.setdefault((move.speaker, ref.act), 1 << len(facts))
-    if not facts:
-        return
-    bits = known(arcs, _learnt(protocol, arcs, facts))
+    heard = list(dict.fromkeys((move.speaker, ref.act) for move, refs in wanted for ref in refs))
     told: set[tuple[str, str, str]] = set()
-    for move, refs in wanted:
-        here = bits[arcs.number[move.state]]
-        for ref in refs:
-            key = (move.state, move.speaker, ref.act)
-            if key not in told and not here & facts[move.speaker, ref.act]:
-                told.add(key)
-                _tell_unknown(protocol, arcs, report, move, ref)
+    for first in range(0, len(heard), BITS):
+        facts = {fact: 1 << number for number, fact in enumerate(heard[first : first + BITS])}
+        bits = known(arcs, _learnt(arcs, facts), _forgotten(protocol, arcs, facts))
+        for move, refs in wanted:
+            here = bits[arcs.number[move.state]]
+            for ref in refs:
+                bit = facts.get((move.speaker, ref.act), 0)
+                key = (move.state, move.speaker, ref.act)
+                if bit and not here & bit and key not in told:
+                    told.add(key)
+                    _tell_unknown(protocol, arcs, report, move, ref)
 
 
 def _not_near(arcs: Arcs, move: Move, refs: list[Ref], effort: Effort) -> list[Ref]:
@@ -81,8 +70,6 @@ def _not_near(arcs: Arcs, move: Move, refs: list[Ref], effort: Effort) -> list[R
 
 def _not_plain(arcs: Arcs, wanted: list[tuple[Move, list[Ref]]]) -> list[tuple[Move, list[Ref]]]:
     """Return what the speaker has not plainly heard on every way, however far before."""
-    if sum(len(refs) for _, refs in wanted) * len(arcs.names) <= MUCH:
-        return wanted
     stations = Stations.of(arcs, {ref.act for _, refs in wanted for ref in refs})
     return [
         (move, left)
@@ -97,30 +84,38 @@ def _not_plain(arcs: Arcs, wanted: list[tuple[Move, list[Ref]]]) -> list[tuple[M
     ]
 
 
-def _learnt(
-    protocol: Protocol, arcs: Arcs, facts: dict[tuple[str, str], int]
-) -> dict[int, list[tuple[int, int]]]:
-    """Return what arcs make known, and what they make forgotten: what was said in an earlier entry into a run."""
+def _learnt(arcs: Arcs, facts: Mapping[tuple[str, str], int]) -> list[list[int] | None]:
+    """Return, by place, what its arcs make known."""
     by_label: dict[str, list[tuple[str, int]]] = {}
     for (role, label), bit in facts.items():
         by_label.setdefault(label, []).append((role, bit))
-    found: dict[int, list[tuple[int, int]]] = {}
-    for place, by in enumerate(arcs.moves):
-        for position, move in enumerate(by):
-            if move and move.label in by_label:
-                come = 0
-                for role, bit in by_label[move.label]:
-                    if role == move.speaker or role in move.to:
-                        come |= bit
-                if come:
-                    found.setdefault(place, [(-1, 0)] * len(by))[position] = -1, come
+
+    def come(move: Move) -> int:
+        bits = 0
+        for role, bit in by_label[move.act.label]:
+            if role == move.speaker or role in move.to:
+                bits |= bit
+        return bits
+
+    said = arcs.said
+    return said.lists(
+        [
+            come(move) if move and label in by_label else 0
+            for label, move in zip(said.labels, said.kinds, strict=True)
+        ]
+    )
+
+
+def _forgotten(
+    protocol: Protocol, arcs: Arcs, facts: Mapping[tuple[str, str], int]
+) -> dict[tuple[int, int], int]:
+    """Return, by place and position, what an arc makes forgotten: what was said in an earlier entry into a run."""
+    found: dict[tuple[int, int], int] = {}
     for place, position, run in entries(protocol, arcs):
         inside = (f"{run}.", f"{run}/")
         gone = sum(bit for (_, label), bit in facts.items() if label.startswith(inside))
         if gone:
-            row = found.setdefault(place, [(-1, 0)] * len(arcs.moves[place]))
-            keep, come = row[position]
-            row[position] = keep & ~gone, come & ~gone
+            found[place, position] = found.get((place, position), 0) | gone
     return found
 
 
@@ -185,7 +180,7 @@ def _tell_unknown(protocol: Protocol, arcs: Arcs, report: Report, move: Move, re
 
 def check_owners(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add E504: a state that is reached with different owners."""
-    if not any(move and move.owner for by in arcs.moves for move in by):
+    if not arcs.odd.owning:
         return
     came = {arcs.start: protocol.owner}
     queue = [arcs.start]

@@ -7,29 +7,32 @@ from dataclasses import dataclass
 from agentcomm.protocol.arcs import Arcs
 from agentcomm.protocol.graph import Move
 
-__all__ = ("MANY", "MUCH", "NEAR", "Changes", "Effort", "after", "ahead", "known", "said_near")
+__all__ = ("BITS", "MANY", "MUCH", "NEAR", "Effort", "after", "ahead", "known", "said_near")
 
 MANY = 512
 """So many bits are followed through a graph without looking first whether an answer is near."""
 MUCH = 100_000_000
 """So many bits at all places together are followed without looking for what every way passes (`dominators.py`)."""
+BITS = 8_192
+"""So many bits are followed at once: more would make the sets too long to keep one at each place."""
 NEAR = 32
 """Places that are near."""
-Changes = Mapping[int, Sequence[tuple[int, int]]]
-"""By place, for each of its arcs: the bits that stay, and the bits that come."""
 
 
-def known(arcs: Arcs, changes: Changes, first: int = 0) -> list[int]:
-    """Return the bits that hold at each place on every way to it; all of them where there is no way.
+def known(
+    arcs: Arcs, said: Sequence[Sequence[int] | None], forgotten: Mapping[tuple[int, int], int]
+) -> list[int]:
+    """Return the bits that hold at each state on every way to it; all of them where there is no way.
 
     Args:
         arcs: The graph.
-        changes: What arcs do to the bits; what is not in it leaves them as they are.
-        first: The bits at the start.
+        said: By place, for each of its arcs: the bits that come; None for none.
+        forgotten: By place and position: the bits that go, of those that come as well.
     """
-    targets = arcs.targets
+    targets, outcomes = arcs.targets, arcs.states
+    losing = {place for place, _ in forgotten}
     bits = [-1] * len(targets)
-    bits[arcs.start] = first
+    bits[arcs.start] = 0
     waiting = bytearray(len(targets))
     queue = deque(reversed(arcs.order))
     for place in queue:
@@ -37,15 +40,15 @@ def known(arcs: Arcs, changes: Changes, first: int = 0) -> list[int]:
     while queue:
         place = queue.popleft()
         waiting[place] = 0
-        here = bits[place]
-        change = changes.get(place)
+        here, row = bits[place], said[place]
         for position, target in enumerate(targets[place]):
-            after = here
-            if change:
-                keep, come = change[position]
-                after = here & keep | come
+            if target >= outcomes:
+                continue
+            after = here | row[position] if row and row[position] else here
+            if place in losing:
+                after &= ~forgotten.get((place, position), 0)
             old = bits[target]
-            new = old & after
+            new = after if old == -1 else old & after
             if new != old:
                 bits[target] = new
                 if not waiting[target]:
@@ -55,13 +58,13 @@ def known(arcs: Arcs, changes: Changes, first: int = 0) -> list[int]:
 
 
 def after(arcs: Arcs, said: Sequence[Sequence[int] | None]) -> list[int]:
-    """Return the bits that hold at each place on some way to it; at outcomes they are not wanted, and not told.
+    """Return the bits that hold at each state on some way to it.
 
     Args:
         arcs: The graph.
         said: By place, for each of its arcs: the bits that come; None for none.
     """
-    first, loops, targets = arcs.loops.of, arcs.loops.members, arcs.targets
+    first, loops, targets, outcomes = arcs.loops.of, arcs.loops.members, arcs.targets, arcs.states
     bits = [0] * len(targets)
     for root in arcs.loops.order:
         members = loops.get(root)
@@ -69,10 +72,12 @@ def after(arcs: Arcs, said: Sequence[Sequence[int] | None]) -> list[int]:
             here, row = bits[root], said[root]
             if row:
                 for target, come in zip(targets[root], row, strict=True):
-                    bits[target] |= here | come
+                    if target < outcomes:
+                        bits[target] |= here | come if come else here
             elif here:
                 for target in targets[root]:
-                    bits[target] |= here
+                    if target < outcomes:
+                        bits[target] |= here
             continue
         here = 0
         for place in members:
@@ -84,7 +89,7 @@ def after(arcs: Arcs, said: Sequence[Sequence[int] | None]) -> list[int]:
         for place in members:
             row = said[place]
             for position, target in enumerate(targets[place]):
-                if first[target] != root:
+                if first[target] != root and target < outcomes:
                     bits[target] |= here | row[position] if row else here
             bits[place] = here
     return bits

@@ -5,6 +5,7 @@ waits for ever; who has to speak without having heard what came before does so b
 role runs alone, the same and more are errors: there a role knows only what it said and heard.
 """
 
+from agentcomm.acts.performative import PERFORMATIVES
 from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.findings import Kind, Report, quoted
 from agentcomm.protocol.graph import Move, OutcomeClass, Protocol
@@ -14,6 +15,7 @@ from agentcomm.protocol.view import Doubt, DoubtKind
 
 __all__ = ("check_informed",)
 
+_DIRECTIVES = frozenset(act for act, info in PERFORMATIVES.items() if info.directive)
 _CODES: dict[DoubtKind, tuple[str, str, Kind]] = {
     "turn": ("W304", "E304", "role_not_informed"),
     "obligations": ("W305", "E305", "ambiguous_choice"),
@@ -111,8 +113,7 @@ def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
 
 def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add W306: who asked hears nothing, and nobody who was asked says anything, on a way that ends well."""
-    directives = {label for label, act in protocol.acts.items() if act.info.directive}
-    asks = arcs.said.lists(arcs.said.worth(lambda move: move.act.label in directives, nothing=False))
+    asks = arcs.said.lists(arcs.said.worth(lambda _: True, nothing=False, among=_DIRECTIVES))
     asking = [
         (place, position, move)
         for place in arcs.order

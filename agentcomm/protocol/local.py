@@ -18,17 +18,16 @@ def check_grounding(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     if not any(
         finding.kind == "unknown_name" for finding in report.found
     ):  # what is misnamed would be told twice
-        _check_stakes(protocol, report)
+        _check_stakes(protocol, arcs, report)
     _check_last_words(protocol, arcs, report)
 
 
-def _check_stakes(protocol: Protocol, report: Report) -> None:
+def _check_stakes(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     raised: dict[str, Move] = {}
     """Moves that raise the stakes of an act, by its label."""
-    for state in protocol.states.values():
-        for move in state.moves.values():
-            if move.stakes in _HIGH:
-                raised.setdefault(move.label, move)
+    for move in arcs.odd.at_stake:
+        if move.stakes in _HIGH:
+            raised.setdefault(move.label, move)
     for label, act in protocol.acts.items():
         at = protocol.marks.get(f"acts.{label}", NOWHERE)
         if act.stakes in _HIGH and not act.critical:
@@ -86,7 +85,7 @@ def _check_last_words(protocol: Protocol, arcs: Arcs, report: Report) -> None:
             )
 
 
-def check_sizes(protocol: Protocol, report: Report) -> None:
+def check_sizes(protocol: Protocol, arcs: Arcs, report: Report) -> None:
     """Add W604: more than can be read back or chosen from."""
     for label, act in protocol.acts.items():
         if len(act.critical) > MOST:
@@ -98,13 +97,14 @@ def check_sizes(protocol: Protocol, report: Report) -> None:
                 why=f"a read-back of more than {MOST} values goes wrong",
                 fix="split the message",
             )
-    for name, state in protocol.states.items():
-        if len(state.moves) > MOST:
+    for place, count in enumerate(arcs.said.each(lambda row: len(set(row) - {0}))):
+        if count > MOST:
+            name = arcs.names[place]
             report.add(
                 "W604",
                 "other",
                 protocol.marks.get(f"states.{name}", NOWHERE),
-                f"in '{name}' there are {len(state.moves)} acts to choose from",
+                f"in '{name}' there are {count} acts to choose from",
                 why=f"a choice among more than {MOST} is made badly",
                 fix="split the state",
             )

@@ -414,7 +414,7 @@ def test_all_values_at_once_are_followed_as_one_by_one(protocol, many, data):
     protocol = replace(protocol, states=states)
     arcs = Arcs.of(protocol)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flow, "MANY", many)
+        patch.setattr(flow, "BITS", 2)
         patch.setattr(flow, "MUCH", many)
         report = Report()
         flow.check_known(protocol, arcs, report)
