@@ -358,10 +358,32 @@ def entries_of(value: Any) -> dict[str, Any] | None:
     return None
 
 
+def flat(content: object) -> dict[str, Any] | None:
+    """Return the fields of content of an act's own class, if they hold nothing but text and whole numbers, which are JSON data already.
+
+    They are the content's own, not a copy.
+    """
+    kind = type(content)
+    if (
+        kind.__base__ is not Content or kind.__module__ != __name__
+    ):  # a registered class may write itself as it likes
+        return None
+    values = content.__dict__
+    for value in values.values():
+        if type(value) not in _WORDS:
+            return None
+    return values
+
+
+_WORDS = frozenset({str, int, bool})
+
+
 def to_plain(value: Any) -> Any:
     """Return `value` as JSON data; content classes, money, dates and durations in their written form."""
     match value:
         case BaseModel():
+            if (words := flat(value)) is not None:
+                return dict(words)
             plain = value.model_dump(mode="json", exclude_none=True, warnings=False)
             _put_back(value, plain)
             return plain

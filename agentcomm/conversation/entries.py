@@ -4,12 +4,16 @@ An entry is a byte that names the form, 32 bytes that chain it to the entry befo
 
     [salt, [part, ...]]                         a part is
     ["t", time, input, [event, ...]]            what came in, and what happened
+    ["m", time, message, at, n, grounds, state, next, deadline, [commitment, ...], [event, ...]]
+                                                a plain move: what came in, its place among the messages, and what differs from
+                                                one to the next; the rest follows from it, and is told by `spelt_out`
     ["p", time, kind, type, data, body, blob]   any other record; `blob` names a content that stands elsewhere
 
 Inputs and events are lists: the type, then the fields in their order. So fields of inputs and events are only ever added at the end,
 with a default. Where an event names the message that came in, a 0 stands for its id; a `heard` holds what differs from that message.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,9 +21,10 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from agentcomm.acts.content import to_plain
+from agentcomm.acts.content import flat, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Event, Heard, Input, Say
+from agentcomm.conversation.plain import Told
 from agentcomm.conversation.reading import recorded
 from agentcomm.conversation.transcript import Chain, Kind, dump, split_up
 from agentcomm.errors import RecordError
@@ -27,13 +32,17 @@ from agentcomm.errors import RecordError
 __all__ = (
     "Lines",
     "Put",
+    "Short",
     "Took",
     "count_of",
     "lines_of",
     "link_of",
+    "message_of",
     "opened_up",
     "put",
     "sealed_up",
+    "short",
+    "spelt_out",
     "taken_in",
     "took",
 )
@@ -62,6 +71,27 @@ class Took(msgspec.Struct, frozen=True, array_like=True, tag_field="t", tag="t",
     time: float
     given: msgspec.Raw
     events: msgspec.Raw
+
+
+class Short(msgspec.Struct, frozen=True, array_like=True, tag_field="t", tag="m", gc=False):
+    """A plain move: a message that was heard, perhaps grounded at once, and led from a state to the next."""
+
+    time: float
+    said: list[Any]
+    at: float
+    n: int
+    """Its place among the messages; 0 if it was heard before."""
+    grounds: int
+    source: str
+    target: str
+    deadline: float | None = None
+    changes: list[Any] = []
+    """Of commitments."""
+    ending: list[Any] = []
+
+    def count(self) -> int:
+        """Return how many records it stands for."""
+        return _counted(self.n, self.grounds, self.deadline, self.changes, self.ending)
 
 
 class Put(msgspec.Struct, frozen=True, array_like=True, tag_field="t", tag="p", gc=False):
@@ -106,6 +136,63 @@ def took(time: float, given: Input | None, events: Sequence[Event], *, is_sealed
     return "t", time, first, made
 
 
+def short(time: float, given: Say, told: Told) -> Any:
+    """Return a plain move as a part.
+
+    Args:
+        time: Seconds since 1970.
+        given: What was said, known to be sound and immutable.
+        told: What happened.
+    """
+    plan, said, lane = told.plan, told.message, told.lane
+    if lane != said.lane or said.about:
+        return took(time, given, told.events(), is_sealed=True)
+    name = said.id
+    words = flat(said.content)
+    content = said.content if words is None else words
+    values = [said.act, content, name, said.sender, said.receivers, said.in_reply_to, said.made_by]
+    if lane:
+        values += "", lane
+    changes: list[Any] = []
+    for change in told.changes:
+        now, was = change.now, change.was
+        about = 0 if now.id is name else now.id
+        before = "" if was is None else was.status
+        changes.append(("commitment", about, now.act, now.debtor, now.creditor, before, now.status, lane))
+    ending = [_event(event, name) for event in told.ending]
+    deadline = told.deadline if not ending and told.deadline < math.inf else None
+    n = told.n if told.is_first else 0
+    made = "m", time, values, given.at, n, int(plan.grounds), plan.source, plan.target
+    if ending:
+        return *made, None, changes, ending
+    if changes:
+        return *made, deadline, changes
+    return made if deadline is None else (*made, deadline)
+
+
+def _event(event: Event, name: str) -> Any:
+    return _TAGS[type(event)], *[0 if value is name else value for value in _astuple(event)]
+
+
+def spelt_out(part: Short) -> tuple[list[Any], list[Any]]:
+    """Return the input of a plain move and its events, each as a list of its type and its fields."""
+    said = [*part.said, "", ""][: len(_MESSAGE)]  # what is empty may be left out at the end
+    act, lane = said[0], said[-1]
+    events: list[Any] = [["heard", part.n, {}, ""]] if part.n else []
+    if part.grounds:
+        events.append(["grounded", 0, act, "delivered", ["delivered"], {}, lane])
+    events += part.changes
+    events.append(["moved", act, said[3], part.source, part.target, 0, lane])
+    if part.deadline is not None:
+        events.append(["deadline", part.target, part.deadline, lane])
+    events += part.ending
+    return ["say", said, part.at], events
+
+
+def _counted(n: int, grounds: int, deadline: float | None, changes: Any, ending: Any) -> int:
+    return 2 + (n > 0) + (grounds > 0) + (deadline is not None) + len(changes) + len(ending)
+
+
 def _differs(message: Message, said: Message) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in _MESSAGE:
@@ -122,7 +209,14 @@ def put(time: float, kind: Kind, type_: str, data: Any, body: Any = None, blob: 
 
 def count_of(part: Any) -> int:
     """Return how many records a part stands for."""
+    if part[0] == "m":
+        _, _, _, _, n, grounds, _, _, *rest = part
+        deadline, changes, ending = (*rest, *_MISSING[len(rest) :])
+        return _counted(n, grounds, deadline, changes, ending)
     return 1 if part[0] == "p" else (part[2] is not None) + len(part[3])
+
+
+_MISSING: tuple[Any, ...] = (None, (), ())
 
 
 def sealed_up(parts: Sequence[Any], salt: str, link: bytes) -> tuple[bytes, bytes]:
@@ -143,7 +237,7 @@ def link_of(data: bytes) -> bytes:
     return data[1:_HEAD] if data[:1] == _FORM else b""
 
 
-def opened_up(data: bytes, link: bytes) -> tuple[str, list[Took | Put], bytes]:
+def opened_up(data: bytes, link: bytes) -> tuple[str, list[Took | Short | Put], bytes]:
     """Return salt and parts of an entry, and the link of the next one to it.
 
     Raises:
@@ -161,20 +255,23 @@ def opened_up(data: bytes, link: bytes) -> tuple[str, list[Took | Put], bytes]:
     return salt, parts, found
 
 
-def taken_in(part: Took) -> Input | None:
+def taken_in(part: Took | Short) -> Input | None:
     """Return the input of a part."""
+    if type(part) is Short:
+        return Say(message_of(part.said), part.at)
+    assert isinstance(part, Took)  # noqa: S101
     given = msgspec.json.decode(part.given)
     if given is None:
         return None
     if given[0] == "say":
-        return Say(_message(given[1]), given[2])
+        return Say(message_of(given[1]), given[2])
     return msgspec.convert(_named(given, ""), type=Input)
 
 
-def _message(values: Sequence[Any]) -> Message:
-    fields = dict(zip(_MESSAGE, values, strict=False))
-    fields["receivers"] = tuple(fields["receivers"])
-    return Message(**fields)
+def message_of(values: list[Any]) -> Message:
+    """Return a message from its fields."""
+    values[4] = tuple(values[4])
+    return Message(*values)
 
 
 class Lines:
@@ -216,11 +313,14 @@ class Lines:
                 made.append(self._lines(part))
         return b"".join(made)
 
-    def _lines(self, part: Took | Put) -> bytes:
+    def _lines(self, part: Took | Short | Put) -> bytes:
         chain = self.chain
         if isinstance(part, Put):
             return chain.record(part.kind, part.type, part.data, part.body, blob=part.blob)
-        given, events = msgspec.json.decode(part.given), msgspec.json.decode(part.events)
+        if isinstance(part, Short):
+            given, events = spelt_out(part)
+        else:
+            given, events = msgspec.json.decode(part.given), msgspec.json.decode(part.events)
         made = b""
         said: dict[str, Any] = {}
         if given is not None:
@@ -282,7 +382,7 @@ def _named(values: list[Any], name: str) -> dict[str, Any]:
     return plain
 
 
-_decode = msgspec.json.Decoder(tuple[str, list[Took | Put]]).decode
+_decode = msgspec.json.Decoder(tuple[str, list[Took | Short | Put]]).decode
 
 
 def _broken(why: str) -> RecordError:

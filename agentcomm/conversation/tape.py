@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from agentcomm.conversation.entries import Took, opened_up, taken_in
-from agentcomm.conversation.events import Input
+from agentcomm.conversation.entries import Put, Short, Took, message_of, opened_up, taken_in
+from agentcomm.conversation.events import Input, Say
 from agentcomm.conversation.transcript import ERASED, SCHEMA, Record, blob_name, joined
 from agentcomm.errors import RecordError
 
@@ -68,14 +68,17 @@ class Tape:
         if data:
             _, parts, self.link = opened_up(data, self.link)
             for part in parts:
-                if isinstance(part, Took):
+                if type(part) is Short:
+                    self.seq += part.count()
+                    yield Say(message_of(part.said), part.at)
+                elif isinstance(part, Took):
                     given = taken_in(part)
                     self.seq += (given is not None) + len(
                         msgspec.json.decode(part.events, type=list[msgspec.Raw])
                     )
                     if given is not None:
                         yield given
-                else:
+                elif isinstance(part, Put):
                     record = Record(
                         v=SCHEMA,
                         seq=self.seq,

@@ -113,7 +113,7 @@ def _parted(line: bytes) -> tuple[str, bytes]:
 
 def dump(value: Any) -> bytes:
     """Return the bytes that are hashed: fields in the order they were said, no spaces."""
-    return msgspec.json.encode(value, enc_hook=_plain)
+    return _encode(value)
 
 
 def plain_bytes(value: Any, what: str) -> bytes:
@@ -142,6 +142,9 @@ def _plain(value: Any) -> Any:
     if plain is value:
         raise TypeError(f"{type(value).__name__} is no JSON data")
     return plain
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 class _Sent(msgspec.Struct):

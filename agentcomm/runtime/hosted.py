@@ -4,7 +4,6 @@ It is carried on by whoever holds a claim on one of its deliveries. What was hea
 else was faster, what he wrote is read first, and what was said is heard again, as of then.
 """
 
-import asyncio
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,13 +25,14 @@ from agentcomm.conversation.tape import Step, Tape
 from agentcomm.conversation.transcript import blob_name, dump
 from agentcomm.protocol.graph import Move
 from agentcomm.runtime.driving import Turns
+from agentcomm.runtime.quiet import Lock
 from agentcomm.runtime.recording import Stored
 from agentcomm.runtime.span_late import begin_spans
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk, opening
 from agentcomm.store.base import Snapshot
 
-__all__ = ("DEADLINE", "JUDGE", "Go", "HostedTalk", "law_of")
+__all__ = ("DEADLINE", "HERE", "JUDGE", "Go", "HostedTalk", "law_of")
 
 JUDGE = "@judge"
 """Mailbox of whoever says whether a demonstration shows understanding."""
@@ -47,6 +47,9 @@ _STEPS = 400
 
 
 _NONE: Mapping[str, Move] = {}
+HERE: Mapping[str, None] = {"": None}
+"""The only group of a conversation without members."""
+_NOWHERE: Mapping[str, None] = {}
 
 
 class Go:
@@ -73,6 +76,11 @@ class Go:
     ) -> None:
         self.group, self.mailbox, self.role, self.note = group, mailbox, role, note
         self.turn, self.asked = turn, asked
+
+    def made(self) -> Turn:
+        """Make the turn."""
+        assert self.turn is not None  # noqa: S101
+        return self.turn()
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -105,15 +113,18 @@ class HostedTalk(Talk):
 
     __slots__ = (
         "_resumed",
+        "ahead",
         "armed",
         "floor",
         "fresh",
+        "is_asked",
         "lock",
         "mark",
         "slot",
         "snapped",
         "steps",
         "stirred",
+        "stored",
         "users",
         "working",
     )
@@ -128,11 +139,13 @@ class HostedTalk(Talk):
     ) -> None:
         self.fresh: list[tuple[tuple[Event, ...], Any]] = []
         """What is not yet kept: told to whoever watches once it is."""
-        self.stirred: dict[str, None] = {}
+        self.stirred: Mapping[str, None] = {}
         """Groups in which something happened since the last commit."""
+        self.is_asked = False
+        """Whether somebody wants to know what happens now."""
         self.steps: list[Step] = []
         """What was done within turns that may still be taken up."""
-        self.lock = asyncio.Lock()
+        self.lock = Lock()
         self.slot = slot
         self.armed: float | None = None
         """When the store's timer is due, in seconds since the opening, as far as it is known here."""
@@ -143,14 +156,18 @@ class HostedTalk(Talk):
         self.working: dict[tuple[str, str], Journal] = {}
         """By role and lane: the journal of a turn that is going on."""
         self.mark: Any = None
+        self.ahead: tuple[Conversation | None, str] = None, ""
+        """Where it stood when the last commit was made, and the note of the only delivery in it; empty if there were others."""
         self.floor: tuple[Conversation | None, Go | None] = None, None
         """Who got the floor by the last commit, if it was one."""
         self._resumed = resumed
+        self.stored = recording
+        """The record."""
         super().__init__(*given, recording=recording, **more)
         if resumed is not None:
             self.conversation, self.begun = resumed
             self.opened = ()
-            self.stirred = {}
+            self.stirred = _NOWHERE
             self.mark = self.conversation, recording.place, self.latest, self.sent
 
     def _open_spans(self) -> Any:
@@ -195,35 +212,38 @@ class HostedTalk(Talk):
             found.restore((one.type, one.data, one.body) for one in self.steps)
         return found
 
-    @property
-    def stored(self) -> Stored:
-        """The record."""
-        assert isinstance(self.recording, Stored)  # noqa: S101
-        return self.recording
-
     def _told(self, events: Iterable[Event], spans: Any) -> None:
-        events = tuple(events)
-        self.fresh.append((events, spans))
+        is_watched = self.watch is not None or self.spans is not None or self.happened is not None
+        if is_watched or self.is_asked or self.casting.members:
+            events = tuple(events)
+            self.fresh.append((events, spans))
         self._stir(events)
 
-    def _stir(self, events: tuple[Event, ...]) -> None:
+    def _stir(self, events: Iterable[Event]) -> None:
+        if not self.casting.members:
+            self.stirred = HERE
+            return
+        stirred = dict(self.stirred)
         for event in events:
             if isinstance(event, LanesBegan):
-                self.stirred.update(dict.fromkeys(("", ALL, *event.lanes)))
+                stirred.update(dict.fromkeys(("", ALL, *event.lanes)))
             elif isinstance(event, GatherOpened):
-                self.stirred[ALL] = None
+                stirred[ALL] = None
             elif isinstance(event, Heard):
-                self.stirred[event.message.lane] = None
+                stirred[event.message.lane] = None
             else:
-                self.stirred[getattr(event, "lane", "")] = None
-        if events and self.conversation.turn is not None:
-            self.stirred[ALL] = None
+                stirred[getattr(event, "lane", "")] = None
+        if stirred and self.conversation.turn is not None:
+            stirred[ALL] = None
+        self.stirred = stirred
 
     def kept(self) -> None:
         """Let what was committed count: from here on it is what the talk goes back to."""
         self.mark = self.conversation, self.stored.place, self.latest, self.sent
+        self.stirred = _NOWHERE
+        if not self.fresh:
+            return
         fresh, self.fresh = self.fresh, []
-        self.stirred = {}
         if self.watch is not None or self.spans is not None or self.happened is not None:
             for events, spans in fresh:
                 super()._told(events, spans)
@@ -233,7 +253,7 @@ class HostedTalk(Talk):
         self.conversation, place, self.latest, self.sent = self.mark
         self.stored.back(place)
         self.fresh = []
-        self.stirred = {}
+        self.stirred = _NOWHERE
 
     def catch_up(self, entries: Iterator[bytes]) -> None:
         """Take up what others wrote.
@@ -316,7 +336,7 @@ class HostedTalk(Talk):
                 self.make(asked)
                 return
             if isinstance(asked, Appraise):
-                yield Go(lane, JUDGE, "", self._note(place, "judge"), asked=asked)
+                yield Go(lane, JUDGE, "", self.note_of(place, "judge"), asked=asked)
             elif isinstance(asked, Speak) and (asked.moves or asked.exits):
                 yield self._go(place, asked.role, lane, asked)
 
@@ -329,7 +349,7 @@ class HostedTalk(Talk):
         def turn() -> Turn:
             return Turn(whole, seat, self, lane, _place=place, _floor=floor, _open=moves, refusal=refusal)
 
-        return Go(lane, seat.name, role, self._note(place, role), turn)
+        return Go(lane, seat.name, role, self.note_of(place, role), turn)
 
     def _joint(self) -> Iterator[Go]:
         conversation = self.conversation
@@ -375,7 +395,17 @@ class HostedTalk(Talk):
 
         return turn
 
-    def _note(self, place: Conversation, role: str) -> str:
+    def note_of(self, place: Conversation, role: str) -> str:
+        """Return what tells the go of a role from every other one."""
+        if place.frame is None and not self.casting.members:
+            return f"{role}/{place.position}/{place.shared.n}"
+        return self._digested(place, role)
+
+    def is_note(self, note: str, go: Go) -> bool:
+        """Say whether a note is that of a go, or was in version 3 of the store."""
+        return note == go.note or (not go.group and note == self._digested(self.conversation, go.role))
+
+    def _digested(self, place: Conversation, role: str) -> str:
         frame = place.frame
         about = f"{frame.overlay}.{frame.position}.{frame.heard}.{frame.awaits}" if frame is not None else ""
         key = f"{role}|{place.position}|{place.here.latest}|{about}"
@@ -390,7 +420,7 @@ class HostedTalk(Talk):
         if not lane and self.conversation.begun:  # said for all
             stands = f"{self.conversation.shared.n}"
         else:
-            stands = f"{self._note(place, role)}|{place.here.misfires}"
+            stands = f"{self.note_of(place, role)}|{place.here.misfires}"
         digest = hashlib.blake2s(f"{lane}|{role}|{stands}".encode(), digest_size=8).hexdigest()
         return f"{self.id}:{lane or ALL}:{digest}"
 

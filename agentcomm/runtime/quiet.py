@@ -2,10 +2,53 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
 
-__all__ = ("Quiet",)
+__all__ = ("Lock", "Quiet")
+
+
+class Lock:
+    """Lets one in, and the others in order; who finds it free need not wait, and so need be no task."""
+
+    __slots__ = ("_waiting", "is_held")
+
+    def __init__(self) -> None:
+        self.is_held = False
+        self._waiting: deque[asyncio.Future[None]] | None = None
+
+    def hold(self) -> None:
+        """Hold it; it must be free."""
+        self.is_held = True
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        self.is_held = False
+        while self._waiting:
+            first = self._waiting.popleft()
+            if not first.done():
+                first.set_result(None)
+                self.is_held = True  # for him
+                return
+
+    async def __aenter__(self) -> None:
+        if not self.is_held:
+            self.is_held = True
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append(mine)
+        try:
+            await mine
+        except BaseException:
+            if mine.done() and not mine.cancelled():
+                self.leave()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
 
 
 _PATIENCE = 60.0
@@ -36,6 +79,20 @@ class Quiet:
         """Those who are alone or want to be."""
         self._one = asyncio.Lock()
         self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody is alone or wants to be."""
+        return self._wanted > 0
+
+    def enter(self) -> None:
+        """Be in among others, until `exit`, for what is no task; nobody may want to be alone."""
+        self._in += 1
+
+    def exit(self) -> None:
+        """Be in no more, after `enter`."""
+        self._in -= 1
+        self._tell()
 
     async def come_in(self) -> None:
         """Be in among others, until `leave`, which the same task calls."""

@@ -11,8 +11,9 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.conversation.audit import WITHHELD
-from agentcomm.conversation.entries import count_of, put, sealed_up, took
+from agentcomm.conversation.entries import count_of, put, sealed_up, short, took
 from agentcomm.conversation.events import Event, Input, Say
+from agentcomm.conversation.plain import Told
 from agentcomm.conversation.reading import recorded
 from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.transcript import Chain, Kind, plain_bytes
@@ -231,7 +232,11 @@ class Stored(Recording):
 
     def add(self, given: Input | None, events: Iterable[Event], *, is_sealed: bool = False) -> None:
         """Keep an input and its events."""
-        self._waiting.append(took(round(self._clock(), 3), given, tuple(events), is_sealed=is_sealed))
+        now = round(self._clock(), 3)
+        if is_sealed and type(given) is Say and type(events) is Told:
+            self._waiting.append(short(now, given, events))
+        else:
+            self._waiting.append(took(now, given, tuple(events), is_sealed=is_sealed))
 
     def put(self, kind: Kind, type_: str, data: dict[str, Any], body: Any = None, *, blob: str = "") -> None:
         """Keep a record of another kind as it is now, whatever becomes of what it refers to.
@@ -265,7 +270,7 @@ class Stored(Recording):
         """Return place, count and bytes of what waits; it waits no more."""
         first, link = self.place
         waiting, self._waiting = self._waiting, []
-        count = sum(map(count_of, waiting))
+        count = count_of(waiting[0]) if len(waiting) == 1 else sum(map(count_of, waiting))
         data, link = sealed_up(waiting, drawn(), link)
         self.place = first + count, link
         return first, count, data

@@ -31,6 +31,7 @@ from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.casting import Casting, Player
 from agentcomm.runtime.enact import seconds, staged
+from agentcomm.runtime.flight import Flight
 from agentcomm.runtime.hosted import JUDGE, Go, HostedTalk, law_of
 from agentcomm.runtime.inner import Asked
 from agentcomm.runtime.quiet import Quiet
@@ -39,7 +40,7 @@ from agentcomm.runtime.result import Result
 from agentcomm.runtime.resuming import Resumed, Resuming
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.standing import Standing, standing
-from agentcomm.runtime.work import Lost, Work
+from agentcomm.runtime.work import First, Lost, Work
 from agentcomm.store.base import Claim, Delivery, Entry, Receipt, Store, Timer
 from agentcomm.store.memory import MemoryStore
 
@@ -126,7 +127,9 @@ class Runtime:
         self._loading: dict[str, asyncio.Task[HostedTalk]] = {}
         self._resuming = Resuming(self.store, self.say)
         self._castings: dict[Any, Casting] = {}
-        self._claims: dict[str, tuple[Claim, asyncio.Task[Any]]] = {}
+        self._claims: dict[str, tuple[Claim, asyncio.Task[Any] | None]] = {}
+        self._flights: set[Flight] = set()
+        self._opening = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._holding: Counter[asyncio.Task[Any] | None] = Counter()
         """Those of them whose turn waits for other conversations, and for how many."""
@@ -134,8 +137,8 @@ class Runtime:
         self._followers: dict[str, list[asyncio.Future[None]]] = {}
         self._full: dict[str, tuple[float, bool]] = {}
         self._room = asyncio.Event()
-        self._quiet = Quiet()
-        self._is_draining = self._is_over = False
+        self.quiet = Quiet()
+        self.is_draining = self._is_over = False
         self._dispatcher: asyncio.Task[None] | None = None
         self._beat: threading.Thread | None = None
         self._stop_beat = threading.Event()
@@ -212,8 +215,11 @@ class Runtime:
         Args:
             grace: Seconds to wait.
         """
-        self._is_draining = True
+        self.is_draining = True
         self._room.set()
+        while self._flights:  # they land with what they are doing now
+            self._room.clear()
+            await self._room.wait()
         if tasks := self._tasks - self._holding.keys():  # what waits for other turns waits in vain now
             await asyncio.wait(tasks, timeout=grace)
         self._is_over = True
@@ -235,17 +241,17 @@ class Runtime:
     @property
     def is_busy(self) -> bool:
         """Whether turns are going on."""
-        return bool(self._tasks)
+        return bool(self._tasks or self._flights)
 
     def _mailboxes(self) -> list[str]:
         return [*self.agents, *([JUDGE] if self.judge is not None else [])]
 
     async def _dispatch(self) -> None:
         store = self.store
-        while not self._is_draining:
+        while not self.is_draining:
             try:
                 await self._look_at_the_clock()
-                free = self._most - len(self._tasks)
+                free = self._most - len(self._tasks) - len(self._flights)
                 found = await store.claim(self._mailboxes(), free, self.lease) if free > 0 else []
                 due = await store.due(max(1, free - len(found)), self.lease)
             except StoreError as error:
@@ -254,15 +260,69 @@ class Runtime:
                 continue
             for claim in (*found, *due):
                 self._spawn(claim)
-            if len(self._tasks) >= self._most:
+            if len(self._tasks) + len(self._flights) >= self._most:
                 self._room.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._room.wait(), _IDLE)
             elif not found and not due:
                 await store.wait(self._mailboxes(), _IDLE)
 
-    def _spawn(self, claim: Claim, *, is_fresh: bool = False) -> None:
-        task = asyncio.create_task(self._work(claim, is_fresh=is_fresh))
+    def _go_on(self, claim: Claim) -> None:
+        """Go on with a claim that was kept: where nobody has to be waited for, without a task."""
+        talk = self._talks.get(claim.conversation)
+        if (
+            talk is None
+            or claim.group
+            or talk.ahead[1] != claim.note
+            or talk.spans is not None
+            or talk.casting.members
+            or self.quiet.is_wanted
+        ):
+            self._spawn(claim, is_fresh=True)
+            return
+        flight = Flight(self, talk, claim)
+        self._flights.add(flight)
+        self._claims[claim.token] = claim, None
+        talk.users += 1
+        self.quiet.enter()
+        flight.start()
+
+    def landed(self, flight: Flight, claim: Claim | None, first: First | None) -> None:
+        """Go on with a claim in a task, or with nothing."""
+        self._flights.discard(flight)
+        self.quiet.exit()
+        talk = flight.talk
+        if claim is not None:
+            self._spawn(claim, is_fresh=True, first=first, talk=talk)
+        else:
+            self._claims.pop(flight.claim.token, None)
+            talk.users -= 1
+            self._tidy(talk)
+        self._room.set()
+
+    def holds(self, claim: Claim, before: Claim) -> None:
+        """Hold a claim, in place of the one that it follows from."""
+        self._claims.pop(before.token, None)
+        self._claims[claim.token] = claim, None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one turn goes on, and nothing else."""
+        return len(self._claims) == 1 and not self._opening
+
+    def keeps(self, mailbox: str) -> bool:
+        """Say whether whoever commits a turn goes on with the next one, of somebody."""
+        return mailbox in self.agents and self._dispatcher is not None and not self.is_draining
+
+    def _spawn(
+        self,
+        claim: Claim,
+        *,
+        is_fresh: bool = False,
+        first: First | None = None,
+        talk: HostedTalk | None = None,
+    ) -> None:
+        task = asyncio.create_task(self._deal(claim, first, talk, is_fresh=is_fresh))
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -291,34 +351,32 @@ class Runtime:
     def _lose(self, token: str) -> None:
         """Stop working on what somebody else has by now."""
         held = self._claims.pop(token, None)
-        if held is not None:
+        if held is not None and held[1] is not None:
             held[1].cancel()
 
     # --- work ---
 
-    async def _work(self, claim: Claim, *, is_fresh: bool) -> None:
-        waiting = [(claim, is_fresh)]
-        while waiting:
-            one, fresh = waiting.pop()
-            waiting += [(kept, True) for kept in await self._deal(one, is_fresh=fresh)]
-
-    async def _deal(self, claim: Claim, *, is_fresh: bool) -> tuple[Claim, ...]:
+    async def _deal(
+        self, claim: Claim, first: First | None, talk: HostedTalk | None, *, is_fresh: bool
+    ) -> None:
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._claims[claim.token] = claim, task
-        talk: HostedTalk | None = None
         try:
-            self.cut("claimed")
-            if self._is_draining and is_fresh:
+            if first is None:
+                self.cut("claimed")
+            if self.is_draining and is_fresh and first is None:
                 await self.store.give_back(claim, not_before=self.store.now(), reason="")
-                return ()
-            talk = await self._talk(claim.conversation)
-            talk.users += 1
+                return
+            if talk is None:
+                talk = await self._talk(claim.conversation)
+                talk.users += 1
             if not is_fresh:
                 async with talk.lock:
                     self.catch_up(talk)
-            return await self._take(talk, claim)
+            for kept in await self._take(talk, claim, first):
+                self._go_on(kept)
         except Lost:
-            return ()
+            return
         except asyncio.CancelledError:
             if claim.token in self._claims:
                 with contextlib.suppress(StoreError):
@@ -328,24 +386,28 @@ class Runtime:
             self.say(f"{claim.conversation}: {error.what}; it is tried again")
             with contextlib.suppress(StoreError):
                 await self.store.give_back(claim, not_before=self.store.now() + 5.0, reason="")
-            return ()
         except AgentcommError as error:  # it cannot even be looked at
             self.say(f"{claim.conversation} is left as it is: {error.what}")
             with contextlib.suppress(StoreError):
                 await self.store.give_back(claim, not_before=None, reason=f"{error.code} {error.what}")
-            return ()
         finally:
             self._claims.pop(claim.token, None)
+            if first is not None and talk is not None:
+                first.close(talk)
             if talk is not None:
                 talk.users -= 1
                 self._tidy(talk)
 
-    async def _take(self, talk: HostedTalk, claim: Claim) -> tuple[Claim, ...]:
-        self.cut("loaded")
+    async def _take(self, talk: HostedTalk, claim: Claim, first: First | None) -> tuple[Claim, ...]:
+        if first is None:
+            self.cut("loaded")
         work = Work(self, talk, claim)
         if not claim.mailbox:
             return await work.timer()
-        go = self._go(talk, claim)
+        if first is not None:
+            go = Go(claim.group, claim.mailbox, first.turn.role, claim.note)
+        else:
+            go = self._go(talk, claim)
         if go is None:  # the talk has moved on since
             return await work.commit(lambda: True)
         waited = work.attempts("turn.waits")
@@ -355,12 +417,12 @@ class Runtime:
             return await self._give_up(work, go, why)
         try:
             if claim.attempt - 1 - failed - len(waited) < _SUSPECT:
-                await self._quiet.come_in()
+                await self.quiet.come_in()
                 try:
-                    return await work.turn(go)
+                    return await work.turn(go, first)
                 finally:
-                    self._quiet.leave()
-            async with self._quiet.alone():  # if its process dies now, it is by this turn
+                    self.quiet.leave()
+            async with self.quiet.alone():  # if its process dies now, it is by this turn
                 work.step("turn.alone", {"agent": go.mailbox, "attempt": claim.attempt}, None)
                 await work.kept()
                 return await work.turn(go)
@@ -382,7 +444,10 @@ class Runtime:
         seen, known = talk.floor
         if seen is talk.conversation and known is not None and known.place == wanted:
             return known
-        return next((go for go in talk.goes((claim.group,)) if go.place == wanted), None)
+        some = (
+            go for go in talk.goes((claim.group,)) if go.mailbox == claim.mailbox and go.group == claim.group
+        )
+        return next((go for go in some if talk.is_note(claim.note, go)), None)
 
     async def _failed(self, work: Work, go: Go, error: Exception) -> tuple[Claim, ...]:
         claim = cast("Claim", work.claim)
@@ -433,9 +498,11 @@ class Runtime:
                     talk.give_up(go.turn(), f"{go.mailbox} is busy", ("refuse",), leaves=False)
             if talk.conversation is before:
                 break
-        talk.floor = talk.conversation, goes[0] if len(goes) == 1 else None
-        keeps = len(goes) == 1 and goes[0].mailbox in self.agents and self._dispatcher is not None
-        return [Delivery(go.mailbox, go.group, go.note, keep=keeps and not self._is_draining) for go in goes]
+        only = goes[0] if len(goes) == 1 else None
+        talk.floor = talk.conversation, only
+        talk.ahead = talk.conversation, only.note if only is not None else ""
+        keeps = only is not None and self.keeps(only.mailbox)
+        return [Delivery(go.mailbox, go.group, go.note, keep=keeps) for go in goes]
 
     def is_full(self, mailbox: str) -> bool:
         """Say whether too much waits for somebody; what was found holds for a moment."""
@@ -444,7 +511,7 @@ class Runtime:
         until, is_full = self._full.get(mailbox, (0.0, False))
         now = monotonic()
         if now >= until:
-            is_full = len(self.store.waiting(mailbox=mailbox, limit=self._backlog)) >= self._backlog
+            is_full = self.store.backlog(mailbox, self._backlog) >= self._backlog
             self._full[mailbox] = now + 0.2, is_full
         return is_full
 
@@ -644,7 +711,7 @@ class Runtime:
         self._room.set()
         self._holding[task] += 1
         try:
-            async with self._quiet.aside():
+            async with self.quiet.aside():
                 return await self.outcome(conversation)
         finally:
             self._most -= 1
@@ -687,16 +754,20 @@ class Runtime:
             )
         due = talk.next_due(talk.groups())
         timers = (Timer("deadline", self.wall(talk.begun + due)),) if due < float("inf") else ()
-        opened = await self.store.open(
-            name,
-            Entry(*talk.stored.entry()),
-            out,
-            timers,
-            about=self.about(talk),
-            receipt=receipt,
-            shared=dict([law_of(stage)]),
-            lease=self.lease,
-        )
+        self._opening += 1
+        try:
+            opened = await self.store.open(
+                name,
+                Entry(*talk.stored.entry()),
+                out,
+                timers,
+                about=self.about(talk),
+                receipt=receipt,
+                shared=dict([law_of(stage)]),
+                lease=self.lease,
+            )
+        finally:
+            self._opening -= 1
         if not opened.is_new:
             return opened.conversation
         talk.armed = due if timers else None
@@ -705,7 +776,7 @@ class Runtime:
         if opened.kept or len(self._talks) < _RESIDENT:
             self._talks[name] = talk
         for claim in opened.kept:
-            self._spawn(claim, is_fresh=True)
+            self._go_on(claim)
         return name
 
     def _cast(self, given: Any) -> Any:
@@ -941,11 +1012,15 @@ class Runtime:
             events[:] = [event for some, _ in talk.fresh[before:] for event in some]
             return is_used
 
-        kept = await work.commit(do)
+        talk.is_asked = True
+        try:
+            kept = await work.commit(do)
+        finally:
+            talk.is_asked = False
         if claim is not None and not is_used:
             await self.store.give_back(claim, not_before=self.store.now(), reason="")
         for one in kept:
-            self._spawn(one, is_fresh=True)
+            self._go_on(one)
         return tuple(events)
 
     async def decide(

@@ -329,7 +329,7 @@ class Talk:
 
     def answered(self, turn: Turn, answer: Said | Evidence, until: float) -> Pending | None:
         """Let what was waited for be heard, and carry the turn on where it has to be tried again."""
-        if type(answer) is Message and self._hear_made(turn, answer):
+        if type(answer) is Message and self.hear_made(turn, answer):
             return None
         again = self.hear(turn, answer, until)
         return None if again is None else self._carry(again)
@@ -346,7 +346,7 @@ class Talk:
                 self.failed(turn, error)
                 raise
             if type(answer) is Message:
-                if self._hear_made(turn, answer):
+                if self.hear_made(turn, answer):
                     return None
             elif type(answer) is CoroutineType or inspect.isawaitable(answer):
                 return turn, cast("Awaitable[Said]", answer)
@@ -436,7 +436,7 @@ class Talk:
                 return turn.again(self.conversation, None)  # it goes on as it was
         return None
 
-    def _hear_made(self, turn: Turn, made: Message) -> bool:
+    def hear_made(self, turn: Turn, made: Message) -> bool:
         """Let a message be heard that the turn itself has made, if it makes a plain move and came in time."""
         if made is not turn.made or turn.lanes:
             return False

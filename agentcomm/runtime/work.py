@@ -11,12 +11,12 @@ from agentcomm.agents.turn import Recalled, Turn
 from agentcomm.conversation.events import Tick
 from agentcomm.conversation.tape import Step
 from agentcomm.errors import StoreError
-from agentcomm.runtime.hosted import DEADLINE, Go, HostedTalk
+from agentcomm.runtime.hosted import DEADLINE, HERE, Go, HostedTalk
 from agentcomm.runtime.span_late import CONTEXT
 from agentcomm.runtime.waiting import Late, answer_within
-from agentcomm.store.base import Claim, Committed, Delivery, Entry, Stale, Store, Timer
+from agentcomm.store.base import Claim, Committed, Delivery, Done, Entry, Stale, Store, Timer
 
-__all__ = ("Hosting", "Lost", "Work")
+__all__ = ("First", "Hosting", "Lost", "Parcel", "Work")
 
 
 class Hosting(Protocol):
@@ -57,6 +57,114 @@ class Hosting(Protocol):
 
 class Lost(Exception):
     """The claim is somebody else's by now, or the talk is over: what was done under it does not count."""
+
+
+class Parcel:
+    """What one commit keeps.
+
+    Args:
+        host: Who hosts the talk.
+        talk: What became of it is in it; its entry is made here.
+        out: Who has something to do now.
+        is_used: Whether the claim is used up.
+        beside: Returns what is on record of turns that go on beside this one.
+    """
+
+    __slots__ = ("_due", "_entry", "_groups", "_out", "_snap", "_timers", "closes", "is_used")
+
+    def __init__(
+        self,
+        host: "Hosting",
+        talk: HostedTalk,
+        out: list[Delivery],
+        *,
+        is_used: bool,
+        beside: Callable[[], tuple[Step, ...]] = tuple,
+    ) -> None:
+        self._out, self.is_used = out, is_used
+        conversation, stored, armed = talk.conversation, talk.stored, talk.armed
+        self.closes: bytes | None = None
+        if conversation.outcome is not None:
+            stored.seal(conversation)
+            self.closes = host.about(talk)
+        here, stirred = conversation.here, talk.stirred
+        if armed is not None and stirred is HERE and here.frame is None:
+            due = min(here.deadline, conversation.whole)
+        else:
+            due = talk.next_due(stirred if armed is not None else talk.groups())
+        is_sooner = due < math.inf and (armed is None or due < armed - 0.001)
+        self._due = due if is_sooner else None
+        self._timers = (Timer(DEADLINE, host.wall(talk.begun + due)),) if is_sooner else ()
+        self._groups = _ONE if stirred is HERE else tuple(stirred)
+        self._entry = self._snap = None
+        if not stored.is_empty:
+            entry = self._entry = Entry(*stored.entry())
+            if is_used and self.closes is None:
+                self._snap = talk.snapshot(entry.seq, beside)
+
+    def sent(
+        self, host: "Hosting", talk: HostedTalk, claim: Claim | None, *, is_alone: bool = False
+    ) -> Awaitable[Committed | Stale]:
+        """Give it to the store; the same again is the same."""
+        return host.store.commit(
+            talk.id,
+            claim,
+            self._entry,
+            self._out,
+            self._timers,
+            replace=self._groups,
+            consume=self.is_used,
+            closes=self.closes,
+            snapshot=self._snap and self._snap[0],
+            lease=host.lease,
+            is_alone=is_alone,
+        )
+
+    def counts(self, host: "Hosting", talk: HostedTalk) -> None:
+        """Let it count, now that the store has it."""
+        if self._due is not None:
+            talk.armed = self._due
+        if self._snap is not None:
+            talk.snapped = self._snap[1]
+        try:
+            talk.kept()
+        finally:
+            host.told(talk)
+
+
+class First:
+    """What was done of a turn before it came to be a task: it was asked, and answered or failed; perhaps that was sent to the store.
+
+    Attributes:
+        turn: The turn.
+    """
+
+    __slots__ = ("_answer", "_error", "_parcel", "turn")
+
+    def __init__(
+        self, turn: Turn, answer: Any = None, error: BaseException | None = None, parcel: Parcel | None = None
+    ) -> None:
+        self.turn, self._answer, self._error, self._parcel = turn, answer, error, parcel
+
+    def answered(self) -> Any:
+        """Return the answer, or raise what the agent raised."""
+        if self._error is not None:
+            raise self._error
+        answer, self._answer = self._answer, None
+        return answer
+
+    def taken(self) -> Parcel | None:
+        """Return what was sent to the store, with the lock of its talk, which is held."""
+        parcel, self._parcel = self._parcel, None
+        return parcel
+
+    def close(self, talk: HostedTalk) -> None:
+        """Give back what nobody has taken."""
+        if self.taken() is not None:
+            talk.back()
+            talk.lock.leave()
+        if inspect.iscoroutine(self._answer):
+            self._answer.close()
 
 
 class Work:
@@ -135,11 +243,12 @@ class Work:
 
     # --- committing ---
 
-    async def commit(self, do: Callable[[], bool]) -> tuple[Claim, ...]:
+    async def commit(self, do: Callable[[], bool], first: "First | None" = None) -> tuple[Claim, ...]:
         """Let something happen and keep it; where others were faster, it happens again, after what they did.
 
         Args:
             do: Changes the talk; returns whether the claim is used up.
+            first: What was done already.
 
         Returns:
             Claims on what this process goes on with.
@@ -149,65 +258,48 @@ class Work:
             StoreError: If the store takes no more.
         """
         talk, runtime = self.talk, self.runtime
-        async with talk.lock:
+        parcel = first.taken() if first is not None else None
+        if parcel is None:
+            await talk.lock.__aenter__()
+        try:
             while True:
-                for kind, data, body in self._steps:
-                    talk.stored.put("step", kind, data, body)
-                is_used = do()
-                out = runtime.deliveries(talk)
-                came: list[Step] = []
-                if self._spans is not None and (parent := self._spans.traceparent):
-                    came = [Step(CONTEXT, {"go": one.note, "traceparent": parent}, None) for one in out]
-                    for one in came:
-                        talk.stored.put("step", one.type, one.data)
-                closes = None
-                if talk.conversation.outcome is not None:
-                    talk.stored.seal(talk.conversation)
-                    closes = runtime.about(talk)
-                due = talk.next_due(talk.stirred if talk.armed is not None else talk.groups())
-                is_sooner = due < math.inf and (talk.armed is None or due < talk.armed - 0.001)
-                timers = (Timer(DEADLINE, runtime.wall(talk.begun + due)),) if is_sooner else ()
-                groups = tuple(talk.stirred)
-                entry = None if talk.stored.is_empty else Entry(*talk.stored.entry())
-                is_whole = entry is not None and is_used and closes is None
-                snap = (
-                    talk.snapshot(entry.seq, lambda came=came: self._of_others(came))
-                    if entry is not None and is_whole
-                    else None
-                )
-                done = await self._commit(
-                    entry,
-                    out,
-                    timers,
-                    replace=groups,
-                    consume=is_used,
-                    closes=closes,
-                    snapshot=snap and snap[0],
-                )
+                parcel = parcel or self._parcel(do)
+                done = await self._commit(parcel)
                 if isinstance(done, Committed):
                     self._kept += [Step(*one) for one in self._steps]
                     self._steps.clear()
-                    if is_sooner:
-                        talk.armed = due
-                    if snap is not None:
-                        talk.snapped = snap[1]
-                    talk.kept()
-                    runtime.told(talk)
-                    if is_used or closes is not None:
-                        for name in self._left(is_over=closes is not None):
+                    parcel.counts(runtime, talk)
+                    if parcel.is_used or parcel.closes is not None:
+                        for name in self._left(is_over=parcel.closes is not None):
                             await runtime.forsake(name, f"{talk.id} went on without it")
-                    if closes is not None:
+                    if parcel.closes is not None:
                         runtime.closed(talk)
                         self._is_over = True
                         if self._spans is None:
                             self._drawn()
                     return done.kept
+                parcel = None
                 talk.back()
                 if done.reason != "seq":
                     raise Lost(done.reason)
                 runtime.catch_up(talk)
                 if talk.conversation.outcome is not None:
                     raise Lost("closed")
+        finally:
+            talk.lock.leave()
+
+    def _parcel(self, do: Callable[[], bool]) -> "Parcel":
+        talk, runtime = self.talk, self.runtime
+        for kind, data, body in self._steps:
+            talk.stored.put("step", kind, data, body)
+        is_used = do()
+        out = runtime.deliveries(talk)
+        came: list[Step] = []
+        if self._spans is not None and (parent := self._spans.traceparent):
+            came = [Step(CONTEXT, {"go": one.note, "traceparent": parent}, None) for one in out]
+            for one in came:
+                talk.stored.put("step", one.type, one.data)
+        return Parcel(runtime, talk, out, is_used=is_used, beside=lambda: self._of_others(came))
 
     def _left(self, *, is_over: bool) -> list[str]:
         """Return the conversations within this turn, or any if the talk is over, of which nobody took the outcome."""
@@ -233,12 +325,10 @@ class Work:
         here = [step for one in beside.values() for step in one._kept]  # noqa: SLF001
         return tuple(one for one in (*talk.steps, *here) if one.data.get("go") in going) + tuple(came)
 
-    async def _commit(self, entry: Entry | None, out: Any, timers: Any, **how: Any) -> Committed | Stale:
-        store, runtime = self.runtime.store, self.runtime
-        arguments = self.talk.id, self.claim, entry, out, timers
+    async def _commit(self, parcel: "Parcel") -> Committed | Stale:
         for wait in (0.05, 0.5, None):
             try:
-                return await self._seen_through(store.commit(*arguments, lease=runtime.lease, **how))
+                return await self._seen_through(parcel.sent(self.runtime, self.talk, self.claim))
             except StoreError as error:
                 if wait is None or error.code not in _AGAIN:
                     self.talk.back()
@@ -248,6 +338,8 @@ class Work:
 
     async def _seen_through(self, doing: Awaitable[Committed | Stale]) -> Committed | Stale:
         """Wait for a commit; if this is cancelled meanwhile, nobody goes on with what it keeps."""
+        if isinstance(doing, Done):
+            return doing.value
         future = asyncio.ensure_future(doing)
         try:
             return await (future if future is doing else asyncio.shield(future))
@@ -282,8 +374,12 @@ class Work:
                 self._spans.end(talk.conversation)
                 self._drawn()
 
-    async def turn(self, go: Go) -> tuple[Claim, ...]:
+    async def turn(self, go: Go, first: "First | None" = None) -> tuple[Claim, ...]:
         """Let somebody take a turn, until it has spoken or has no more time.
+
+        Args:
+            go: Whose turn it is.
+            first: What was done of it already.
 
         Raises:
             Lost: If the claim is lost.
@@ -299,8 +395,7 @@ class Work:
                 return True
 
             return await self.commit(judged)
-        assert go.turn is not None  # noqa: S101
-        turn = go.turn()
+        turn = first.turn if first is not None else go.made()
         key = turn.role, go.group
         talk.working[key] = self
         if talk.spans is not None:
@@ -310,7 +405,7 @@ class Work:
             self._spans = turn.spans = talk.spans.turn(turn.conversation, turn.role, model, heard, came)
         failed: BaseException | None = None
         try:
-            return await self._turn(go, turn)
+            return await self._turn(go, turn, first)
         except Lost:
             raise
         except BaseException as error:
@@ -333,12 +428,16 @@ class Work:
     def _is_context(self, one: Step) -> bool:
         return one.type == CONTEXT and one.data.get("go") == self.go
 
-    async def _turn(self, go: Go, turn: Turn) -> tuple[Claim, ...]:
+    async def _turn(self, go: Go, turn: Turn, first: "First | None") -> tuple[Claim, ...]:
         talk = self.talk
         while True:
             until = talk.until(turn)
-            self._cut("before:ask")
-            answer: Any = turn.seat.ask(turn)
+            answer: Any
+            if first is None:
+                self._cut("before:ask")
+                answer = turn.seat.ask(turn)
+            else:
+                answer = first.answered()
             try:
                 if type(answer) is not Message and inspect.isawaitable(answer):
                     left = max(0.0, until - talk.now()) if until < math.inf else None
@@ -359,7 +458,8 @@ class Work:
                 return more is None
 
             self._cut("before:commit")
-            kept = await self.commit(hear)
+            kept = await self.commit(hear, first)
+            first = None
             self._cut("after:commit")
             if not again:
                 return kept
@@ -367,5 +467,6 @@ class Work:
             talk.working[turn.role, go.group] = self
 
 
+_ONE = ("",)
 _AGAIN = frozenset({"X410", "X412"})
 """Codes of a store that may have done what was asked: busy, or its answer was lost."""

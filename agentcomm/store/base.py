@@ -9,9 +9,9 @@ of it or nothing. Somebody whose lease ran out is told that he is stale, and has
 Times are seconds since 1970 by the store's own clock, `now`.
 """
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ __all__ = (
     "Committed",
     "Dead",
     "Delivery",
+    "Done",
     "Entry",
     "Opened",
     "Receipt",
@@ -172,6 +173,22 @@ class Dead(msgspec.Struct, frozen=True, gc=False):
     attempt: int
 
 
+T = TypeVar("T")
+
+
+class Done(Awaitable[T]):
+    """What was done by the time that it was returned: who waits for it, does not wait."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.value
+        yield  # pragma: no cover  (makes it a generator)
+
+
 class Store(Protocol):
     """The eight methods that a runtime needs, and beside them what people who look after a store need.
 
@@ -248,8 +265,9 @@ class Store(Protocol):
         receipt: Receipt | None = None,
         snapshot: Snapshot | None = None,
         lease: float = 30.0,
+        is_alone: bool = False,
     ) -> Awaitable[Committed | Stale]:
-        """Do one turn, all of it or nothing. A future that is returned cannot be cancelled.
+        """Do one turn, all of it or nothing. A future that is returned cannot be cancelled; a `Done` says that it is done already.
 
         Args:
             conversation: In which.
@@ -262,7 +280,8 @@ class Store(Protocol):
             closes: Ends the conversation: nothing is due in it any more; the value is for lists.
             receipt: The key of whoever asks for it.
             snapshot: What it comes to with this turn, in place of the snapshot that is there.
-            lease: Seconds for what is kept.
+            lease: Seconds for what is kept; what follows from a claim that holds for half of them may go on with it as it is.
+            is_alone: Whether whoever asks has nothing else to do meanwhile, so that it may be done before this returns.
         """
         ...
 
@@ -301,6 +320,10 @@ class Store(Protocol):
 
     def waiting(self, conversation: str = "", *, mailbox: str = "", limit: int = 0) -> list[Waiting]:
         """Return deliveries."""
+        ...
+
+    def backlog(self, mailbox: str, most: int) -> int:
+        """Return how many deliveries wait for somebody, of all processes, and `most` at most; it is asked often."""
         ...
 
     def dead(self, conversation: str = "") -> list[Dead]:

@@ -6,13 +6,13 @@ from agentcomm.store.base import Claim, Entry
 __all__ = ("key_used", "no_such", "there_already", "token_after")
 
 
-def token_after(claim: Claim | None, entry: Entry | None) -> str:
-    """Return the token of claims that a commit keeps.
+def token_after(claim: Claim | None, entry: Entry) -> str:
+    """Return the token of claims that a commit with an entry keeps.
 
     It is the same if the answer is lost and the same is asked again, and as short however often that is done.
     """
     known = claim.token if claim is not None else ""
-    return f"{known.partition('+')[0]}+{entry.seq}" if entry is not None else f"{known}+"
+    return f"{known.partition('+')[0]}+{entry.seq}"
 
 
 def no_such(conversation: str) -> StoreError:

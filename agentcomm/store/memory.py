@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from time import time
 
@@ -11,6 +12,7 @@ from agentcomm.store.base import (
     Committed,
     Dead,
     Delivery,
+    Done,
     Entry,
     Opened,
     Receipt,
@@ -161,7 +163,7 @@ class MemoryStore:
                 item.free = self.now() + lease
         return lost
 
-    async def commit(
+    def commit(
         self,
         conversation: str,
         claim: Claim | None,
@@ -175,12 +177,33 @@ class MemoryStore:
         receipt: Receipt | None = None,
         snapshot: Snapshot | None = None,
         lease: float = 30.0,
-    ) -> Committed | Stale:
+        is_alone: bool = False,
+    ) -> Done[Committed | Stale]:
         """Do one turn; see `Store`."""
+        del is_alone
+        done = self._commit(
+            conversation, claim, entry, out, timers, replace, consume, closes, receipt, snapshot, lease
+        )
+        return Done(done)
+
+    def _commit(
+        self,
+        conversation: str,
+        claim: Claim | None,
+        entry: Entry | None,
+        out: Sequence[Delivery],
+        timers: Sequence[Timer],
+        replace: Sequence[str],
+        consume: bool,
+        closes: bytes | None,
+        receipt: Receipt | None,
+        snapshot: Snapshot | None,
+        lease: float,
+    ) -> Committed | Stale:
         talk = self._all.get(conversation)
         if talk is None:
             raise no_such(conversation)
-        token = token_after(claim, entry)
+        token = token_after(claim, entry) if entry is not None else secrets.token_hex(8)
         if entry is not None and entry.seq < talk.head and entry in reversed(talk.entries):
             kept = [item for item in talk.items.values() if item.token == token]
             again = tuple(self._claim_of(item) for item in kept)
@@ -344,6 +367,11 @@ class MemoryStore:
             )
             for item in every[: limit or None]
         ]
+
+    def backlog(self, mailbox: str, most: int) -> int:
+        """Count what waits for somebody; see `Store`."""
+        found = (True for item in self._boxes.get(mailbox, {}).values() if not item.token)
+        return sum(islice(found, most))
 
     def dead(self, conversation: str = "") -> list[Dead]:
         """Return dead letters; see `Store`."""

@@ -12,8 +12,8 @@ from agentcomm.errors import RecordError
 __all__ = ("pack", "unpack")
 
 _PLAIN, _LINES, _DEFLATED = b"\x00", b"\x01", b"\x04"
-_SHORT, _LONG = 128, 4096
-"""Bytes: what is shorter is left as it is; in what is longer, repeated words are looked for."""
+_LONG = 2048
+"""Bytes: what is shorter is left as it is, since making it smaller takes as long as all else that a turn needs but the disk."""
 _WORDS_1 = (
     b'"differs":[{"field":"","meant":,"understood":,"kind":"changed","why":""}],"kind":"readback"'
     b'"type":"model.result","data":{"agent":"","model":"","done_reason":"stop","prompt_tokens":,"output_tokens":,"seconds":,'
@@ -49,9 +49,8 @@ _NO_HASH, _NO_PREV, _NO_BODY = b"\x01", b"\x02", b"\x03"
 
 def pack(data: bytes) -> bytes:
     """Return it made smaller, if it is long enough."""
-    if len(data) >= _SHORT:
-        how = zlib.Z_DEFAULT_STRATEGY if len(data) >= _LONG else zlib.Z_HUFFMAN_ONLY
-        press = zlib.compressobj(1, zlib.DEFLATED, -13, 6, how)
+    if len(data) >= _LONG:
+        press = zlib.compressobj(1, zlib.DEFLATED, -13, 6)
         made = press.compress(data) + press.flush()
         if len(made) + 1 < len(data):
             return _DEFLATED + made

@@ -52,6 +52,11 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX delivery_held ON delivery(held) WHERE held;
     CREATE TABLE snapshot(conv INTEGER PRIMARY KEY, seq INTEGER NOT NULL, data BLOB NOT NULL);
     """,
+    """
+    ALTER TABLE entry ADD COLUMN box TEXT;
+    ALTER TABLE entry ADD COLUMN grp TEXT;
+    ALTER TABLE entry ADD COLUMN note TEXT;
+    """,
 )
 """Never changed once released, only added to: the number of steps is the version of a file."""
 

@@ -20,6 +20,7 @@ from agentcomm.store.base import (
     Committed,
     Dead,
     Delivery,
+    Done,
     Entry,
     Opened,
     Receipt,
@@ -34,6 +35,7 @@ from agentcomm.store.faults import key_used, no_such, there_already, token_after
 from agentcomm.store.packing import pack, unpack
 from agentcomm.store.places import refuse_network
 from agentcomm.store.schema import prepare
+from agentcomm.store.turns import LAST, Close, GoOn, Open, settle, starred
 from agentcomm.store.writer import Writer, told
 
 __all__ = ("SQLiteStore",)
@@ -99,7 +101,7 @@ class SQLiteStore:
         """Tokens of claims: they tell one from another, and are no secret."""
         self._others = False
         self._looked, self._told = 0, 0.0
-        self._writer = Writer(self._connect, str(self.path), self._begun, self._heads.clear)
+        self._writer = Writer(self._connect_writer, str(self.path), self._begun, self._heads.clear)
         if any(
             self._rows(query, (self.now() + _AHEAD,)) for query in _FROM_BEFORE
         ):  # else opening takes no lock
@@ -127,12 +129,17 @@ class SQLiteStore:
 
     def _connect(self) -> _File:
         file = sqlite3.connect(
-            self.path, timeout=30.0, isolation_level=None, check_same_thread=False, cached_statements=64
+            self.path, timeout=30.0, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         file.execute("PRAGMA journal_mode = WAL")
         file.execute(f"PRAGMA synchronous = {self._synchronous}")
         file.execute("PRAGMA temp_store = MEMORY")
         file.execute("PRAGMA journal_size_limit = 67108864")
+        return file
+
+    def _connect_writer(self) -> _File:
+        file = self._connect()
+        file.execute("PRAGMA busy_timeout = 0")  # the writer waits on its own: who writes at once must not
         return file
 
     @property
@@ -185,7 +192,13 @@ class SQLiteStore:
             _time(file, conv, timers)
             return Opened(conversation, is_new=True, kept=kept)
 
-        done = await self._writer.submit(work)
+        one: Callable[[_File], Opened] = work
+        if receipt is None and len(out) <= 1 and len(timers) <= 1 and first.seq == 0:
+            times = now, now + lease
+            one = Open(
+                self._names, conversation, first, out[0] if out else None, timers, shared or {}, about, token, times, work
+            )  # fmt: skip
+        done = await self._writer.submit(one)
         if is_news(out, timers):
             self._bell.ring()
         return done
@@ -198,6 +211,7 @@ class SQLiteStore:
 
         def work(file: _File) -> list[Claim]:
             found: list[Claim] = []
+            settle(file, "d.free <= ?", (now,))
             rows = _free(file.execute, mailboxes, now, limit, conversation)
             for _, k, name, mailbox, group, note, attempt in rows:
                 token = next(self._tokens)
@@ -212,7 +226,10 @@ class SQLiteStore:
             return []
         try:
             with self._reading:  # reading takes no lock
-                if not _free(self._reader.execute, mailboxes, now, 1, conversation):
+                if not (
+                    self._reader.execute(_LEFT, (now,)).fetchone()
+                    or _free(self._reader.execute, mailboxes, now, 1, conversation)
+                ):
                     return []
         except sqlite3.Error as error:
             raise told(error, str(self.path)) from error
@@ -260,60 +277,122 @@ class SQLiteStore:
         receipt: Receipt | None = None,
         snapshot: Snapshot | None = None,
         lease: float = 30.0,
-    ) -> "asyncio.Future[Committed | Stale]":
+        is_alone: bool = False,
+    ) -> "asyncio.Future[Committed | Stale] | Done[Committed | Stale]":
         """Do one turn; see `Store`. It is done whether somebody waits for it or not."""
         now = self.now()
-        token = token_after(claim, entry)
-        is_plain = not timers and closes is None and receipt is None and consume and len(out) == 1
-        is_plain = is_plain and out[0].keep and claim is not None and claim.mailbox != ""
-
-        def work(file: _File) -> Committed | Stale:
-            conv = self._number(file, conversation)
-            if is_plain and entry is not None and self._heads.get(conv) == entry.seq:
-                assert claim is not None  # noqa: S101
-                kept = _go_on(file, conv, claim, out[0], token, now, lease)
-                if kept is not None:
-                    _append(file, conv, entry)
-                    self._heads[conv] = head = entry.seq + entry.count
-                    _snap(file, conv, snapshot)
-                    return Committed(head, (kept,))
-            head = self._heads.get(conv)
-            if head is None:
-                head = self._heads[conv] = _head(file, conv)
-            if entry is not None and entry.seq < head and _stands(file, conv, entry):
-                return Committed(head, _kept(file, conversation, conv, token), was_done=True)
-            if receipt is not None and (known := _receipt(file, receipt)):
-                is_same = known[0] == receipt.digest
-                return Committed(head, was_done=True) if is_same else Stale("receipt")
-            stale = _stale(file, conv, claim)
-            if stale is not None:
-                return stale
-            if entry is not None:
-                if head != entry.seq:
-                    return Stale("seq")
-                _append(file, conv, entry)
-                head = self._heads[conv] = head + entry.count
-            _keep_receipt(file, receipt, conv)
-            if claim is not None and consume and closes is None:
-                table = "delivery" if claim.mailbox else "timer"
-                file.execute(f"DELETE FROM {table} WHERE k = ?", (claim.id,))  # noqa: S608
+        conv = self._names.get(conversation)
+        given = (
+            conversation,
+            claim,
+            entry,
+            out,
+            timers,
+            replace,
+            consume,
+            closes,
+            receipt,
+            snapshot,
+            lease,
+            now,
+        )
+        one: Any = None
+        if (
+            claim is not None
+            and entry is not None
+            and conv is not None
+            and consume
+            and receipt is None
+            and claim.mailbox
+        ):
             if closes is not None:
-                file.execute("UPDATE conversation SET closed = ?, about = ? WHERE k = ?", (now, closes, conv))
-                file.execute("DELETE FROM delivery WHERE conv = ?", (conv,))
-                file.execute("DELETE FROM timer WHERE conv = ?", (conv,))
-                file.execute("DELETE FROM snapshot WHERE conv = ?", (conv,))
-                return Committed(head)
-            _snap(file, conv, snapshot)
-            if replace:
-                _replace(file, conv, replace, out)
-            kept = _deliver(file, conversation, conv, out, token, now, lease)
-            _time(file, conv, timers)
-            return Committed(head, kept)
-
-        done = self._writer.submit(work)
+                one = Close(conv, claim, entry, closes, now, self._slowly, given)
+            elif (
+                not timers
+                and snapshot is None
+                and len(out) == 1
+                and out[0].keep
+                and claim.until >= now + lease / 2
+            ):
+                one = GoOn(self._heads, conv, claim, entry, out[0], self._slowly, given)
+                if is_alone and (made := self._writer.now(one.at_once)) is not None:
+                    return Done(made)
+        done = self._writer.submit(one or (lambda file: self._slowly(file, *given)))
         if is_news(out, timers):
             done.add_done_callback(self._bell.ring)
         return done
+
+    def _slowly(
+        self,
+        file: _File,
+        conversation: str,
+        claim: Claim | None,
+        entry: Entry | None,
+        out: Sequence[Delivery],
+        timers: Sequence[Timer],
+        replace: Sequence[str],
+        consume: bool,
+        closes: bytes | None,
+        receipt: Receipt | None,
+        snapshot: Snapshot | None,
+        lease: float,
+        now: float,
+    ) -> Committed | Stale:
+        """Do a turn whatever it is."""
+        conv = self._number(file, conversation)
+        token = token_after(claim, entry) if entry is not None else next(self._tokens)
+        settle(file, "d.conv = ?", (conv,))
+        if (
+            claim is not None
+            and claim.mailbox
+            and claim.token[0] != "+"
+            and entry is not None
+            and self._heads.get(conv) == entry.seq
+            and consume
+            and not timers
+            and closes is None
+            and receipt is None
+            and len(out) == 1
+            and out[0].keep
+        ):
+            kept = _go_on(file, conv, claim, out[0], token, now, lease)
+            if kept is not None:
+                _append(file, conv, entry)
+                self._heads[conv] = head = entry.seq + entry.count
+                _snap(file, conv, snapshot)
+                return Committed(head, (kept,))
+        head = self._heads.get(conv)
+        if head is None:
+            head = self._heads[conv] = _head(file, conv)
+        if entry is not None and entry.seq < head and _stands(file, conv, entry):
+            return Committed(head, _kept(file, conversation, conv, token), was_done=True)
+        if receipt is not None and (known := _receipt(file, receipt)):
+            is_same = known[0] == receipt.digest
+            return Committed(head, was_done=True) if is_same else Stale("receipt")
+        stale = _stale(file, conv, claim)
+        if stale is not None:
+            return stale
+        if entry is not None:
+            if head != entry.seq:
+                return Stale("seq")
+            _append(file, conv, entry)
+            head = self._heads[conv] = head + entry.count
+        _keep_receipt(file, receipt, conv)
+        if claim is not None and consume and closes is None:
+            table = "delivery" if claim.mailbox else "timer"
+            file.execute(f"DELETE FROM {table} WHERE k = ?", (claim.id,))  # noqa: S608
+        if closes is not None:
+            file.execute("UPDATE conversation SET closed = ?, about = ? WHERE k = ?", (now, closes, conv))
+            file.execute("DELETE FROM delivery WHERE conv = ?", (conv,))
+            file.execute("DELETE FROM timer WHERE conv = ?", (conv,))
+            file.execute("DELETE FROM snapshot WHERE conv = ?", (conv,))
+            return Committed(head)
+        _snap(file, conv, snapshot)
+        if replace:
+            _replace(file, conv, replace, out)
+        delivered = _deliver(file, conversation, conv, out, token, now, lease)
+        _time(file, conv, timers)
+        return Committed(head, delivered)
 
     async def give_back(self, claim: Claim, *, not_before: float | None, reason: str) -> bool:
         """Let somebody try again, or never; see `Store`."""
@@ -322,6 +401,7 @@ class SQLiteStore:
 
         def work(file: _File) -> bool:
             conv = self._number(file, claim.conversation)
+            settle(file, "d.conv = ?", (conv,))
             if _stale(file, conv, claim) is not None:
                 return False
             if not_before is None:
@@ -420,17 +500,19 @@ class SQLiteStore:
 
     def waiting(self, conversation: str = "", *, mailbox: str = "", limit: int = 0) -> list[Waiting]:
         """Return deliveries; see `Store`."""
-        where, given = "1", ()
-        if conversation:
-            where, given = "c.id = ?", (conversation,)
-        if mailbox:
-            where, given = f"{where} AND d.mailbox = ?", (*given, mailbox)
         found = self._rows(
-            "SELECT c.id, d.mailbox, d.grp, d.note, d.since, d.free, d.attempt, d.token != '' FROM delivery d"  # noqa: S608
-            f" JOIN conversation c ON c.k = d.conv WHERE {where} ORDER BY d.k LIMIT ?",
-            (*given, limit or -1),
+            "SELECT c.id, coalesce(e.box, d.mailbox) AS whose, coalesce(e.grp, d.grp), coalesce(e.note, d.note), d.since, d.free,"  # noqa: S608
+            " d.attempt, d.token != '' FROM delivery d JOIN conversation c ON c.k = d.conv"
+            f" LEFT JOIN entry e ON d.held = 2 AND e.conv = d.conv AND e.seq = {LAST}"
+            " WHERE ? IN ('', c.id) AND ? IN ('', whose) ORDER BY d.k LIMIT ?",
+            (conversation, mailbox, limit or -1),
         )
         return [Waiting(*row[:7], is_claimed=bool(row[7])) for row in found]
+
+    def backlog(self, mailbox: str, most: int) -> int:
+        """Count what waits for somebody; see `Store`."""
+        query = "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE NOT held AND mailbox = ? LIMIT ?)"
+        return int(self._rows(query, (mailbox, most))[0][0])
 
     def dead(self, conversation: str = "") -> list[Dead]:
         """Return dead letters; see `Store`."""
@@ -449,6 +531,7 @@ class SQLiteStore:
             conv = self._number(file, conversation)
             if file.execute("SELECT closed FROM conversation WHERE k = ?", (conv,)).fetchone()[0] is not None:
                 return 0
+            settle(file, "d.conv = ?", (conv,))
             found = file.execute("SELECT mailbox, grp, note FROM dead WHERE conv = ?", (conv,)).fetchall()
             file.execute("DELETE FROM dead WHERE conv = ?", (conv,))
             out = [Delivery(mailbox, group, note) for mailbox, group, note in found if mailbox]
@@ -587,6 +670,8 @@ def _free(
 
 
 _FREE = "SELECT d.free, d.k, c.id, d.mailbox, d.grp, d.note, d.attempt FROM delivery d JOIN conversation c ON c.k = d.conv WHERE"
+_LEFT = "SELECT 1 FROM delivery WHERE held AND held = 2 AND free <= ? LIMIT 1"
+"""Whether somebody is gone who went on with something."""
 _ORDER = "ORDER BY d.free, d.k LIMIT ?"
 
 
@@ -602,9 +687,20 @@ def _go_on(
 ) -> Claim | None:
     """Let the only delivery of a conversation become the next one, which its owner keeps; None if it is not that simple."""
     done = file.execute(
-        "UPDATE delivery SET mailbox = ?, grp = ?, note = ?, free = ?, since = ?, token = ?, attempt = 1"
+        "UPDATE delivery SET mailbox = ?, grp = ?, note = ?, free = ?, since = ?, token = ?, attempt = 1, held = 2"
         " WHERE k = ? AND token = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE conv = ? AND k != ?)",
-        (one.mailbox, one.group, one.note, now + lease, now, token, claim.id, claim.token, conv, claim.id),
+        (
+            one.mailbox,
+            one.group,
+            one.note,
+            now + lease,
+            now,
+            starred(token),
+            claim.id,
+            claim.token,
+            conv,
+            claim.id,
+        ),
     )
     if not done.rowcount:
         return None
@@ -712,12 +808,13 @@ def _renew(file: _File, claims: Sequence[Claim], until: float) -> list[Claim]:
     lost: list[Claim] = []
     for claim in claims:
         table = "delivery" if claim.mailbox else "timer"
-        done = file.execute(
-            f"UPDATE {table} SET free = ? WHERE k = ? AND token = ?",  # noqa: S608
-            (until, claim.id, claim.token),
-        )
-        if not done.rowcount:
-            lost.append(claim)
+        query = f"UPDATE {table} SET free = ? WHERE k = ? AND token = ?"  # noqa: S608
+        given = until, claim.id, claim.token
+        if not file.execute(query, given).rowcount:
+            if claim.mailbox:
+                settle(file, "d.k = ?", (claim.id,))
+            if not claim.mailbox or not file.execute(query, given).rowcount:
+                lost.append(claim)
     return lost
 
 
@@ -744,6 +841,7 @@ _FROM_BEFORE = tuple(
 
 def _free_from_before(file: _File, now: float) -> None:
     """Free what was claimed for a time that lies too far ahead: the clock went back since."""
+    settle(file, "d.free > ?", (now + _AHEAD,))
     for table in ("delivery", "timer"):
         file.execute(
             f"UPDATE {table} SET free = ?, token = ''{', held = 0' if table == 'delivery' else ''} WHERE token != '' AND free > ?",  # noqa: S608

@@ -5,7 +5,9 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
+from itertools import repeat
 from queue import SimpleQueue
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from agentcomm.errors import RecordError, StoreError
@@ -19,6 +21,10 @@ _MOST = 512
 """Pieces of work from which on a transaction takes no more."""
 _BATCH = 32
 """Pieces of work that wait no longer for more."""
+_PATIENCE = 30.0
+"""Seconds that a transaction waits for other processes."""
+_SLOW, _OFTEN, _PAUSE = 0.05, 3, 1.0
+"""Seconds of a write, and how many of them in a row, after which nothing is written at once for a while."""
 _Item = tuple[Work, Any, Any]
 """The work, the loop in which somebody waits (or None), and what he waits for."""
 
@@ -55,6 +61,11 @@ class Writer:
         """What was submitted in this turn of an event loop: it comes as one, and so shares a transaction."""
         self._putting = threading.Lock()
         self._is_closing = False
+        self._using = threading.Lock()
+        """Held by whoever writes."""
+        self._file: sqlite3.Connection | None = None
+        self._slow = 0
+        self._later = 0.0
         self._thread = threading.Thread(target=self._run, name="agentcomm-store", daemon=True)
         self._thread.start()
 
@@ -72,6 +83,37 @@ class Writer:
         if len(batch) >= _BATCH:  # the loop goes on while this is written
             self._flush(loop)
         return future
+
+    def now(self, work: Callable[[sqlite3.Connection], T | None]) -> T | None:
+        """Do at once, in this thread, what is one statement, for somebody who has nothing else to do.
+
+        Giving it to another thread and coming back would cost as much again. None if others write, here or elsewhere, if the disk
+        was slow, or if the work says None.
+        """
+        file, began = self._file, monotonic()
+        if (
+            file is None
+            or began < self._later
+            or self._batches
+            or not self._waiting.empty()
+            or not self._using.acquire(blocking=False)
+        ):
+            return None
+        try:
+            done = work(file)
+        except sqlite3.Error:
+            with contextlib.suppress(sqlite3.Error):
+                if file.in_transaction:  # pragma: no cover  (one statement leaves none open)
+                    file.execute("ROLLBACK")
+            self._later = monotonic() + _PAUSE
+            return None
+        finally:
+            self._using.release()
+        self.count += 1
+        self._slow = self._slow + 1 if monotonic() - began > _SLOW else 0
+        if self._slow >= _OFTEN:
+            self._slow, self._later = 0, monotonic() + _PAUSE
+        return done
 
     def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Have something done and wait for it, outside an event loop."""
@@ -113,22 +155,25 @@ class Writer:
             while items := self._waiting.get():
                 _tell([(item, None, error) for item in items])
             return
+        self._file = file
         with contextlib.closing(file):
             while items := self._waiting.get():
                 more = items
                 while more and len(items) < _MOST and not self._waiting.empty():
                     more = self._waiting.get()
                     items += more
-                self._do(file, items)
+                with self._using:
+                    self._do(file, items)
                 if not more:
+                    self._file = None
                     return
 
     def _do(self, file: sqlite3.Connection, items: list[_Item]) -> None:
         done: list[tuple[_Item, Any, BaseException | None]] = []
         try:
-            file.execute("BEGIN IMMEDIATE")
+            _begin(file)
             self._begun(file)
-            for item in items:
+            for item in _grouped(file, items, done):
                 try:
                     done.append((item, item[0](file), None))
                 except (StoreError, RecordError) as error:
@@ -145,6 +190,49 @@ class Writer:
                 return
             done = [(item, None, told(error, self._where)) for item in items]
         _tell(done)
+
+
+def _begin(file: sqlite3.Connection) -> None:
+    """Begin to write, once no other process does."""
+    until, pause = monotonic() + _PATIENCE, 0.001
+    while True:
+        try:
+            file.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+            sleep(pause)
+            pause = min(0.05, pause * 1.5)
+        else:
+            return
+
+
+def _grouped(
+    file: sqlite3.Connection, items: list[_Item], done: list[tuple[_Item, Any, BaseException | None]]
+) -> list[_Item]:
+    """Do at once what can be done together; return the others."""
+    groups: dict[Any, list[_Item]] = {}
+    rest: list[_Item] = []
+    for item in items:
+        together = getattr(item[0], "together", None)
+        if together is None:
+            rest.append(item)
+        else:
+            groups.setdefault(together, []).append(item)
+    for together, some in groups.items():
+        file.execute("SAVEPOINT together")
+        try:
+            found = together(file, [item[0] for item in some])
+        except BaseException:
+            file.execute("ROLLBACK TO together")
+            raise
+        if found is None:
+            file.execute("ROLLBACK TO together")
+            rest += some
+        else:
+            done += zip(some, found, repeat(None))
+        file.execute("RELEASE together")
+    return rest
 
 
 class _Doing(asyncio.Future[T]):

@@ -108,6 +108,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert item.free <= self.time or first
         item.attempt += 1
         item.free, item.token = self.time + self.LEASE, claim.token
+        if first:  # it may go on with the lease of the claim before
+            there = self.store.waiting(claim.conversation)
+            (item.free,) = [
+                w.free
+                for w in there
+                if (w.group, w.mailbox, w.note) == (claim.group, claim.mailbox, claim.note)
+            ]
+            assert self.time + self.LEASE / 2 <= claim.until <= item.free <= self.time + self.LEASE
         assert claim.attempt == item.attempt
         self.claims.append(claim)
 
@@ -249,7 +257,7 @@ class StoreMachine(RuleBasedStateMachine):
         snapshot = Snapshot(talk.head + count, b"state %d" % self.made) if has_snapshot else None
         given = {
             "replace": replace, "consume": consume, "closes": closes, "receipt": receipt, "lease": self.LEASE,
-            "snapshot": snapshot,
+            "snapshot": snapshot, "is_alone": self.made % 2 == 0,
         }  # fmt: skip
 
         async def commit():
