@@ -15,6 +15,7 @@ from agentcomm.agents.calls import By, Call, Calls
 from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolRefused
 from agentcomm.agents.turn import Turn
 from agentcomm.conversation.gate import blocked
+from agentcomm.conversation.moves import floors
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.transcript import plain_bytes
 from agentcomm.errors import AgentcommError, UsageError
@@ -34,8 +35,8 @@ def turn_id(whole: Conversation, place: Conversation, role: str, lane: str) -> s
     return f"{whole.id}:{role}:{lane}:{at}:{place.here.name}:{within}"
 
 
-async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By) -> Any:
-    """Call a tool for an agent, if it may be called, and return what it gives.
+async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: Conversation) -> Any:
+    """Call a tool for an agent, if it may be called, and return what it gives; `now` is how the talk stands.
 
     Raises:
         ToolRefused: If it may not be called now, or not like this; nothing was done.
@@ -44,7 +45,7 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By) -> An
     """
     calls = turn.calls
     try:
-        typed = _permitted(turn, one, arguments, by)
+        typed = _permitted(turn, one, arguments, by, now)
     except ToolRefused as error:
         told = {"tool": one.name, "by": by, "role": turn.role, "turn": calls.turn}
         turn.journal.step("tool.refused", told, {"arguments": _plain(arguments), "reason": error.what})
@@ -174,13 +175,15 @@ def is_open(turn: Turn, one: Tool) -> bool:
         return False
     try:
         if one.effect is not Effect.PURE:
-            _gate(turn, one, {})
+            _gate(turn, one, {}, turn.actual)
     except ToolRefused:
         return False
     return True
 
 
-def _permitted(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By) -> dict[str, Any]:
+def _permitted(
+    turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: Conversation
+) -> dict[str, Any]:
     """Return the arguments, typed, if the tool may be called with them.
 
     Raises:
@@ -200,18 +203,37 @@ def _permitted(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By) -> d
             f"{one.name} takes {one.signature}: {error}", fix="give it what it takes", code="U314"
         ) from None
     if one.effect is not Effect.PURE:
-        _gate(turn, one, typed)
+        if why := _passed(turn, now):
+            raise ToolRefused(
+                f"{one.name} has an effect, and {why}",
+                why=f"{turn.agent} was at work on what it heard before",
+                fix="end with the turn: what is awaited in a handler is cancelled with it, what it starts apart is not",
+                code="U319",
+            )
+        _gate(turn, one, typed, now)
         if by == "model":
             _source(turn, one, typed)
     return typed
 
 
-def _gate(turn: Turn, one: Tool, arguments: Mapping[str, Any]) -> None:
+def _passed(turn: Turn, now: Conversation) -> str:
+    """Return why a turn is over that goes on all the same, empty if it is not."""
+    place = now.view(turn.lane) if turn.lane and turn.lane in now.lanes else now
+    over = now.outcome or place.outcome
+    if over is not None:
+        return f"the conversation has ended as {over.name}"
+    if not turn.lanes and turn.role not in floors(place):
+        return f"it is no longer {turn.role}'s turn"
+    return ""
+
+
+def _gate(turn: Turn, one: Tool, arguments: Mapping[str, Any], now: Conversation) -> None:
     """Stop an effect that would build on what is not shown to be understood, or use another value than the one on record.
 
     What counts is how the talk stands, whatever the agent was shown.
     """
-    found = blocked(turn.actual, turn.role, arguments, one.uses)
+    place = now.view(turn.lane) if turn.lane and not now.lane else now
+    found = blocked(place, turn.role, arguments, one.uses)
     if not found:
         return
     if any(isinstance(trouble, Ungrounded) for trouble in found):

@@ -11,8 +11,8 @@ import msgspec
 
 from agentcomm.acts.content import entries_of, to_plain
 from agentcomm.acts.message import Message
-from agentcomm.conversation.parts import Lanes, Position, Said, Seen, Shared, ledger_of
-from agentcomm.protocol.graph import OutcomeClass, Protocol
+from agentcomm.conversation.parts import Frame, Lanes, Position, Said, Seen, Shared, ledger_of
+from agentcomm.protocol.graph import Act, OutcomeClass, Protocol
 
 __all__ = ("CommonGround", "Dependents", "Item", "Standing")
 
@@ -100,8 +100,32 @@ class CommonGround(Mapping[str, Any]):
             message = it.message
             value = (entries_of(message.content) or {}).get(only)
             if value is not None:
-                best = it.n, _item(it, value)
+                best = it.n, self._item(it, only, value)
         return best[1] if best else None
+
+    def _item(self, said: Said, only: str, value: Any) -> Item:
+        message = said.message
+        evidence = self._evidence(said, only)
+        return Item(value, message.sender, message.act, message.id, evidence, message.receivers, said.n)
+
+    def _evidence(self, said: Said, only: str) -> tuple[str, ...]:
+        """Return what shows that one field was understood: what was read back, or used, shows nothing of the fields beside it."""
+        act = self._protocol.acts.get(said.message.act)
+        if act is None or not any(one.startswith(("readback:", "used by")) for one in said.evidence):
+            return said.evidence
+        found = [one for one in said.evidence if self._shows(one, act, only)]
+        return tuple(found) or ("delivered",)
+
+    def _shows(self, evidence: str, act: Act, only: str) -> bool:
+        if evidence.startswith("readback:"):
+            return only in act.readback or only in act.critical
+        if evidence.startswith("used by "):
+            user = Seen(self._shared).get(evidence.removeprefix("used by ").rpartition(":")[0])
+            used = self._protocol.acts.get(user.act) if user is not None else None
+            return used is None or any(
+                (ref.act, ref.field) == (act.label, only) for ref in used.repeats.values()
+            )
+        return True
 
     def status(self, name: str) -> Standing:
         """Return how far a value is common ground, by `field` or `act.field`."""
@@ -160,7 +184,7 @@ class CommonGround(Mapping[str, Any]):
         here = self._here
         frame = here.frame
         if frame is not None and frame.repairing and (not label or frame.it.act == label):
-            named = {difference.field for difference in frame.trouble}
+            named = _troubled(frame)
             return only in named if named else _value(frame.it, only) is not None
         if frame is None and here.voided:
             it = Seen(self._shared)[here.voided]
@@ -196,17 +220,20 @@ class CommonGround(Mapping[str, Any]):
         for said in sorted((s for s in grounded if s is not None), key=lambda s: -s.n):
             for name, value in (entries_of(said.message.content) or {}).items():
                 if value is not None:
-                    yield f"{said.message.act}.{name}", _item(said, value)
+                    yield f"{said.message.act}.{name}", self._item(said, name, value)
 
     def as_dict(self) -> dict[str, Any]:
         """Return `act.field` -> plain value."""
         return {name: to_plain(self[name]) for name in self}
 
 
+def _troubled(frame: Frame) -> set[str]:
+    """Return the fields that a repair is about; none if it is about all of what was said."""
+    fields = entries_of(frame.it.content) or {}
+    paths = [str(getattr(content, "path", "")) for content in frame.said.values()]
+    asked = [frame.asks.path] if frame.asks is not None else []
+    return {name for name in (*(one.field for one in frame.trouble), *paths, *asked) if name in fields}
+
+
 def _value(message: Message, only: str) -> Any:
     return (entries_of(message.content) or {}).get(only)
-
-
-def _item(said: Said, value: Any) -> Item:
-    message = said.message
-    return Item(value, message.sender, message.act, message.id, said.evidence, message.receivers, said.n)

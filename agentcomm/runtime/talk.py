@@ -680,7 +680,7 @@ class Talk:
 
     async def use(self, turn: Turn, tool: Tool, arguments: Mapping[str, Any], by: By) -> Any:
         """Call a tool, if it may be called."""
-        return await use(turn, tool, arguments, by)
+        return await use(turn, tool, arguments, by, self.conversation)
 
     async def fill(
         self, turn: Turn, act: str, known: Mapping[str, Any], facts: Mapping[str, Any]

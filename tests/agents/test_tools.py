@@ -488,3 +488,57 @@ def test_the_gate_looks_at_the_talk_and_not_at_what_an_agent_was_shown():
     assert transfer(deceived, tools=[pay], criterion=criterion).outcome == "failed"
     assert log == []
     assert transfer(true, tools=[pay], criterion=criterion).outcome == "paid"
+
+
+LATE = """
+agentcomm: 1
+protocol: late
+version: 1
+about: Something is packed in time.
+roles: [ann, bob]
+acts:
+  order: {act: request, content: {count: int}}
+  packed: {act: inform, content: {count: int}, discharges: order}
+  failure: {reason: text}
+states:
+  ordering: {ann: {order: packing}}
+  packing: {bob: {packed: done, failure: failed}, within: 1s, else: expired}
+outcomes: {done: success, failed: failed, expired: expired}
+"""
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_what_a_turn_has_started_does_nothing_once_the_turn_is_over(answers):
+    done, late = [], []
+
+    def pack(count: int) -> str:
+        done.append(count)
+        return "ok"
+
+    @tool(effect="pure")
+    def look() -> str:
+        return "seen"
+
+    ann, bob = Agent("Ann"), Agent("Bob", tools=[pack, look])
+    ann.opens(lambda turn: turn.say("order", count=3))
+    over = asyncio.Event()
+
+    @bob.on("order")
+    async def work(turn):
+        async def later():
+            await over.wait()
+            assert await turn.use("look") == "seen"
+            await turn.use(pack, count=3)
+
+        late.append(asyncio.ensure_future(later()))
+        if not answers:
+            await asyncio.sleep(60)
+        return turn.say("packed", count=3)
+
+    result = await enact(loads(LATE), cast={"ann": ann, "bob": bob})
+    assert result.outcome == ("done" if answers else "expired")
+    over.set()
+    with pytest.raises(ToolRefused, match=f"has ended as {result.outcome}") as refused:
+        await late[0]
+    assert refused.value.code == "U319"
+    assert done == []
