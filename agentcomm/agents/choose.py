@@ -85,7 +85,13 @@ async def _asked(turn: Turn, offer: Offer) -> Answer:
             results=[*results, *refused],
             left_out=cut,
         )
-        schema = moves_schema(offer.moves, fixed, {name: one.parameters for name, one in tools.items()})
+        schema = moves_schema(
+            offer.moves,
+            fixed,
+            {name: one.parameters for name, one in tools.items()},
+            lambda ref: on_record(turn.conversation, ref),
+            exact=not turn.judges,
+        )
         labels = [move.label for move in offer.moves]
         answer = await ask(turn, build(turn, given), schema, [*labels, *tools])
         data = answer.data

@@ -4,11 +4,11 @@ The root is an object or a `oneOf`, the act is a `const`, texts and lists are bo
 boolean schema; properties come in the order in which they are best decided. What a grammar cannot hold is validated afterwards.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from agentcomm.acts.content import FieldType
-from agentcomm.protocol.graph import Act, Move
+from agentcomm.acts.content import FieldType, to_plain
+from agentcomm.protocol.graph import Act, Condition, Move, Ref
 
 __all__ = ("call_schema", "field_schema", "fields_schema", "move_schema", "moves_schema", "plain_schema")
 
@@ -22,6 +22,9 @@ def moves_schema(
     moves: tuple[Move, ...],
     fixed: Mapping[str, Mapping[str, Any]] | None = None,
     tools: Mapping[str, Mapping[str, Any]] | None = None,
+    on_record: Callable[[Ref], Any] = lambda _ref: None,
+    *,
+    exact: bool = False,
 ) -> dict[str, Any]:
     """Return the schema over the acts on offer.
 
@@ -29,15 +32,33 @@ def moves_schema(
         moves: The moves.
         fixed: Values by act and field that the model cannot change.
         tools: Tool -> the JSON Schema of its arguments: what may be called instead, before an act is chosen.
+        on_record: Gives the value that a condition of a move refers to.
+        exact: Hold a new moment to `2026-12-01T09:30:00Z`, for a model that would not write one by itself; it cannot leave the zone
+            open then.
     """
-    shapes = [move_schema(move, (fixed or {}).get(move.label)) for move in moves]
+    shapes = [move_schema(move, (fixed or {}).get(move.label), on_record, exact=exact) for move in moves]
     shapes += [call_schema(name, parameters) for name, parameters in (tools or {}).items()]
     return shapes[0] if len(shapes) == 1 else {"oneOf": shapes}
 
 
-def move_schema(move: Move, fixed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def move_schema(
+    move: Move,
+    fixed: Mapping[str, Any] | None = None,
+    on_record: Callable[[Ref], Any] = lambda _ref: None,
+    *,
+    exact: bool = False,
+) -> dict[str, Any]:
     """Return the schema of one message."""
     content = fields_schema(move.act, None)
+    compared = {condition.left for condition in move.when}
+    for name, kind in move.act.fields.items():
+        if exact and kind.kind == "datetime" and name not in move.act.repeats and name not in compared:
+            content["properties"][name] = {"type": "string", "format": "date-time"}
+    for condition in move.when:
+        if isinstance(condition.left, str) and condition.left in content["properties"]:
+            right = on_record(condition.right) if isinstance(condition.right, Ref) else condition.right
+            if right is not None:
+                _limit(content["properties"], condition, right)
     for name, value in (fixed or {}).items():
         content["properties"][name] = {"const": value}
     for name in move.given:
@@ -49,6 +70,26 @@ def move_schema(move: Move, fixed: Mapping[str, Any] | None = None) -> dict[str,
         "required": ["act", "content"],
         "additionalProperties": False,
     }
+
+
+def _limit(fields: dict[str, Any], condition: Condition, right: Any) -> None:
+    """Write a condition into the schema, where a grammar can hold it: what must be equal, and bounds of whole numbers."""
+    name = str(condition.left)
+    before, plain = fields[name], to_plain(right)
+    whole = before.get("type") == "integer" and isinstance(right, int)
+    match condition.op:
+        case "==":
+            fields[name] = {"const": plain}
+        case "in" if isinstance(plain, list | tuple):
+            fields[name] = {"enum": list(cast("list[Any]", plain))}
+        case ">" | ">=" if whole:
+            least = right + (condition.op == ">")
+            fields[name] = {**before, "minimum": max(least, before.get("minimum", least))}
+        case "<" | "<=" if whole:
+            most = right - (condition.op == "<")
+            fields[name] = {**before, "maximum": min(most, before.get("maximum", most))}
+        case _:
+            pass
 
 
 def fields_schema(act: Act, only: tuple[str, ...] | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from agentcomm.agents.schema import field_schema
 from agentcomm.errors import ModelBroken
 from agentcomm.models.base import Capabilities, ModelReply
 from agentcomm.models.scripted import ScriptedModel
+from agentcomm.protocol.library import loads
 
 CFP = {"act": "cfp", "content": {"item": "city bike", "budget": "120 EUR"}}
 READBACK = {"act": "readback", "content": {"fields": {"price": "110 EUR", "valid_until": "2026-12-01"}}}
@@ -349,3 +350,57 @@ def test_what_differs_from_the_record_twice_is_said_again_from_the_record_alone(
     assert "Say it again with price=110 EUR, not 101 EUR" in offered[1]
     assert "- price: 110 EUR (one one zero, in EUR)" in offered[2]
     assert "101" not in offered[2]
+
+
+LIMITED = """
+agentcomm: 1
+protocol: limited
+version: 1
+about: A list is gone through.
+roles: [ann, bob]
+acts:
+  item: {act: request, content: {number: int, due: datetime, level: [low, mid, high]}}
+  done: {act: inform, content: {number: int, level: text, at: datetime}}
+  refuse: {reason: text}
+states:
+  start: {ann: {item: asked}}
+  asked:
+    bob:
+      done:
+        next: more
+        when: [number == item.number, level == item.level]
+      refuse: over
+  more:
+    ann:
+      item: {next: over, when: [number > item.number, number <= 9, "level in [low, mid]"]}
+      done: over
+outcomes: {over: success}
+limits: {reply_within: 60s, else: over}
+"""
+
+
+@pytest.mark.parametrize("judges", [True, False])
+def test_what_a_condition_leaves_is_what_the_schema_admits(judges):
+    first = {"act": "item", "content": {"number": 3, "due": "2026-12-01T09:00:00Z", "level": "high"}}
+    done = {"act": "done", "content": {"number": 3, "level": "high", "at": "2026-12-01T09:00:00Z"}}
+    last = {"act": "item", "content": {"number": 4, "due": "2026-12-02T09:00:00Z", "level": "low"}}
+    ann, bob = Spy(first, last, judges=judges), Spy(done, judges=judges)
+    result = enact_sync(
+        loads(LIMITED), cast={"ann": Agent("Ann", model=ann), "bob": Agent("Bob", model=bob)}
+    )
+    assert result.outcome == "over"
+
+    def fields(request, act):
+        shapes = request.schema.get("oneOf", [request.schema])
+        found = next(s for s in shapes if s["properties"]["act"]["const"] == act)
+        return found["properties"]["content"]["properties"]
+
+    assert fields(bob.asked[0], "done")["number"] == {"const": 3}
+    assert fields(bob.asked[0], "done")["level"] == {"const": "high"}
+    opened, again = (fields(request, "item") for request in ann.asked)
+    assert opened["number"] == {"type": "integer"}
+    assert again["number"] == {"type": "integer", "minimum": 4, "maximum": 9}
+    assert again["level"] == {"enum": ["low", "mid"]}
+    # One that judges may leave the zone open; one that does not would write no moment at all.
+    loose = {"type": "string", "minLength": 1, "maxLength": 40}
+    assert opened["due"] == (loose if judges else {"type": "string", "format": "date-time"})

@@ -1,6 +1,6 @@
 """The demo model in conversations: is what reaches a peer legal and typed, how do they end, and what did it cost to get there?
 
-    python tests/benchmarks/bench_demo.py                  # all parts, more than an hour
+    python tests/benchmarks/bench_demo.py                  # all parts, about an hour
     python tests/benchmarks/bench_demo.py flagship 48      # the handover of an incident, over so many logs
     python tests/benchmarks/bench_demo.py turns 500        # examples and protocols of the library, until so many model turns
     python tests/benchmarks/bench_demo.py nonsense 500     # all protocols of the library, with a model of random weights
@@ -9,6 +9,9 @@
 0.3. `turns` runs the examples, and protocols of the library in which the model alone plays every role and chooses every act, though
 it does not judge: there it ends where it ends, but never in an exception, and never with a message that is not legal. `nonsense` asks
 the same of a model that knows nothing at all.
+
+As many conversations are held at a time as there are processors, each in a process with a model of its own. What was held is kept, so a
+run that was stopped goes on where it was: give the same command again, at the same commit.
 
 A model turn is a turn in which the model was asked, however often. A message counts as legal and typed if the protocol's file has its
 act in that state for that role, and its content class takes what was recorded; that is looked up here anew, apart from the core. An
@@ -24,8 +27,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -102,12 +107,13 @@ def a_log(number: int, folder: Path) -> Path:
 class Tally:
     """Counts over conversations."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: dict | None = None) -> None:
         self.runs = self.natural = self.well = self.turns = self.calls = self.messages = self.by_model = 0
         self.illegal: list[str] = []
         self.raised: list[str] = []
         self.unnamed: list[str] = []
         self.outcomes: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
         self.exits: Counter[str] = Counter()
         self.again: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -116,11 +122,23 @@ class Tally:
         self.compared: Counter[str] = Counter()
         self.code: Counter[str] = Counter()
         self.per_protocol: Counter[str] = Counter()
+        if counts is not None:
+            self.merge(counts)
+
+    def merge(self, counts: dict) -> None:
+        """Add what another one counted, as its `vars`."""
+        for name, more in counts.items():
+            mine = getattr(self, name)
+            if isinstance(mine, Counter):
+                mine.update(more)
+            else:
+                setattr(self, name, mine + more)
 
     def add(self, name: str, protocol, result, calls: int) -> None:
         """Count one conversation from its record alone."""
         self.runs, self.calls = self.runs + 1, self.calls + calls
         self.outcomes[f"{name}: {result.outcome}"] += 1
+        self.failed.update(f"{name}: {error.code} {error.what}" for error in result.errors)
         if result.outcome not in {*protocol.outcomes, *OutcomeClass}:
             self.unnamed.append(f"{name}: {result.outcome}")
         if not replay(result.transcript).same:
@@ -193,6 +211,7 @@ class Tally:
             "wrong values, by field": dict(self.wrong.most_common()),
             "... of values read back": dict(self.compared.most_common()),
             "outcomes": dict(self.outcomes.most_common()),
+            "models and tools that failed": dict(self.failed.most_common()),
             "model turns by protocol": dict(self.per_protocol.most_common()),
             "fields that code filled": dict(self.code.most_common()),
         }
@@ -225,71 +244,150 @@ async def one(
             protocol, cast=cast_of(protocol, example, lambda _role: model), brief=briefs, deadline=deadline
         )
     except Exception as error:  # noqa: BLE001 - that there is none is what is measured
+        tally.runs += 1
         tally.raised.append(f"{name}: {type(error).__name__}: {error}")
         return
     tally.add(name, protocol, result, len(model.replies) + len(model.errors))
 
 
-async def flagship(tally: Tally, runs: int, kept: Callable[[], object]) -> None:
-    """Hand over an incident, log after log."""
-    embedded = EmbeddedModel()
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(runs):
-            model = Metered(embedded, HOT if number % 2 else 0.0)
-            await one(tally, "incident-handoff", model, number, a_log(number // 2, Path(folder)))
-            kept()
-            say(f"{number + 1} of {runs}: {tally.natural} natural ends, {tally.turns} model turns")
-    await embedded.close()
+# --- what is held: (name, number of the run) in turn, for ever ---
 
 
-async def turns(tally: Tally, least: int, kept: Callable[[], object]) -> None:
-    """Run everything in turn until the model has had its turns."""
-    embedded = EmbeddedModel()
-    model = Metered(embedded, HOT)
+def flagship(_tally: Tally, held: int) -> list[tuple[str, int]]:
+    """Hand over an incident, log after log: the next one."""
+    return [("incident-handoff", held)]
+
+
+def turns(tally: Tally, held: int) -> list[tuple[str, int]]:
+    """Run everything in turn; what asks the model nothing is held once."""
     # Two of the examples ask the demo model nothing, and one needs another framework.
     chosen = [name for name in example_names() if name not in {"other-frameworks", "release-approval"}]
-    run = 0
-    while tally.turns < least:
-        for name in (*chosen, *BRIEFS):
-            if not run or tally.per_protocol[name]:  # what asks the model nothing is held once
-                await one(tally, name, model, run)
-                kept()
-        run += 1
-        say(
-            f"round {run}: {tally.turns} model turns, {len(tally.illegal)} not legal, {len(tally.raised)} raised"
-        )
-    await embedded.close()
+    every = [*chosen, *BRIEFS]
+    return [(name, held) for name in every if not held or tally.per_protocol[name]]
 
 
-async def nonsense(tally: Tally, least: int, kept: Callable[[], object]) -> None:
+def nonsense(_tally: Tally, held: int) -> list[tuple[str, int]]:
     """Let a model of random weights play every role of every protocol of the library: it keeps to the schema and to nothing else."""
-    with tempfile.TemporaryDirectory() as folder:
-        embedded = EmbeddedModel(write_tiny_model(Path(folder) / "random.gguf"))
-        model = Metered(embedded, WILD)
-        run = 0
-        while tally.turns < least:
-            for name in names():
-                await one(tally, name, model, run, deadline="60s")
-            run += 1
-            say(
-                f"round {run}: {tally.turns} model turns, {len(tally.illegal)} not legal, {len(tally.raised)} raised"
-            )
-        await embedded.close()
+    return [(name, held) for name in names()]
 
 
 PARTS = {"flagship": (flagship, 48), "turns": (turns, 500), "nonsense": (nonsense, 500)}
 
 
-def keep(tally: Tally, part: str, number: int, begun: float) -> dict:
-    """Write what was counted so far, so that a run that is stopped leaves its figures."""
+class Worker:
+    """One process's model."""
+
+    part = ""
+    loop: asyncio.AbstractEventLoop
+    model: EmbeddedModel
+    folder: Path
+
+
+def begin(part: str, folder: str) -> None:
+    """Open the model of this process."""
+    Worker.part, Worker.folder, Worker.loop = part, Path(folder), asyncio.new_event_loop()
+    random = write_tiny_model(Worker.folder / f"random-{os.getpid()}.gguf") if part == "nonsense" else None
+    Worker.model = EmbeddedModel(random)
+
+
+def hold(name: str, number: int) -> dict:
+    """Hold one conversation in this process; return what was counted."""
+    tally = Tally()
+    match Worker.part:
+        case "flagship":
+            model = Metered(Worker.model, HOT if number % 2 else 0.0)
+            held = one(tally, name, model, number, a_log(number // 2, Worker.folder))
+        case "nonsense":
+            held = one(tally, name, Metered(Worker.model, WILD), number, deadline="60s")
+        case _:
+            held = one(tally, name, Metered(Worker.model, HOT), number)
+    Worker.loop.run_until_complete(held)
+    return vars(tally)
+
+
+def commit() -> str:
+    """Return the commit that is measured, with a `+` if what is measured was changed since."""
+    what = ["agentcomm", "protocols", "examples", "tests/benchmarks/bench_demo.py"]
     told = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *what], cwd=ROOT, check=False)
+    return told.stdout.strip() + ("+" if changed.returncode else "")
+
+
+class Kept:
+    """What was held so far, a line for each conversation, for a run that is stopped."""
+
+    def __init__(self, part: str) -> None:
+        self.path = Path(tempfile.gettempdir()) / f"agentcomm-demo-{part}-{commit()}.jsonl"
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        rows = [json.loads(line) for line in lines]
+        self.seconds = sum(row["seconds"] for row in rows)
+        self.rows = {(row["name"], row["number"]): row["counts"] for row in rows}
+
+    def add(self, name: str, number: int, seconds: float, counts: dict) -> None:
+        """Keep one more."""
+        row = {"name": name, "number": number, "seconds": seconds, "counts": counts}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def run(part: str, number: int) -> dict:
+    """Hold conversations until there are enough, and return the figures."""
+    which, tally, kept = PARTS[part][0], Tally(), Kept(part)
+    begun = last = time.time()
+    if kept.rows:
+        say(f"{len(kept.rows)} conversations were held before: {kept.path}")
+    running: dict[Future, tuple[str, int]] = {}
+
+    def enough() -> bool:
+        return (tally.runs + len(running) if part == "flagship" else tally.turns) >= number
+
+    def rounds() -> Iterator[tuple[str, int]]:
+        held = 0
+        while True:
+            yield from which(tally, held)
+            held += 1
+
+    def count(counts: dict) -> None:
+        tally.merge(counts)
+        if tally.runs % 5 == 0:
+            say(
+                f"{tally.runs} conversations, {tally.turns} model turns, {tally.natural} natural ends, "
+                f"{len(tally.illegal)} not legal, {len(tally.raised)} raised"
+            )
+
+    processes = os.cpu_count() or 1
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(processes, get_context("spawn"), begin, (part, folder)) as pool,
+    ):
+        following = rounds()
+        while running or not enough():
+            while len(running) < processes and not enough():
+                item = next(following)
+                if item in kept.rows:
+                    count(kept.rows[item])
+                    continue
+                running[pool.submit(hold, *item)] = item
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                counts, now = future.result(), time.time()
+                kept.add(*running.pop(future), now - last, counts)
+                last = now
+                count(counts)
+                write(tally, part, number, kept.seconds + now - begun)
+    figures = write(tally, part, number, kept.seconds + time.time() - begun)
+    kept.path.unlink(missing_ok=True)
+    return figures
+
+
+def write(tally: Tally, part: str, number: int, seconds: float) -> dict:
+    """Write what was counted so far."""
     figures = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "commit": told.stdout.strip(),
+        "commit": commit(),
         "command": f"python tests/benchmarks/bench_demo.py {part} {number}",
-        "seconds": round(time.time() - begun),
+        "seconds": round(seconds),
         **tally.as_dict(),
     }
     (RESULTS / f"demo-{part}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
@@ -300,12 +398,8 @@ def main() -> None:
     """Run, print and write."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     for part in [name] if name else PARTS:
-        function, usual = PARTS[part]
-        number = int(sys.argv[2]) if len(sys.argv) > 2 else usual
-        begun = time.time()
-        tally = Tally()
-        asyncio.run(function(tally, number, lambda t=tally, p=part, n=number, b=begun: keep(t, p, n, b)))
-        print(json.dumps(keep(tally, part, number, begun), indent=1))
+        number = int(sys.argv[2]) if len(sys.argv) > 2 else PARTS[part][1]
+        print(json.dumps(run(part, number), indent=1))
 
 
 if __name__ == "__main__":
