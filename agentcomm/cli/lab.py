@@ -71,6 +71,13 @@ def add_to(commands: Any) -> None:
         metavar="N",
         help="with --optimum: talks read back before, that the counters come from; 0 is a cold start",
     )
+    parser.add_argument(
+        "--notices",
+        type=float,
+        default=0.0,
+        metavar="RATE",
+        help="how often a hearer notices an ambiguous-referent, and doubts; whether it asks, is decided by expected cost",
+    )
     parser.add_argument("--csv", type=Path, metavar="PATH", help="write every figure")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="write a drawing (SVG)")
     parser.add_argument("--json", action="store_true")
@@ -112,6 +119,7 @@ def _scripted(options: argparse.Namespace) -> "list[Cell]":
         is_seen=not options.outside,
         runs=options.runs,
         seed=options.seed,
+        notices=_share(options.notices),
         told=lambda name: note(f"{name} …") if options.runs >= _MANY else None,
     )
 
@@ -138,6 +146,12 @@ def _with_model(options: argparse.Namespace) -> "list[Cell]":
         seed=options.seed,
         told=lambda name: note(f"{name} …"),
     )
+
+
+def _share(given: float) -> float:
+    if not 0 <= given <= 1:
+        raise UsageError(f"--notices {given:g} is no probability", fix="a number from 0 to 1: --notices 0.5")
+    return given
 
 
 def _names(given: str, every: Iterable[str]) -> list[str]:

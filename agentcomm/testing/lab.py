@@ -137,7 +137,14 @@ def cost_of(row: Row, costs: Costs) -> float:
 
 
 def play(
-    scene: Scene, policy: Policy, rates: Mapping[str, float], *, runs: int, seed: int, restates: float = 0.5
+    scene: Scene,
+    policy: Policy,
+    rates: Mapping[str, float],
+    *,
+    runs: int,
+    seed: int,
+    restates: float = 0.5,
+    notices: float = 0.0,
 ) -> tuple[list[Row], dict[str, int]]:
     """Hold seeded conversations one after the other; returns what came of each, and how often each error was put in.
 
@@ -150,12 +157,13 @@ def play(
         runs: How many conversations.
         seed: The same seed, the same conversations.
         restates: How often a value is read back in another written form that means the same.
+        notices: How often a hearer notices that a name is ambiguous, and doubts.
     """
     rows: list[Row] = []
     injected: dict[str, int] = {}
     memory: dict[str, dict[str, Any]] = {}
     for number in range(runs):
-        noise = Noise(rates, Dice(f"{seed}/{number}/noise"), restates=restates)
+        noise = Noise(rates, Dice(f"{seed}/{number}/noise"), restates=restates, notices=notices)
         choices = Dice(f"{seed}/{number}")
         rules = policy.rules()
         members = members_for(rules.protocol, choices)
@@ -179,6 +187,7 @@ def laboratory_run(
     runs: int = 500,
     seed: int = 7,
     restates: float = 0.5,
+    notices: float = 0.0,
     told: Callable[[str], None] | None = None,
 ) -> list[Cell]:
     """Return one cell for each way of grounding.
@@ -192,6 +201,7 @@ def laboratory_run(
         runs: Conversations in each cell.
         seed: The same seed, the same conversations.
         restates: How often a value is read back in another written form.
+        notices: How often a hearer notices that a name is ambiguous, and doubts; whether it asks, the core decides.
         told: Called with the name of each way of grounding before it begins.
 
     Raises:
@@ -220,7 +230,9 @@ def laboratory_run(
         rows, injected = off, spoiled
         if name != "off":
             policy = policy_of(name, scene.declared)
-            rows, injected = play(scene, policy, known, runs=runs, seed=seed, restates=restates)
+            rows, injected = play(
+                scene, policy, known, runs=runs, seed=seed, restates=restates, notices=notices
+            )
         cells.append(
             cell_of(name, rows, off, bare, costs, known, stakes, injected, seed=seed, is_seen=is_seen)
         )

@@ -9,13 +9,16 @@ from typing import Any
 
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
+from agentcomm.conversation.doubts import was_weighed
 from agentcomm.conversation.events import (
     Counted,
+    Doubt,
     Event,
     Evidence,
     Heard,
     Input,
     Moved,
+    Reading,
     Refused,
     RepairClosed,
     RepairOpened,
@@ -111,12 +114,25 @@ class Talk:
             return
         speak = next(iter(asked.lanes.values())) if isinstance(asked, Joint) else asked
         view = self.now.view(speak.lane) if speak.lane else self.now
+        if view.frame is None and (doubt := self._doubt(view, speak)) is not None:
+            self._put(doubt)
+            return
         self.row.turns += 1
         made = self._in_overlay(view, speak) if view.frame is not None else self._speak(view, speak)
         if made is None:
             self._put(Tick(due(self.now)))
         else:
             self._give(made)
+
+    def _doubt(self, view: Conversation, speak: Speak) -> Doubt | None:
+        """Return what somebody noticed to be unclear in what it is to answer; the core decides what follows."""
+        mind, heard = self.mind(speak.role, speak.lane), view.here.last.get(speak.role)
+        it = view.seen.get(heard) if heard else None
+        noticed = mind.doubts.get(it.act) if it is not None and speak.exits else None
+        if it is None or noticed is None or was_weighed(view, it.id, noticed[0]):
+            return None
+        readings = tuple(Reading(to_plain(value)) for value in noticed[1])
+        return Doubt(speak.role, it.id, noticed[0], readings, self.now.at, speak.lane)
 
     def _verdict(self, asked: Appraise) -> Evidence:
         """Say whether a demonstration shows understanding; the judge is wrong as often as the scene says."""

@@ -99,12 +99,16 @@ class Noise:
         rates: Kind -> probability: for each message that is heard, value that is used, or turn that is taken.
         choices: Where chance comes from, such as `Dice(seed)`.
         restates: How often a value is read back in another written form that means the same.
+        notices: How often a hearer notices that a name may be somebody else's, too, and doubts; else it takes one.
     """
 
-    def __init__(self, rates: Mapping[str, float], choices: Choices, *, restates: float = 0.0) -> None:
+    def __init__(
+        self, rates: Mapping[str, float], choices: Choices, *, restates: float = 0.0, notices: float = 0.0
+    ) -> None:
         self.rates = rates_of(rates)
         self.choices = choices
         self.restates = restates
+        self.notices = notices
         self.injected: dict[Kind, int] = {}
         """How often each kind has happened."""
 
@@ -162,6 +166,8 @@ class Mind:
         """Act -> what was made of its latest saying."""
         self.earlier: dict[str, dict[str, Any]] = {}
         """Act -> values of an earlier saying, or of an earlier conversation."""
+        self.doubts: dict[str, tuple[str, tuple[Any, Any]]] = {}
+        """Act -> a field of its latest saying that may mean either of two things, as it noticed itself."""
 
     def hear(self, act: Act, content: Mapping[str, Any]) -> bool:
         """Take in a message as plain data; returns whether something went wrong."""
@@ -169,6 +175,7 @@ class Mind:
         if before is not None:
             self.earlier[act.label] = before.values
         taken = self.taken[act.label] = Taken(act, dict(content))
+        self.doubts.pop(act.label, None)
         return self._mishear(taken, self.relevant(act))
 
     def correct(self, act: Act, values: Mapping[str, Any]) -> bool:
@@ -258,6 +265,9 @@ class Mind:
             return
         self.noise.count(kind)
         for name, value in altered.items():
+            notices = self.noise.notices if kind is Kind.AMBIGUOUS_REFERENT else 0.0
+            if notices and self.noise.choices.chance(notices):
+                self.doubts[taken.act.label] = name, (taken.values[name], value)
             if kind is Kind.AMBIGUOUS_REFERENT and self.noise.choices.chance(0.5):
                 taken.shown = {**taken.shown, name: taken.values[name]}
             if kind is Kind.CONFIDENT_WRONG_PEER:

@@ -111,6 +111,25 @@ def priors(runs: int) -> list[dict]:
     return found
 
 
+def doubts(runs: int) -> list[dict]:
+    """Names that may be somebody else's, of which the hearer notices none, half or all: whether it asks, the core decides."""
+    found = []
+    for stakes in (Stakes.LOW, Stakes.NORMAL, Stakes.HIGH):
+        for notices in (0.0, 0.5, 1.0):
+            told(f"doubts: stakes {stakes}, noticed {notices:g}")
+            cells = laboratory_run(
+                {Kind.AMBIGUOUS_REFERENT: RATE},
+                groundings=("never", "always", "adaptive"),
+                is_seen=False,
+                runs=runs,
+                seed=SEED,
+                stakes=stakes,
+                notices=notices,
+            )
+            found += [{**one.as_dict(), "notices": notices} for one in cells]
+    return found
+
+
 PARTS: dict[str, Callable[[int], list[dict]]] = {
     "values": values,
     "clean": clean,
@@ -120,6 +139,7 @@ PARTS: dict[str, Callable[[int], list[dict]]] = {
     "calibrated": lambda runs: grid(runs, CALIBRATION),
     "others": others,
     "priors": priors,
+    "doubts": doubts,
 }
 
 

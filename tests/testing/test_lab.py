@@ -223,3 +223,22 @@ def test_another_belief_to_begin_with_makes_no_cell_free_that_was_not():
     assert trusting.read_back == 0
     assert trusting.over_better.low > 0
     assert excess(0.2, Stakes.NORMAL, is_seen=False, runs=200, seed=5).over_better.low <= 0
+
+
+@pytest.mark.parametrize(
+    ("stakes", "asks"), [(Stakes.LOW, False), (Stakes.NORMAL, True), (Stakes.HIGH, True)]
+)
+def test_a_doubt_in_the_laboratory_is_decided_by_the_core_as_everywhere(stakes, asks):
+    noise = {"ambiguous-referent": 0.5}
+    how = {"groundings": ["never"], "is_seen": False, "runs": 60, "seed": 4, "stakes": stakes}
+    (blind,) = laboratory_run(noise, **how)
+    (noticing,) = laboratory_run(noise, notices=1.0, **how)
+    assert blind.measures["undetected"].value > 0.3
+    if asks:
+        assert noticing.measures["undetected"].value < 0.2
+        assert noticing.measures["cost"].value < blind.measures["cost"].value
+    else:
+        assert noticing.measures["undetected"].value == blind.measures["undetected"].value
+        assert noticing.measures["extra_turns"].value == blind.measures["extra_turns"].value
+    assert "endless" not in noticing.outcomes
+    assert noticing.beyond_bound == 0
