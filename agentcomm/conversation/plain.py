@@ -27,9 +27,20 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.parts import Position, Said, Shared
 from agentcomm.conversation.plans import Plan
+from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import Conversation
 
-__all__ = ("Several", "Told", "completed_made", "is_open", "moved", "say_made", "spelled", "take")
+__all__ = (
+    "Several",
+    "Told",
+    "completed_made",
+    "heard_again",
+    "is_open",
+    "moved",
+    "say_made",
+    "spelled",
+    "take",
+)
 
 _DELIVERED = ("delivered",)
 _NEVER = math.inf
@@ -153,6 +164,31 @@ def say_made(
         ),
         told,
     )
+
+
+def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, Told] | None:
+    """Let a message of the record be heard as it was, if it makes a plain move; else return None, and `step` has to say.
+
+    Args:
+        conversation: Where it stood before.
+        given: The message, its content as the record holds it.
+    """
+    said = given.message
+    plan = conversation.rules.plans.get((conversation.here.name, said.act))
+    if plan is None or not plan.is_plain or conversation.members or said.lane or said.about:
+        return None
+    try:
+        content = read(plan.move.act, said.content)
+    except Unreadable:
+        return None
+    made = Message(said.act, content, "", said.sender)
+    done = say_made(conversation, made, said.id, said.made_by, given.at)
+    if done is None:
+        return None
+    heard = done[0].message
+    if said.in_reply_to not in ("", heard.in_reply_to) or said.receivers not in ((), heard.receivers):
+        return None
+    return done[1], done[2]
 
 
 def completed_made(

@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 from rpds import HashTrieMap
 
-from agentcomm.acts.content import to_plain
+from agentcomm.acts.content import flat, to_plain
 from agentcomm.acts.persistent import entries
 from agentcomm.commitments.ledger import Commitment, Ledger
 from agentcomm.conversation.ground import CommonGround
@@ -196,6 +196,9 @@ _AS_IT_IS: set[Any] = {dict, type(None), str, int, float, bool, tuple, list}
 
 
 def _encode(value: Any) -> Any:
+    words = flat(value)
+    if words is not None:
+        return words
     match value:
         case HashTrieMap():
             return dict(cast("Mapping[str, Any]", value))

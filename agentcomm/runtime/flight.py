@@ -16,7 +16,7 @@ from agentcomm.agents.turn import Turn
 from agentcomm.errors import StoreError
 from agentcomm.runtime.hosted import HostedTalk
 from agentcomm.runtime.work import First, Parcel
-from agentcomm.store.base import Claim, Committed, Delivery, Done, Stale
+from agentcomm.store.base import Claim, Committed, Done, Stale
 
 __all__ = ("Flight",)
 
@@ -123,7 +123,7 @@ class Flight:
                 again = None
             else:
                 again = talk.hear(turn, answer)
-            parcel = None if again is not None else Parcel(host, talk, self._out(), is_used=True)
+            parcel = None if again is not None else Parcel(host, talk, host.deliveries(talk), is_used=True)
         except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
             self._undo(First(turn, error=error))
             return None
@@ -137,24 +137,6 @@ class Flight:
             self._land(First(turn, self._answer, parcel=parcel))
             return None
         return doing if isinstance(doing, Done | asyncio.Future) else asyncio.ensure_future(doing)
-
-    def _out(self) -> list[Delivery]:
-        """Return who has something to do now."""
-        host, talk = self._host, self.talk
-        conversation = talk.conversation
-        spot = talk.stage.spots.get(conversation.here.name)
-        if conversation.outcome is None and (
-            spot is None or not spot.role or conversation.here.frame is not None
-        ):
-            return host.deliveries(talk)
-        if conversation.outcome is not None or spot is None:
-            return []
-        mailbox = talk.casting.roles[spot.role].name
-        if host.is_full(mailbox):
-            return host.deliveries(talk)
-        note = talk.note_of(conversation, spot.role)
-        talk.ahead = conversation, note
-        return [Delivery(mailbox, "", note, keep=host.keeps(mailbox))]
 
     def _undo(self, first: First) -> None:
         self.talk.back()

@@ -22,8 +22,9 @@ from agentcomm.conversation.snapshot import Kept, taken
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.tape import Step, Tape
-from agentcomm.conversation.transcript import blob_name, dump
+from agentcomm.conversation.transcript import blob_name, dump, plain_bytes
 from agentcomm.protocol.graph import Move
+from agentcomm.runtime.casting import Casting
 from agentcomm.runtime.driving import Turns
 from agentcomm.runtime.quiet import Lock
 from agentcomm.runtime.recording import Stored
@@ -99,6 +100,25 @@ def law_of(stage: Stage) -> tuple[str, bytes]:
         line = dump({"blob": name, "salt": "", "body": msgspec.Raw(text)}) + b"\n"
         found = kept["law"] = name, line
     return found
+
+
+def _plainly_opened(stage: Stage, casting: Casting, name: str) -> msgspec.Raw:
+    """Return the structure of the record that opens a conversation of which nothing was told but its cast: the same but for its id."""
+    rules = stage.rules
+    kept: dict[int, tuple[Casting, bytes, bytes]] = rules.kept.setdefault("openings", {})
+    found = kept.get(id(casting))
+    if found is None or found[0] is not casting:
+        data, _ = opening(rules, casting.players(), _NAMELESS, None, [])
+        head, _, tail = plain_bytes(data, "conversation").partition(b'"conversation":' + dump(_NAMELESS))
+        while len(kept) >= _CASTINGS:
+            kept.pop(next(iter(kept)))
+        found = kept[id(casting)] = casting, head + b'"conversation":', tail
+    return msgspec.Raw(found[1] + dump(name) + found[2])
+
+
+_NAMELESS = "\ufdd0"
+"""No text; stands for an id."""
+_CASTINGS = 64
 
 
 class HostedTalk(Talk):
@@ -181,7 +201,10 @@ class HostedTalk(Talk):
             return self._resumed[0], ()
         rules, members = self.stage.rules, list(self.casting.members)
         begun, events = open_conversation(rules, self.id, whole=whole, members=members)
-        data, _ = opening(rules, self.casting.players(), self.id, whole, members, opened)
+        if members or opened or whole is not None:
+            data, _ = opening(rules, self.casting.players(), self.id, whole, members, opened)
+        else:
+            data = _plainly_opened(self.stage, self.casting, self.id)
         self.stored.put("open", "conversation", data, blob=law_of(self.stage)[0])
         if self.brief:
             self.stored.put("open", "brief", {}, to_plain(self.brief))

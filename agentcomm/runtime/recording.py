@@ -238,20 +238,22 @@ class Stored(Recording):
         else:
             self._waiting.append(took(now, given, tuple(events), is_sealed=is_sealed))
 
-    def put(self, kind: Kind, type_: str, data: dict[str, Any], body: Any = None, *, blob: str = "") -> None:
+    def put(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, kind: Kind, type_: str, data: dict[str, Any] | msgspec.Raw, body: Any = None, *, blob: str = ""
+    ) -> None:
         """Keep a record of another kind as it is now, whatever becomes of what it refers to.
 
         Args:
             kind: What kind of record it is.
             type_: What it is.
-            data: Its structure.
+            data: Its structure, or that as it is written.
             body: Its content.
             blob: Name of the content, where that stands elsewhere.
 
         Raises:
             UsageError: If it cannot be written down.
         """
-        known = msgspec.Raw(plain_bytes(data, type_))
+        known = data if isinstance(data, msgspec.Raw) else msgspec.Raw(plain_bytes(data, type_))
         said = None if body is None else msgspec.Raw(plain_bytes(body, type_))
         self._waiting.append(put(round(self._clock(), 3), kind, type_, known, said, blob))
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from agentcomm.conversation.entries import link_of
-from agentcomm.conversation.events import Event, Input
+from agentcomm.conversation.events import Event, Input, Say
+from agentcomm.conversation.plain import heard_again
 from agentcomm.conversation.snapshot import Kept, restored
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
@@ -47,7 +48,8 @@ class Resumed:
             if isinstance(one, Step):
                 self.steps.append(one)
             else:
-                self.conversation, events = step(self.conversation, one)
+                again = heard_again(self.conversation, one) if type(one) is Say else None
+                self.conversation, events = again or step(self.conversation, one)
                 if self.events is not None:
                     self.events += events
 

@@ -32,7 +32,7 @@ from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.casting import Casting, Player
 from agentcomm.runtime.enact import seconds, staged
 from agentcomm.runtime.flight import Flight
-from agentcomm.runtime.hosted import JUDGE, Go, HostedTalk, law_of
+from agentcomm.runtime.hosted import HERE, JUDGE, Go, HostedTalk, law_of
 from agentcomm.runtime.inner import Asked
 from agentcomm.runtime.quiet import Quiet
 from agentcomm.runtime.recording import Stored, drawn
@@ -490,6 +490,20 @@ class Runtime:
 
     def deliveries(self, talk: HostedTalk) -> list[Delivery]:
         """Return who has something to do where something happened; who has too much to do refuses as busy."""
+        conversation = talk.conversation
+        spot = talk.stage.spots.get(conversation.here.name)
+        if spot is None and conversation.outcome is not None:
+            return []
+        if (
+            spot is not None
+            and spot.role
+            and talk.stirred is HERE
+            and conversation.here.frame is None
+            and not self.is_full(mailbox := talk.casting.roles[spot.role].name)
+        ):
+            note = talk.note_of(conversation, spot.role)
+            talk.ahead = conversation, note
+            return [Delivery(mailbox, "", note, keep=self.keeps(mailbox))]
         while True:
             goes = talk.goes(tuple(talk.stirred))
             before = talk.conversation
@@ -743,7 +757,7 @@ class Runtime:
             note=self.say if self._note is not None else None,
         )
         talk.holds = self._hold
-        talk.stirred = dict.fromkeys(talk.groups())
+        talk.stirred = dict.fromkeys(talk.groups()) if casting.members else HERE
         out = self.deliveries(talk)
         if out and any(self.is_full(one.mailbox) for one in out):
             raise StoreError(

@@ -284,7 +284,7 @@ async def resumed(folder: Path, turns: int, texts: list[str]) -> dict[str, float
     """Leave a long talk open; return seconds to take it up, and what else there is to know of that."""
     path = folder / "left.db"
     store = SQLiteStore(path, synchronous="normal")
-    team = loop_team(texts, turns + 10)
+    team = loop_team(texts, turns + 1000)
     reached = asyncio.Event()
 
     def watch(_name: str, event: Any) -> None:

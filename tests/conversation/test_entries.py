@@ -10,6 +10,8 @@ from talks import LANED, SHIPPED, shipped
 
 from agentcomm.conversation.border import checked
 from agentcomm.conversation.entries import lines_of, put, sealed_up, took
+from agentcomm.conversation.events import Say
+from agentcomm.conversation.plain import heard_again
 from agentcomm.conversation.state import state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.tape import Step, Tape
@@ -90,6 +92,41 @@ def test_entries_stand_for_the_very_lines_of_a_transcript(name, wild):
         assert state_hash(again) == state_hash(talk.conversation)
         assert tape.seq == len(Transcript.from_lines(lines).records)
         assert sum(isinstance(one, Step) for one in found) == len(steps[1::3])
+
+
+def test_what_is_heard_again_is_as_it_was_then():
+    """A record is taken up by the short way where that is one, and comes to the same."""
+    count = 0
+    for name in (*SHIPPED, *LANED):
+        for seed in range(4):
+            talk, steps = a_walk(name, seed)
+            now = then = open_conversation(talk.rules, talk.conversation.id, members=talk.members)[0]
+            tape = Tape()
+            for one in (one for data in both(steps)[0] for one in tape.feed(data)):
+                if isinstance(one, Step):
+                    continue
+                then, wanted = step(then, one)
+                done = heard_again(now, one) if isinstance(one, Say) else None
+                now, events = done or step(now, one)
+                count += done is not None
+                assert list(events) == list(wanted)
+                assert state_hash(now) == state_hash(then)
+    assert count > 100
+
+
+def test_a_record_that_says_something_else_is_not_heard_by_the_short_way():
+    _, steps = a_walk("protocols/request.yaml", 3)
+    rules = a_walk("protocols/request.yaml", 3)[0].rules
+    begun = open_conversation(rules, "c")[0]
+    said = next(given for given, _ in steps if isinstance(given, Say))
+    for change in (
+        {"receivers": ("nobody",)},
+        {"in_reply_to": "c:9"},
+        {"content": {"n": 1}},
+        {"sender": "it"},
+    ):
+        wrong = msgspec.structs.replace(said.message, **change)
+        assert heard_again(begun, msgspec.structs.replace(said, message=wrong)) is None
 
 
 def test_what_is_known_to_be_sound_is_written_the_same():
