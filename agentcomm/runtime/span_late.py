@@ -66,8 +66,6 @@ class Drawing:
     ) -> None:
         self._given = tracer, protocol, conversation, cast
         self._plain: PlainTurns | None = None
-        if tracer.detail != "full" and not tracer.content.is_full:
-            self._plain = PlainTurns(tracer.kinds((protocol.hash, *cast.items())))
         self._now = 0
         self._spans: ConversationSpans | None = None
 
@@ -83,22 +81,22 @@ class Drawing:
     def open(self, at: int, caller: Any, before: int = 0) -> None:
         """Draw the opening, unless there are records from before."""
         self._now = at
-        self._spans = ConversationSpans(*self._given, clock=self._clock, caller=caller, before=before)
+        tracer, protocol, _, cast = self._given
+        spans = ConversationSpans(*self._given, clock=self._clock, caller=caller, before=before)
+        self._spans = spans
+        if tracer.put is not None and tracer.detail != "full" and not tracer.content.is_full:
+            self._plain = PlainTurns(spans, tracer.kinds((protocol.hash, *cast.items())), tracer.put)
 
     def turn(self, notes: TurnNotes) -> None:
         """Draw a turn."""
-        spans = self._spans
+        spans, plain = self._spans, self._plain
         if spans is None:  # its opening was lost
             return
-        plain = self._plain
-        kind = plain.kind(spans, notes) if plain is not None else None
-        if kind is not None and plain is not None and plain.draw(kind, spans, notes):
-            return
-        if kind is not None and plain is not None:
-            with plain.learning(kind, spans, notes):
-                self._drawn(spans, notes)
-        else:
+        if plain is None:
             self._drawn(spans, notes)
+        elif not plain.draw(notes):
+            with plain.learning(notes):
+                self._drawn(spans, notes)
 
     def _drawn(self, spans: ConversationSpans, notes: TurnNotes) -> None:
         self._now = notes.begun

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message, format_content
 from agentcomm.protocol.graph import Protocol
@@ -15,7 +17,7 @@ from agentcomm.tracing.protobuf import Base
 if TYPE_CHECKING:
     from agentcomm.tracing.content import Content
 
-__all__ = ("Facts", "Parcel")
+__all__ = ("SCALARS", "Facts", "Parcel")
 
 
 @dataclass(frozen=True)
@@ -46,52 +48,59 @@ class Facts:
         return self.cast.get(role, role)
 
 
-class Parcel:
+class Parcel(msgspec.Struct, gc=False):
     """A message on its way: where it was sent, and what spans show of it."""
 
-    __slots__ = ("_facts", "_plain", "_weight", "at", "message", "place")
-
-    def __init__(self, facts: Facts, message: Message, place: Any, at: int) -> None:
-        self._facts = facts
-        self.message = message
-        self.place = place
-        self.at = at
-        self._plain: Any = None
-        self._weight: tuple[int, str] | None = None
+    facts: Facts
+    message: Message
+    place: Any
+    at: int
+    known_plain: Any = None
+    known_size: int = -1
+    known_digest: bytes = b""
 
     @property
     def plain(self) -> Any:
         """Its content as JSON data."""
-        found = self._plain
+        found = self.known_plain
         if found is None:
             message = self.message
-            act = self._facts.protocol.acts.get(message.act)
+            act = self.facts.protocol.acts.get(message.act)
             found = plain_of(message.content, is_ours=act is not None and act.registered is None)
-            self._plain = found
+            self.known_plain = found
         return found
 
     @property
-    def weight(self) -> tuple[int, str]:
-        """The bytes of its content, and their hash; an empty one where hashes are not shown."""
-        found = self._weight
-        if found is None:
-            content = self._facts.content
+    def size(self) -> int:
+        """The bytes of its content."""
+        if self.known_size < 0:
+            content = self.facts.content
             said = sorted_json(self.plain)
             shown = content.digest_of("message", self.plain, said) if content.is_hashed else ""
-            found = self._weight = len(said), shown
-        return found
+            self.known_size, self.known_digest = len(said), shown.removeprefix("sha256:").encode()
+        return self.known_size
+
+    @property
+    def digest(self) -> bytes:
+        """The digits of the hash of its content; none where hashes are not shown."""
+        return self.known_digest if self.size >= 0 else b""
+
+    @property
+    def hash(self) -> str:
+        """The hash of its content; an empty one where hashes are not shown."""
+        digest = self.digest
+        return f"sha256:{digest.decode()}" if digest else ""
 
     @property
     def attributes(self) -> dict[str, Any]:
         """What its `send` and each `receive` have in common."""
-        facts, message = self._facts, self.message
-        size, digest = self.weight
+        facts, message = self.facts, self.message
         found: dict[str, Any] = {
             names.OI_KIND: names.OI_CHAIN,
             names.MESSAGING_SYSTEM: names.SYSTEM,
             names.MESSAGING_ID: message.id,
             names.MESSAGING_CONVERSATION: facts.id,
-            names.MESSAGING_SIZE: size,
+            names.MESSAGING_SIZE: self.size,
             names.ACT: message.act,
             names.SENDER: facts.agent(message.sender),
             names.RECEIVERS: [facts.agent(role) for role in message.receivers],
@@ -101,8 +110,8 @@ class Parcel:
         act = facts.protocol.acts.get(message.act)
         if act is not None and act.registered is not None:
             found[names.CONTENT_SCHEMA] = act.registered.__name__
-        if digest:
-            found[names.CONTENT_HASH] = digest
+        if content_hash := self.hash:
+            found[names.CONTENT_HASH] = content_hash
         if facts.content.is_full:
             found[names.CONTENT] = facts.content.data("message", self.plain)
         return found
@@ -110,30 +119,31 @@ class Parcel:
     @property
     def said(self) -> str:
         """The content in words, or what may be shown of it."""
-        content = self._facts.content
+        content = self.facts.content
         if content.is_full:
             return content.text("message", format_content(self.message.content))
-        return f"({self.weight[1][:19]})" if content.is_hashed else ""
+        return f"({self.hash[:19]})" if content.is_hashed else ""
 
     @property
     def heard(self) -> str:
         """It, from the hearer's side."""
-        return f"{self.message.act} from {self._facts.agent(self.message.sender)}: {self.said}".rstrip(": ")
+        return f"{self.message.act} from {self.facts.agent(self.message.sender)}: {self.said}".rstrip(": ")
 
     @property
     def spoken(self) -> str:
         """It, from the speaker's side."""
-        to = ", ".join([self._facts.agent(role) for role in self.message.receivers])
+        to = ", ".join([self.facts.agent(role) for role in self.message.receivers])
         return f"{self.message.act} to {to}: {self.said}".rstrip(": ")
 
 
-_SCALARS = frozenset({str, int, float, bool})
+SCALARS = frozenset({str, int, float, bool})
+"""Types whose values are JSON data as they are."""
 
 
 def plain_of(content: Any, *, is_ours: bool) -> Any:
     """Return content as JSON data; of a class that was made from a protocol's own types, scalars are that already."""
     if is_ours:
         fields: dict[str, Any] | None = getattr(content, "__dict__", None)
-        if fields is not None and all(type(value) in _SCALARS for value in fields.values()):
+        if fields is not None and all(type(value) in SCALARS for value in fields.values()):
             return dict(fields)
     return to_plain(content)

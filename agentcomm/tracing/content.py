@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-__all__ = ("ATTRIBUTE_BYTES", "Content", "Level", "Redactor", "cut", "fit", "sorted_json")
+__all__ = ("ATTRIBUTE_BYTES", "Content", "Level", "Redactor", "cut", "encode_sorted", "fit", "sorted_json")
 
 Level = Literal["full", "hash", "none"]
 Redactor = Callable[[str, str], str]
@@ -146,13 +146,14 @@ def cut(text: str, limit: int = ATTRIBUTE_BYTES) -> str:
 def sorted_json(value: Any) -> bytes:
     """Return JSON with its keys in order and without spaces."""
     try:
-        return _SORTED.encode(value)
+        return encode_sorted(value)
     except (TypeError, ValueError, RecursionError):  # e.g. half a surrogate pair; `json` writes what it can
         text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
         return text.encode("utf-8", "replace")
 
 
-_SORTED = msgspec.json.Encoder(order="sorted", enc_hook=str)
+encode_sorted = msgspec.json.Encoder(order="sorted", enc_hook=str).encode
+"""Does what `sorted_json` does, but raises where a text is no text."""
 
 
 def _dump(value: Any) -> str:

@@ -8,13 +8,12 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from agentcomm.tracing.outlets import REQUEST_SECONDS, Outlet, in_short
-from agentcomm.tracing.protobuf import Stencil
 from agentcomm.tracing.signals import count_dropped
 
 __all__ = ("CountedBatches", "Counts")
@@ -72,7 +71,7 @@ class CountedBatches(SpanProcessor):
         self._told = 0
         self._outlet = outlet
         self._queue, self._delay = queue, delay
-        self._waiting: deque[tuple[Any, ...]] = deque()
+        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._made: list[Any] = []
         self._wake = threading.Event()
         self._closing = False
@@ -89,12 +88,13 @@ class CountedBatches(SpanProcessor):
         """Begin anew in a process that was forked: threads do not survive that, and what waits is the parent's to send."""
         if not self._closing:
             self.counts, self._told = Counts(), 0
-            self._waiting, self._made = deque(), []
+            self._waiting.clear()
+            self._made.clear()
             self._drawing, self._wake = threading.Lock(), threading.Event()
             self._outlet.again()
             self._thread = self._started()
 
-    def submit(self, *job: Any) -> None:
+    def submit(self, draw: Callable[..., None], *given: Any) -> None:
         """Take a piece of drawing, a callable with its arguments; it is done in order."""
         waiting = self._waiting
         count = len(waiting)
@@ -102,22 +102,20 @@ class CountedBatches(SpanProcessor):
             self.counts.ended += 1
             self.counts.overflowed += 1
             return
-        waiting.append(job)
+        waiting.append((draw, given))
         if count >= WAKE and not self._wake.is_set():
             self._wake.set()
 
+    @property
+    def put(self) -> Callable[[Any], None]:
+        """Takes a span that is made already, as the outlet takes it."""
+        return self._made.append
+
     def make(self, *told: Any) -> None:
         """Take what a span is to tell: the arguments of `span_bytes`."""
-        self.counts.ended += 1
         self._made.append(self._outlet.span(*told))
 
-    def fill(self, stencil: Stencil, *told: Any) -> None:
-        """Take what a stencil is filled with: the arguments of `Stencil.encoded`."""
-        self.counts.ended += 1
-        self._made.append(self._outlet.filled(stencil, *told))
-
     def _foreign(self, span: ReadableSpan) -> None:
-        self.counts.ended += 1
         self._made.append(self._outlet.foreign(span))
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -131,13 +129,16 @@ class CountedBatches(SpanProcessor):
             self._wake.wait(self._delay)
             self._wake.clear()
             self._send()
+            with self.counts.idle:
+                self.counts.idle.notify_all()
 
     def _send(self) -> None:
         """Draw what waits, and send it."""
         while self._waiting or self._made:
             with self._drawing:
                 self._draw(BATCH)
-                batch, self._made = self._made[:BATCH], self._made[BATCH:]
+                batch = self._made[:BATCH]
+                del self._made[:BATCH]
             if batch:
                 self._export(batch)
 
@@ -153,15 +154,18 @@ class CountedBatches(SpanProcessor):
         self._tell_lost(counts.failed + counts.overflowed)
 
     def _draw(self, enough: float) -> None:
-        waiting = self._waiting
-        while waiting and len(self._made) < enough:
-            draw, *given = waiting.popleft()
+        """Draw what waits until there are enough spans; whoever calls it holds the lock."""
+        waiting, made, counts = self._waiting, self._made, self.counts
+        before = len(made)
+        while waiting and len(made) < enough:
+            draw, given = waiting.popleft()
             try:
                 draw(*given)
             except Exception as error:  # noqa: BLE001  (a picture that cannot be drawn must not end those of other talks)
-                self.counts.ended += 1
-                self.counts.overflowed += 1
-                self.counts.problem = self.counts.problem or in_short(f"{type(error).__name__}: {error}")
+                counts.ended += 1
+                counts.overflowed += 1
+                counts.problem = counts.problem or in_short(f"{type(error).__name__}: {error}")
+        counts.ended += len(made) - before
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what waits; returns whether that was done in time."""
@@ -169,7 +173,8 @@ class CountedBatches(SpanProcessor):
         counts = self.counts
         with counts.idle:
             return counts.idle.wait_for(
-                lambda: not self._waiting and not counts.waiting, timeout_millis / 1000
+                lambda: not self._waiting and not self._drawing.locked() and not counts.waiting,
+                timeout_millis / 1000,
             )
 
     def shutdown(self) -> None:

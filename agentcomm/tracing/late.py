@@ -11,19 +11,26 @@ from typing import Any
 
 from agentcomm.tracing.content import Content
 from agentcomm.tracing.outlets import place_from
-from agentcomm.tracing.protobuf import Base, Place, child_of
+from agentcomm.tracing.protobuf import (
+    END_TAG,
+    PLACE_TAG,
+    SPAN_TAG,
+    START_TAG,
+    Base,
+    Place,
+    child_of,
+    state_field,
+)
 from agentcomm.tracing.sampling import is_kept, sampling_state
 from agentcomm.tracing.tracer import KINDS, Attributes, Detail, Kind, Scope, ambient, read_traceparent
 
 __all__ = ("LateSpan", "LateTracer", "Places")
 
-_GOLDEN = 0x9E3779B97F4A7C15
-_ODD = 0xD1B54A32D192ED03
-"""Odd numbers: their multiples do not repeat in 64 bits."""
-_BITS = (1 << 64) - 1
-_SEEDS = struct.Struct(">QQQ8x").unpack
-_TRACE = struct.Struct(">QQ").pack
-_SPAN = struct.Struct(">Q").pack
+_ODD = 0x9E3779B1
+"""Odd: its multiples do not repeat in 32 bits."""
+_BITS = (1 << 32) - 1
+_PLACE = struct.Struct("<HI18sI").pack
+_HEAD = struct.Struct("<HI18sIBQBQ").pack
 _SHARED = 256
 """Casts whose kinds of turns are kept."""
 
@@ -31,30 +38,38 @@ _SHARED = 256
 class Places:
     """Where the spans of one conversation are: the same each time, so that a transcript sent later gives the same spans.
 
+    Most of a trace's id is the conversation's, the lower half above all: who samples by that keeps all of its turns, or none.
+
     Args:
         conversation: Its id.
         is_one: Whether they are all in one trace.
         state: W3C trace state.
     """
 
-    __slots__ = ("_high", "_low", "_one", "_span", "_state")
+    __slots__ = ("_fixed", "_seed", "_state", "_step")
 
     def __init__(self, conversation: str, *, is_one: bool = False, state: str = "") -> None:
         digest = hashlib.sha256(conversation.encode()).digest()
-        self._high, self._low, self._span = _SEEDS(digest)
-        self._one = digest[:16] if is_one else b""
-        self._state = state
+        self._seed = int.from_bytes(digest[:4])
+        self._fixed = digest[4:16] + SPAN_TAG + bytes((digest[16] | 1,)) + digest[17:20]
+        self._step = 0 if is_one else _ODD
+        self._state = state_field(state)
 
     def at(self, number: int) -> Place:
         """Return where a span is that begins a trace, by its number: 0 opens the conversation, n is its nth turn."""
-        trace = self._one or _TRACE(
-            self._high ^ number * _ODD & _BITS, (self._low + number * _GOLDEN) & _BITS
-        )
-        return Place(trace, _SPAN((self._span + number * _GOLDEN) & _BITS or 1), self._state)
+        seed = self._seed
+        trace, span = (seed + number * self._step) & _BITS, (seed + number * _ODD) & _BITS
+        return _PLACE(PLACE_TAG, trace, self._fixed, span) + self._state
+
+    def head(self, number: int, start: int, end: int) -> bytes:
+        """Return where it is, without W3C trace state, and when, in nanoseconds since the epoch."""
+        seed = self._seed
+        trace, span = (seed + number * self._step) & _BITS, (seed + number * _ODD) & _BITS
+        return _HEAD(PLACE_TAG, trace, self._fixed, span, START_TAG, start, END_TAG, end)
 
     def after(self, number: int) -> Place:
         """Return where the span is of the time that was up in a turn, or (0) of the conversation's end."""
-        return self.at(number + (1 << 48))
+        return self.at(number + (1 << 31))
 
 
 class LateTracer:
@@ -62,7 +77,7 @@ class LateTracer:
 
     Args:
         make: Takes what a span is to tell; arguments as of `span_bytes`.
-        fill: Takes a stencil and what it is filled with; arguments as of `Stencil.encoded`.
+        put: Takes a span that is bytes already; None where spans are something else.
         content: How much of what was said spans show.
         scope: Whether a turn or a conversation is one trace.
         detail: How much of a turn is a span of its own.
@@ -74,7 +89,7 @@ class LateTracer:
     def __init__(
         self,
         make: Callable[..., None],
-        fill: Callable[..., None],
+        put: Callable[[bytes], None] | None = None,
         *,
         content: Content,
         scope: Scope = "turn",
@@ -84,7 +99,7 @@ class LateTracer:
         submit: Callable[..., None] | None = None,
     ) -> None:
         self.make = make
-        self.fill = fill
+        self.put = put
         self.content = content
         self.scope = scope
         self.detail = detail

@@ -28,8 +28,10 @@ from agentcomm.errors import UsageError
 from agentcomm.tracing.protobuf import (
     Base,
     Place,
-    Stencil,
     attribute,
+    body_of,
+    ids_of,
+    place_of,
     refused_of,
     request,
     scope_of,
@@ -64,6 +66,8 @@ Links = Sequence[tuple[Place, Mapping[str, Any]]]
 class Outlet(Protocol):
     """Makes spans and sends them."""
 
+    takes_bytes: bool
+    """Whether a span is bytes, which may be made by others, too."""
     problem: str
     """Why something was not taken; empty if all was."""
 
@@ -81,10 +85,6 @@ class Outlet(Protocol):
         error: str | None,
     ) -> Any:
         """Return a span as `send` takes it; arguments as of `span_bytes`."""
-        ...
-
-    def filled(self, stencil: Stencil, *told: Any) -> Any:
-        """Return a span as `send` takes it; what is told are the arguments of `Stencil.encoded`."""
         ...
 
     def foreign(self, span: ReadableSpan) -> Any:
@@ -106,13 +106,16 @@ class Outlet(Protocol):
 
 def context_of(place: Place) -> SpanContext:
     """Return a place as OpenTelemetry's API has it."""
-    state = TraceState.from_header([place.state]) if place.state else None
-    return SpanContext(int.from_bytes(place.trace), int.from_bytes(place.span), False, _SAMPLED, state)
+    trace, span, state = ids_of(place)
+    states = TraceState.from_header([state]) if state else None
+    return SpanContext(int.from_bytes(trace), int.from_bytes(span), False, _SAMPLED, states)
 
 
 def place_from(context: SpanContext) -> Place:
     """Return the place that OpenTelemetry's API tells."""
-    return Place(context.trace_id.to_bytes(16), context.span_id.to_bytes(8), context.trace_state.to_header())
+    return place_of(
+        context.trace_id.to_bytes(16), context.span_id.to_bytes(8), context.trace_state.to_header()
+    )
 
 
 class ExporterOutlet:
@@ -122,6 +125,8 @@ class ExporterOutlet:
         exporter: The exporter.
         resource: What the process is.
     """
+
+    takes_bytes = False
 
     def __init__(self, exporter: SpanExporter, resource: Resource) -> None:
         self.problem = ""
@@ -165,15 +170,6 @@ class ExporterOutlet:
             self._scope,
         )
 
-    def filled(self, stencil: Stencil, *told: Any) -> ReadableSpan:
-        """Return the SDK's span."""
-        place, parent, shared, texts, numbers, there, linked, start, end = told
-        own: dict[str, Any] = dict(zip(stencil.numbers, numbers, strict=True))
-        own |= zip(stencil.texts, texts, strict=True)
-        links = [(there, {stencil.linked: linked, **stencil.link})] if there is not None else []
-        bases = shared, stencil.base
-        return self.span(stencil.name, place, parent, bases, own, links, stencil.kind, start, end, None)
-
     def foreign(self, span: ReadableSpan) -> ReadableSpan:
         """Return it as it is."""
         return span
@@ -212,6 +208,7 @@ class OtlpOutlet:
         UsageError: If a variable, or a file that one names, cannot be used.
     """
 
+    takes_bytes = True
     span = staticmethod(span_bytes)
 
     def __init__(self, url: str, resource: Resource, seconds: float = REQUEST_SECONDS) -> None:
@@ -230,10 +227,6 @@ class OtlpOutlet:
             logging.getLogger(name).addFilter(_QUIET)
         self._client: httpx.Client | None = None
         self._verify: ssl.SSLContext | bool = _tls() if urlsplit(url).scheme == "https" else False
-
-    def filled(self, stencil: Stencil, *told: Any) -> bytes:
-        """Return the bytes of a span."""
-        return stencil.encoded(*told)
 
     def foreign(self, span: ReadableSpan) -> tuple[bytes, bytes]:
         """Return a provider's span as (scope, bytes)."""
@@ -255,7 +248,7 @@ class OtlpOutlet:
         )
         if span.events:
             moments = b"".join(b"\x5a" + sized(_event(event)) for event in span.events)
-            whole = b"\x12" + sized(_body(whole) + moments)
+            whole = b"\x12" + sized(body_of(whole) + moments)
         named = (
             scope_of(scope.name, scope.version, scope.attributes) if scope is not None else scope_of("", "")
         )
@@ -331,14 +324,6 @@ def _event(event: Event) -> bytes:
     known = b"".join(b"\x1a" + attribute(key, value) for key, value in (event.attributes or {}).items())
     name = b"\x12" + sized(event.name.encode("utf-8", "replace"))
     return b"\x09" + event.timestamp.to_bytes(8, "little") + name + known
-
-
-def _body(field: bytes) -> bytes:
-    """Return a field's bytes without its tag and length."""
-    at = 1
-    while field[at] > 127:  # noqa: PLR2004  (seven bits a byte)
-        at += 1
-    return field[at + 1 :]
 
 
 _PACKERS: dict[str, Any] = {

@@ -13,35 +13,76 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 __all__ = (
+    "END_TAG",
+    "PLACE_BYTES",
+    "PLACE_TAG",
+    "SPAN_TAG",
+    "START_TAG",
     "Base",
+    "Hole",
     "Place",
     "Stencil",
     "attribute",
+    "body_of",
     "child_of",
+    "field",
+    "ids_of",
+    "parent_field",
+    "place_of",
     "refused_of",
     "request",
     "scope_of",
     "sized",
     "span_bytes",
+    "state_field",
+    "times_of",
 )
 
 
-class Place(NamedTuple):
-    """Where a span is."""
+Place = bytes
+"""Where a span is: its trace, its id and W3C's trace state, as the first fields of a span and of a link have them."""
 
-    trace: bytes
-    """16 bytes."""
-    span: bytes
-    """8 bytes."""
-    state: str = ""
-    """W3C trace state."""
+PLACE_BYTES = 28
+"""Of a place without trace state."""
+_SPAN_AT = 20
+
+PLACE_TAG = 0x100A
+SPAN_TAG = b"\x12\x08"
+START_TAG, END_TAG = 0x39, 0x41
+"""What stands before a trace's id, a span's, and its times; numbers are little-endian."""
+
+
+def place_of(trace: bytes, span: bytes, state: str = "") -> Place:
+    """Return a place.
+
+    Args:
+        trace: The 16 bytes of the trace's id.
+        span: The 8 bytes of the span's.
+        state: W3C trace state.
+    """
+    return b"\x0a\x10" + trace + SPAN_TAG + span + state_field(state)
+
+
+def state_field(state: str) -> bytes:
+    """Return W3C trace state as a place has it; empty for none."""
+    return b"\x1a" + sized(state.encode()) if state else b""
+
+
+def ids_of(place: Place) -> tuple[bytes, bytes, str]:
+    """Return the 16 bytes of a trace's id, the 8 of a span's, and W3C trace state."""
+    state = body_of(place[PLACE_BYTES:]).decode() if len(place) > PLACE_BYTES else ""
+    return place[2:18], place[_SPAN_AT:PLACE_BYTES], state
+
+
+def parent_field(place: Place) -> bytes:
+    """Return a place as the parent of a span."""
+    return b"\x22\x08" + place[_SPAN_AT:PLACE_BYTES]
 
 
 def child_of(place: Place, number: int) -> Place:
     """Return where the step of a turn is, by its number from 1."""
-    trace, span, state = place
-    found = (int.from_bytes(span) + _STRIDE * number) & 0xFFFFFFFFFFFFFFFF or 1
-    return Place(trace, found.to_bytes(8), state)
+    found = (int.from_bytes(place[_SPAN_AT:PLACE_BYTES]) + _STRIDE * number) & 0xFFFFFFFFFFFFFFFF or 1
+    return place[:_SPAN_AT] + found.to_bytes(8) + place[PLACE_BYTES:]
 
 
 _STRIDE = 0xD1B54A32D192ED03
@@ -76,15 +117,18 @@ class Base:
 
 
 _ONE = [bytes((n,)) for n in range(128)]
-_CHARS = [chr(n) for n in range(128)]
 _TIMES = struct.Struct("<BQBQ").pack
 _DOUBLE = struct.Struct("<d").pack
 _FLAGS = b"\x85\x01" + struct.pack("<I", 0x100)
 """Flags of a span: it is known whether its parent is remote, and it is not."""
 _LINK_FLAGS = b"\x35" + struct.pack("<I", 0x100)
 _NO_ERROR = b"\x7a\x00" + _FLAGS
-_PLAIN_END = _NO_ERROR.decode("latin-1")
 _INT64 = 1 << 63
+
+
+def times_of(start: int, end: int) -> bytes:
+    """Return the times of a span, in nanoseconds since the epoch, as its fields."""
+    return _TIMES(START_TAG, start, END_TAG, end)
 
 
 def _varint(number: int) -> bytes:
@@ -138,6 +182,19 @@ def _value(value: Any) -> bytes:
 def attribute(name: str, value: Any) -> bytes:
     """Return a KeyValue with its length before it."""
     return sized(_head(name) + sized(_value(value)))
+
+
+def field(name: str, value: Any) -> bytes:
+    """Return an attribute as a field of a span."""
+    return b"\x4a" + attribute(name, value)
+
+
+def body_of(field: bytes) -> bytes:
+    """Return a field's bytes without its tag and length."""
+    at = 1
+    while field[at] > 127:  # noqa: PLR2004  (seven bits a byte)
+        at += 1
+    return field[at + 1 :]
 
 
 @lru_cache(1024)
@@ -201,7 +258,7 @@ def _fields_of(attributes: Mapping[str, Any], parts: list[bytes]) -> None:
 
 def _link(there: Place, known: Mapping[str, Any]) -> bytes:
     """Return a link with its length before it."""
-    parts = [b"\x0a\x10", there[0], b"\x12\x08", there[1], _state(b"\x1a", there[2])]
+    parts = [there]
     for name, value in known.items():
         parts += (b"\x22", attribute(name, value))
     parts.append(_LINK_FLAGS)
@@ -211,10 +268,6 @@ def _link(there: Place, known: Mapping[str, Any]) -> bytes:
 @lru_cache(4096)
 def _name_field(name: str) -> bytes:
     return b"\x2a" + sized(name.encode("utf-8", "replace"))
-
-
-def _state(tag: bytes, state: str) -> bytes:
-    return tag + sized(state.encode()) if state else b""
 
 
 def span_bytes(
@@ -243,13 +296,10 @@ def span_bytes(
         end: Nanoseconds since the epoch.
         error: What went wrong, if it did.
     """
-    trace, span, state = place
-    parts = [b"\x0a\x10", trace, b"\x12\x08", span]
-    if state:
-        parts.append(_state(b"\x1a", state))
+    parts = [place]
     if parent is not None:
-        parts += (b"\x22\x08", parent[1])
-    parts += (_name_field(name), b"\x30", _ONE[kind + 1], _TIMES(0x39, start, 0x41, end))
+        parts.append(parent_field(parent))
+    parts += (_name_field(name), b"\x30", _ONE[kind + 1], times_of(start, end))
     parts += [base.encoded for base in bases]
     _fields_of(attributes, parts)
     for there, known in links:
@@ -262,126 +312,89 @@ def span_bytes(
     return b"\x12" + sized(b"".join(parts))
 
 
+class Hole(NamedTuple):
+    """What differs among spans that are else the same: a text, or whole fields."""
+
+    name: str = ""
+    """The attribute that the text is the value of; empty for whole fields."""
+    before: str = ""
+    after: str = ""
+    """What stands around it in the value, each time."""
+
+
 class Stencil:
     """A span of which all but a few values is the same each time; it has one link at most, and no error.
 
-    Bytes are put together as texts in Latin-1, one character a byte: that is how Python joins them fastest.
+    For values of the same lengths it is one form, which is filled by formatting bytes.
 
     Args:
         name: Its name.
         base: What is the same.
-        texts: Names of the attributes that are texts.
-        numbers: Names of those that are numbers: whole ones from 0 up, or floats.
-        linked: Name of the link's attribute that is a text; empty where there is no link.
+        holes: What is not, besides its head: where it is, when it was, and what else stands there.
+        linked: The link's text that is not the same; None where there is no link. Its values are the place and the text.
         link: The link's other attributes.
         kind: As OpenTelemetry's API counts.
     """
 
-    __slots__ = (
-        "_body",
-        "_head",
-        "_link",
-        "_links",
-        "_numbers",
-        "_texts",
-        "base",
-        "kind",
-        "link",
-        "linked",
-        "name",
-        "numbers",
-        "texts",
-    )
+    __slots__ = ("_holes", "_link", "_linked", "_same", "forms")
 
     def __init__(
         self,
         name: str,
         base: Base,
-        texts: Sequence[str],
-        numbers: Sequence[str],
-        linked: str = "",
+        holes: Sequence[Hole],
+        linked: str | None = None,
         link: Mapping[str, str] = MappingProxyType({}),
         kind: int = 0,
     ) -> None:
-        self.kind = kind
-        self.name, self.base, self.texts, self.numbers = name, base, texts, numbers
-        self.linked, self.link = linked, link
-        self._head = (_name_field(name) + b"\x30" + _ONE[kind + 1]).decode("latin-1")
-        self._texts = [[row.decode("latin-1") for row in _texts(one)] for one in texts]
-        self._numbers = [[row.decode("latin-1") for row in _ints(one)] for one in numbers]
-        end = b"".join(b"\x22" + attribute(key, value) for key, value in link.items()) + _LINK_FLAGS
-        self._link = (end + _NO_ERROR).decode("latin-1")
-        self._links: dict[int, tuple[str, str]] = {}
-        self._body: tuple[Base | None, str] = None, ""
+        self._same = _name_field(name) + b"\x30" + _ONE[kind + 1] + base.encoded + _NO_ERROR
+        self._holes, self._linked = holes, linked
+        self._link = b"".join(b"\x22" + attribute(key, value) for key, value in link.items()) + _LINK_FLAGS
+        self.forms: dict[Any, bytes] = {}
+        """Lengths of values -> the form that takes them."""
 
-    def encoded(
-        self,
-        place: Place,
-        parent: Place | None,
-        shared: Base,
-        texts: Sequence[str],
-        numbers: Sequence[Any],
-        there: Place | None,
-        linked: str,
-        start: int,
-        end: int,
-    ) -> bytes:
-        """Return a span as `span_bytes` does.
+    def form(self, lengths: Any, values: tuple[bytes, ...]) -> bytes:
+        """Return what, with `%` and values, gives a span as `span_bytes` does.
 
         Args:
-            place: Where it is.
-            parent: Where its parent is.
-            shared: Attributes that it has besides.
-            texts: Values, in the order of the names.
-            numbers: Values, in the order of the names.
-            there: Where what it is linked to is.
-            linked: The value of the link's text.
-            start: Nanoseconds since the epoch.
-            end: Nanoseconds since the epoch.
+            lengths: Tells the lengths of the values.
+            values: Of head, holes and link.
         """
-        of, body = self._body
-        if of is not shared:
-            body = (shared.encoded + self.base.encoded).decode("latin-1")
-            self._body = shared, body
-        ids = place[0] + b"\x12\x08" + place[1] + _state(b"\x1a", place[2])
-        if parent is not None:
-            ids += b"\x22\x08" + parent[1]
-        times = _TIMES(0x39, start, 0x41, end)
-        parts: list[str] = ["\n\x10", ids.decode("latin-1"), self._head, times.decode("latin-1"), body]
-        for rows, number in zip(self._numbers, numbers, strict=True):
-            if type(number) is float:
-                parts += (rows[11], _DOUBLE(number).decode("latin-1"))
-                continue
-            whole = int(number)
-            said = _CHARS[whole] if whole < 128 else _varint(whole).decode("latin-1")  # noqa: PLR2004
-            parts += (rows[len(said)], said)
-        for rows, text in zip(self._texts, texts, strict=True):
-            said = text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
-            size = len(said)
-            if size < len(rows):
-                parts += (rows[size], said)
-            else:
-                name = self.texts[self._texts.index(rows)]
-                parts += ("\x4a", attribute(name, text).decode("latin-1"))
-        if there is None:
-            parts.append(_PLAIN_END)
-            data = "".join(parts).encode("latin-1")
-            return b"\x12" + _varint(len(data)) + data
-        said = linked if linked.isascii() else linked.encode("utf-8", "replace").decode("latin-1")
-        before, middle = self._links.get(len(said)) or self._linked(len(said))
-        ids = there[0] + b"\x12\x08" + there[1]
-        parts += (before, ids.decode("latin-1"), middle, said, self._link)
-        data = "".join(parts).encode("latin-1")
-        return b"\x12" + _varint(len(data)) + data
-
-    def _linked(self, size: int) -> tuple[str, str]:
-        """Return what stands before the ids of the link, and before a text of so many bytes."""
-        head = _head(self.linked) + _varint(size + 1 + len(_varint(size))) + b"\x0a" + _varint(size)
-        middle = b"\x22" + _varint(len(head) + size) + head
-        total = 28 + len(middle) + size + len(self._link) - len(_NO_ERROR)
-        before = b"\x6a" + _varint(total) + b"\x0a\x10"
-        found = self._links[size] = before.decode("latin-1"), middle.decode("latin-1")
+        found = self.forms.get(lengths)
+        if found is None:
+            found = self._formed(values)
+            if len(self.forms) >= _MOST_FORMS:
+                self.forms.clear()
+            self.forms[lengths] = found
         return found
+
+    def _formed(self, values: tuple[bytes, ...]) -> bytes:
+        parts = [_AT]
+        for hole, value in zip(self._holes, values[1:], strict=False):
+            parts += (b"\x4a", *_around(hole, value)) if hole.name else (_AT,)
+        parts.append(_escaped(self._same))
+        if self._linked is not None:
+            text = (b"\x22", *_around(Hole(self._linked), values[-1]))
+            whole = b"".join(text) % values[-1:]
+            size = len(values[-2]) + len(whole) + len(self._link)
+            parts += (_escaped(b"\x6a" + _varint(size)), _AT, *text, _escaped(self._link))
+        form = b"".join(parts)
+        return _escaped(b"\x12" + _varint(len(form % values))) + form
+
+
+_AT = b"%b"
+_MOST_FORMS = 256
+
+
+def _escaped(data: bytes) -> bytes:
+    return data.replace(b"%", b"%%")
+
+
+def _around(hole: Hole, value: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return an attribute with its length before it, and a place for its value, of which only the length is looked at."""
+    after = hole.after.encode("utf-8", "replace")
+    whole = attribute(hole.name, hole.before + "-" * len(value) + hole.after)
+    return _escaped(whole[: len(whole) - len(after) - len(value)]), _AT, _escaped(after)
 
 
 def scope_of(name: str, version: str | None, attributes: Mapping[str, Any] | None = None) -> bytes:

@@ -196,7 +196,7 @@ def pushing(
     provider.add_span_processor(batches)
     tracer = LateTracer(
         batches.make,
-        batches.fill,
+        batches.put if outlet.takes_bytes else None,
         content=Content(content, redactors),
         scope=scope,
         detail=detail,
