@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Event, Expired
+from agentcomm.conversation.events import Event, Expired, Heard
 from agentcomm.conversation.moves import legal
 from agentcomm.conversation.state import Conversation
 from agentcomm.protocol.graph import Protocol
@@ -158,7 +160,10 @@ class LateConversation:
             light = self.light(turns)
         else:
             light.turn = turns
-        turn = self.turn_now = LateTurn(self, before, role, model, light)
+        here = before.here
+        place = here.name if here.frame is None else place_name(before)
+        notes = TurnNotes(time_ns(), place, before.rules, before.whole, role, model)
+        turn = self.turn_now = LateTurn(self, before, light, notes)
         if heard is not None:
             turn.notes.heard, turn.notes.came = heard, came
         return turn
@@ -195,34 +200,30 @@ class LateConversation:
         self.submit(self._drawing.close, time_ns(), Closing.of(conversation), head, count)
 
 
-class LateTurn:
+class LateTurn(msgspec.Struct):
     """Notes what happens in one turn; offers what `TurnSpans` offers."""
 
-    __slots__ = ("_before", "_light", "_talk", "notes")
-
-    def __init__(
-        self, talk: LateConversation, before: Conversation, role: str, model: str, light: "LightSpan"
-    ) -> None:
-        here = before.here
-        place = here.name if here.frame is None else place_name(before)
-        self.notes = TurnNotes(time_ns(), place, before.rules, before.whole, role, model)
-        self._talk, self._before, self._light = talk, before, light
+    talk: LateConversation
+    before: Conversation
+    span: Any
+    """The light one."""
+    notes: TurnNotes
 
     @property
     def sinks(self) -> list[str]:
         """Where the texts of prompts and answers go with the spans."""
-        return self._talk.sinks
+        return self.talk.sinks
 
     @property
     def traceparent(self) -> str:
         """W3C's trace context of the turn."""
-        return traceparent_of(self._light.get_span_context())
+        return traceparent_of(self.span.get_span_context())
 
     def waits(self) -> None:
         """Have a span of its own, now that its agent takes time: what it begins meanwhile may go on after it."""
-        talk, shared = self._talk, self._light
+        talk, shared = self.talk, self.span
         if shared is talk.shared:
-            own = self._light = talk.light(shared.turn)
+            own = self.span = talk.light(shared.turn)
             own.attributes, shared.attributes = shared.attributes, None
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
@@ -238,7 +239,7 @@ class LateTurn:
         self, after: Conversation, events: Sequence[Event] = (), error: BaseException | None = None
     ) -> None:
         """End the turn."""
-        light, talk, notes = self._light, self._talk, self.notes
+        light, talk, notes = self.span, self.talk, self.notes
         known = light.attributes
         if light is not talk.shared:
             light.leave()
@@ -253,9 +254,9 @@ class LateTurn:
         notes.after = here.name if here.frame is None else place_name(after)
         if error is not None:
             notes.error = error
-        for event in notes.events or ():
-            if type(event) is Expired:
-                notes.awaiting = [move.label for move in legal(self._before)]
+        events = notes.events or ()
+        if events and type(events[0]) is not Heard and any(type(event) is Expired for event in events):
+            notes.awaiting = [move.label for move in legal(self.before)]
         if talk.turn_now is self:  # notes hold an error, which may hold this turn: no circle may form
             talk.turn_now = None
         talk.submit(talk.draw, notes)

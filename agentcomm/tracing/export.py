@@ -131,6 +131,7 @@ class CountedBatches(SpanProcessor):
             self._send()
             with self.counts.idle:
                 self.counts.idle.notify_all()
+        self._outlet.close()
 
     def _send(self) -> None:
         """Draw what waits, and send it."""

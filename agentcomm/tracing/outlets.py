@@ -14,10 +14,10 @@ import time
 import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-import httpx
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -25,6 +25,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from agentcomm.errors import UsageError
+from agentcomm.tracing.posting import Poster
 from agentcomm.tracing.protobuf import (
     Base,
     Place,
@@ -101,6 +102,10 @@ class Outlet(Protocol):
 
     def give_up(self) -> None:
         """Fail what is still to come, and interrupt waiting between tries."""
+        ...
+
+    def close(self) -> None:
+        """Give up connections; from the thread that sends."""
         ...
 
 
@@ -195,6 +200,9 @@ class ExporterOutlet:
         with _quietly(self):
             self._exporter.shutdown()
 
+    def close(self) -> None:
+        """Nothing: the exporter minds its own connections."""
+
 
 class OtlpOutlet:
     """Writes spans as OTLP's bytes, and sends them over HTTP; the OTEL_EXPORTER_OTLP_* variables say how.
@@ -213,7 +221,7 @@ class OtlpOutlet:
 
     def __init__(self, url: str, resource: Resource, seconds: float = REQUEST_SECONDS) -> None:
         self.problem = ""
-        self._url, self._seconds = url, seconds
+        self._seconds = seconds
         self._resource = dict(resource.attributes)
         self._scope = scope_of("agentcomm", VERSION)
         self._stop = threading.Event()
@@ -223,10 +231,7 @@ class OtlpOutlet:
         self._headers = {**_headers(), "content-type": "application/x-protobuf"}
         if self._pack and self._pack != "none":
             self._headers["content-encoding"] = self._pack
-        for name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
-            logging.getLogger(name).addFilter(_QUIET)
-        self._client: httpx.Client | None = None
-        self._verify: ssl.SSLContext | bool = _tls() if urlsplit(url).scheme == "https" else False
+        self._poster = Poster(url, self._headers, _tls() if urlsplit(url).scheme == "https" else None)
 
     def foreign(self, span: ReadableSpan) -> tuple[bytes, bytes]:
         """Return a provider's span as (scope, bytes)."""
@@ -270,11 +275,16 @@ class OtlpOutlet:
 
     def again(self) -> None:
         """Open a connection of its own."""
-        self._client, self._stop = None, threading.Event()
+        self._poster.close()
+        self._stop = threading.Event()
 
     def give_up(self) -> None:
         """Fail what is still to come, and interrupt waiting between tries."""
         self._stop.set()
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._poster.close()
 
     def _post(self, data: bytes, count: int) -> int:
         """Send one request, again where that may help, and return how many of its spans were taken."""
@@ -287,37 +297,27 @@ class OtlpOutlet:
                 break
             wait = pause * random.uniform(0.8, 1.2)  # noqa: S311  (so that many do not come back at once)
             try:
-                with _quietly(self):
-                    answer = self._connected().post(self._url, content=data, timeout=left)
-            except httpx.TransportError as error:
+                answer = self._poster.post(data, left)
+            except (OSError, HTTPException) as error:
                 self.problem = in_short(f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001  (whatever a backend does, the program goes on)
                 self.problem = in_short(f"{type(error).__name__}: {error}")
                 return 0
             else:
-                if answer.is_success:
+                if 200 <= answer.status < 300:  # noqa: PLR2004
                     refused, why = refused_of(answer.content)
                     if refused:
                         self.problem = f"the backend refused {refused}{f': {in_short(why)}' if why else ''}"
                     return max(0, count - refused)
-                self.problem = f"HTTP {answer.status_code} {answer.reason_phrase}".rstrip()
-                if answer.status_code not in _TRY_AGAIN:
+                self.problem = f"HTTP {answer.status} {answer.reason}".rstrip()
+                if answer.status not in _TRY_AGAIN:
                     return 0
-                asked = answer.headers.get("retry-after", "")
+                asked = answer.retry_after
                 wait = float(asked) if asked.isdigit() else wait
             if self._stop.wait(min(wait, max(0.0, end - time.monotonic()))):
                 break
             pause *= 2
         return 0
-
-    def _connected(self) -> httpx.Client:
-        if self._client is None:
-            self._client = httpx.Client(
-                headers=self._headers,
-                verify=self._verify,
-                mounts=dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]")),
-            )
-        return self._client
 
 
 def _event(event: Event) -> bytes:
@@ -368,7 +368,7 @@ def _tls() -> ssl.SSLContext:
     """Return what connections by TLS are made with."""
     authority, mine, key = _setting("CERTIFICATE"), _setting("CLIENT_CERTIFICATE"), _setting("CLIENT_KEY")
     try:
-        context = ssl.create_default_context(cafile=authority) if authority else httpx.create_ssl_context()
+        context = ssl.create_default_context(cafile=authority) if authority else ssl.create_default_context()
     except OSError as error:
         raise _wrong("CERTIFICATE", f"name a file with certificates in PEM ({error})") from error
     if mine:

@@ -68,6 +68,9 @@ class Both:
     def give_up(self):
         pass
 
+    def close(self):
+        pass
+
 
 def both(monkeypatch, tmp_path, how, agents=None, **options):
     outlet = Both()
@@ -222,7 +225,9 @@ def quiz(words):
 
 @pytest.mark.parametrize("detail", ["turn", "steps"])
 @pytest.mark.parametrize("content", ["hash", "none"])
-@pytest.mark.parametrize("how", ["tea", "tea \U0001f375", "x" * 9000, SALES[1]], ids=["tea", "cup", "long", "sale"])
+@pytest.mark.parametrize(
+    "how", ["tea", "tea \U0001f375", "x" * 9000, SALES[1]], ids=["tea", "cup", "long", "sale"]
+)
 def test_a_kind_of_turn_that_is_known_is_drawn_as_the_first_of_it(
     monkeypatch, tmp_path, content, how, detail
 ):
