@@ -385,9 +385,7 @@ def test_what_a_condition_leaves_is_what_the_schema_admits(judges):
     done = {"act": "done", "content": {"number": 3, "level": "high", "at": "2026-12-01T09:00:00Z"}}
     last = {"act": "item", "content": {"number": 4, "due": "2026-12-02T09:00:00Z", "level": "low"}}
     ann, bob = Spy(first, last, judges=judges), Spy(done, judges=judges)
-    result = enact_sync(
-        loads(LIMITED), cast={"ann": Agent("Ann", model=ann), "bob": Agent("Bob", model=bob)}
-    )
+    result = enact_sync(loads(LIMITED), cast={"ann": Agent("Ann", model=ann), "bob": Agent("Bob", model=bob)})
     assert result.outcome == "over"
 
     def fields(request, act):
