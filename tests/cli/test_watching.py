@@ -54,7 +54,7 @@ def test_the_page_waits_for_the_talk_and_then_shows_it(talk):
         answer = httpx.get(f"{page.url}data", params={"after": first.headers["x-version"]}, timeout=30)
         assert len(told(answer)["rows"]) > len(told(first)["rows"])
         assert told(answer)["outcome"] == "done"
-        assert page.wait(0)
+        assert page.wait(10)
         later.join()
 
 
