@@ -9,7 +9,7 @@ from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
 NOISE = ("undetected", "caught", "ungrounded", "on_trust", "false_alarms", "extra_turns", "net_value")
-SHARES = ("undetected", "caught", "ungrounded", "on_trust", "false_alarms")
+SHARES = ("undetected", "caught", "ungrounded", "on_trust", "false_alarms", "done")
 
 
 def part(name: str) -> list[dict[str, Any]]:
@@ -54,6 +54,33 @@ def grid_table(name: str) -> str:
     return "\n".join(rows)
 
 
+def priors_table() -> str:
+    """Return for each belief and stakes how many cells lie above the better of never and always, and the worst of them."""
+    rows = [
+        "| stakes | believed, good and bad | cells above 0, of 6 | the most above the better of both | above the optimum |",
+        "|---" * 5 + "|",
+    ]
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for cell in part("priors"):
+        found.setdefault((cell["stakes"], ", ".join(f"{n:g}" for n in cell["prior"])), []).append(cell)
+    for (stakes, prior), cells in found.items():
+        above = [f"{cell['noise']:g}" for cell in cells if cell["over_better"]["low"] > 0]
+        worst = max(cell["over_better"]["value"] for cell in cells)
+        most = max(cell["over_optimum"]["value"] for cell in cells)
+        named = f"{len(above)} (noise {', '.join(above)})" if above else "0"
+        rows.append(f"| {stakes} | {prior} | {named} | {worst:.2f} | {100 * most:.0f} % |")
+    return "\n".join(rows)
+
+
+def doubts_table() -> str:
+    names = ("undetected", "extra_turns", "done", "cost", "net_value")
+    rows = ["| stakes | noticed | grounding | " + " | ".join(names) + " |", "|---" * (len(names) + 3) + "|"]
+    for cell in part("doubts"):
+        figures = " | ".join(shown(name, cell["measures"][name]) for name in names)
+        rows.append(f"| {cell['stakes']} | {100 * cell['notices']:.0f} % | {cell['grounding']} | {figures} |")
+    return "\n".join(rows)
+
+
 def main() -> None:
     for title, names in (
         ("values", ("values",)),
@@ -64,6 +91,8 @@ def main() -> None:
         print(f"## {title}\n\n{noise_table(names)}\n")
     for name in ("grid", "calibrated"):
         print(f"## {name}\n\n{grid_table(name)}\n")
+    print(f"## priors\n\n{priors_table()}\n")
+    print(f"## doubts\n\n{doubts_table()}\n")
 
 
 if __name__ == "__main__":

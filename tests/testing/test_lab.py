@@ -185,22 +185,24 @@ def test_two_who_only_acknowledge_and_take_nothing_in_do_nothing_wrong():
     assert "endless" not in cell.outcomes
 
 
-@pytest.mark.parametrize(("stakes", "noise", "apart"), [(Stakes.HIGH, 0.01, 0.5), (Stakes.NORMAL, 0.1, 0.5)])
+@pytest.mark.parametrize(("stakes", "noise", "apart"), [(Stakes.HIGH, 0.05, 7.0), (Stakes.NORMAL, 0.1, 0.5)])
 def test_from_a_cold_start_no_rule_is_free_both_without_noise_and_with_some(stakes, noise, apart):
     """Values are used outside, so only a read-back shows whether there is noise; until one shows some, the two worlds look the same.
 
     So whatever a rule believes to begin with and however it chooses, in a world without noise it reads back some k times; in one with
     noise p it does the same until an error shows, so it is past its k-th with probability (1 - p) to the k, and acts on trust from
     there on. With 2,000 conversations the interval of the first excess includes 0 only up to three read-backs; with so few, the
-    second excess is half a turn a conversation and more. Thus of the 12 cells with such values and these stakes at least two are
-    above 0, one at either, for every prior and every rule.
+    second excess is expected to be half a turn a conversation at normal stakes, seven at high ones, and its interval to lie above 0.
+    So at either stakes one cell or more is above 0, whatever is believed to begin with.
     """
     runs, costs = 2000, costs_of(stakes, is_seen=False)
     gap = optimum(noise, costs, only="accept") - optimum(noise, costs, only="confirm")
     free = [k for k in range(40) if mean([1.0] * k + [0.0] * (runs - k)).low <= 0]
     assert free == [0, 1, 2, 3]
     for k in free:
-        assert (1 - noise) ** k * gap * (runs - k) / runs > apart
+        above = (1 - noise) ** k * gap * (runs - k) / runs
+        assert above > apart
+        assert above > 1.96 * costs.loss * math.sqrt(noise * (1 - noise) / runs)
 
 
 def test_two_cells_instead_of_three_would_be_bought_at_a_risk_that_is_not_worth_it():
