@@ -84,7 +84,8 @@ class Runtime:
         judge: Who says whether a demonstration shows understanding.
         turns: Turns at once.
         model_calls: Calls at once of one model; or by the model's name, with `*` for the others.
-        backlog: Turns that may wait for one agent; beyond that it refuses as busy, where the protocol lets it.
+        backlog: Turns that may wait for one agent or person, in the store and so in all processes; beyond that it refuses as busy, where
+            the protocol lets it.
         attempts: How often a turn is tried that fails, or takes the process with it when nothing else goes on there, until the agent
             says that it cannot.
         retry: Seconds until a failed turn is tried again; twice as long each time.
@@ -519,9 +520,7 @@ class Runtime:
         return [Delivery(go.mailbox, go.group, go.note, keep=keeps) for go in goes]
 
     def is_full(self, mailbox: str) -> bool:
-        """Say whether too much waits for somebody; what was found holds for a moment."""
-        if mailbox not in self.agents:
-            return False
+        """Say whether too much waits for somebody, here or elsewhere; what was found holds for a moment."""
         until, is_full = self._full.get(mailbox, (0.0, False))
         now = monotonic()
         if now >= until:

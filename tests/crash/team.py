@@ -68,9 +68,8 @@ def team(folder: Path, think: float) -> list[Agent]:
         return turn.say("request", action=turn.brief or "sing")
 
     @bob.on("request")
-    async def agree(turn):
+    def agree(turn):
         tell(folder / "bodies", f"{turn.conversation.id} bob agrees")
-        await asyncio.sleep(dice.uniform(0, think))
         if turn.heard.content.action == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
         return turn.say("agree")

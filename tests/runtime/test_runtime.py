@@ -243,6 +243,22 @@ async def test_who_has_too_much_to_do_refuses_as_busy(store):
         assert {(await runtime.outcome(name)).outcome for name in names} == {"done"}
 
 
+async def test_what_waits_is_counted_whoever_deals_with_it(store):
+    """An agent of another process that does not keep up is busy for everybody who shares the store."""
+    one, two = Runtime(store=store, agents=[asker()], backlog=3), Runtime(store=store, agents=[asker()], backlog=3)
+    async with one, two:
+        cast = {"initiator": "ann", "participant": "bob"}
+        for runtime in (one, two, one):
+            await runtime.open(REQUEST, cast=cast)
+        await until(lambda: store.backlog("bob", 10) == 3)
+        for runtime in (one, two):
+            runtime._full.clear()
+            result = await runtime.run(REQUEST, cast=cast)
+            assert result.outcome == "refused"
+            assert "bob is busy" in str(result.ground["refuse.reason"])
+    assert store.backlog("bob", 10) == 3
+
+
 async def test_who_begins_and_is_busy_is_told_at_once(store):
     async with Runtime(store=store, agents=[asker()], backlog=2) as runtime:
         await runtime.drain(1)
