@@ -13,8 +13,9 @@ from rpds import HashTrieMap
 __all__ = ("Record", "entries", "find", "put", "with_entry", "without")
 
 T = TypeVar("T")
+K = TypeVar("K")
 
-Record = dict[str, tuple[int, T]]
+Record = dict[K, tuple[int, T]]
 """Key -> place in the record, and what stands there."""
 
 _SMALL = 32
@@ -41,7 +42,7 @@ def without(entries: Mapping[str, T], key: str) -> Mapping[str, T]:
     return {name: value for name, value in entries.items() if name != key}
 
 
-def put(record: "Record[T]", count: int, key: str, item: T) -> "Record[T]":
+def put(record: "Record[K, T]", count: int, key: K, item: T) -> "Record[K, T]":
     """Return the record with one more entry, under a key that is not among its first `count`."""
     if not count:
         return {key: (1, item)}
@@ -51,13 +52,13 @@ def put(record: "Record[T]", count: int, key: str, item: T) -> "Record[T]":
     return record
 
 
-def find(record: "Record[T]", count: int, key: str) -> T | None:
+def find(record: "Record[K, T]", count: int, key: K) -> T | None:
     """Return what stands under a key among the first `count` entries, or None."""
     entry = record.get(key)
     return entry[1] if entry is not None and entry[0] <= count else None
 
 
-def entries(record: "Record[T]", count: int) -> Iterator[tuple[str, T]]:
+def entries(record: "Record[K, T]", count: int) -> Iterator[tuple[K, T]]:
     """Yield the first `count` entries in their order."""
     if len(record) == count:
         for name, (_, item) in tuple(record.items()):

@@ -76,7 +76,8 @@ class Ledger(msgspec.Struct, frozen=True, gc=False):
 
     live: tuple[Commitment, ...] = ()
     """Those that can still change, oldest first."""
-    ended: Record[Commitment] = {}
+    ended: Record[int, Commitment] = {}
+    """By their places: what ends late stands near what ended before, so that a long record is not touched all over."""
     count: int = 0
     """How many have ended."""
     n: int = 0
@@ -201,7 +202,7 @@ def enter(
             if status is _DETACHED:
                 return Ledger((now,), ledger.ended, ledger.count, ledger.n), trunk, changes
             count = ledger.count
-            return Ledger((), put(ledger.ended, count, was.id, now), count + 1, ledger.n), trunk, changes
+            return Ledger((), put(ledger.ended, count, was.n, now), count + 1, ledger.n), trunk, changes
     books, changes = record(Books(ledger, trunk), effect.act, speaker, hearers, message, lane)
     return books.own, books.trunk, changes
 
@@ -251,19 +252,19 @@ def take_back(
     for name, was in first.items():
         now = last[name]
         ledger = books.own if now.lane == lane or books.trunk is None else books.trunk
-        books = _with(books, _restored(ledger, name, was), now.lane, lane)
+        books = _with(books, _restored(ledger, now, was), now.lane, lane)
         if was != now:
             told.append((now, was))
     return books, tuple(told)
 
 
-def _restored(ledger: Ledger, name: str, was: Commitment | None) -> Ledger:
-    live = [entry for entry in ledger.live if entry.id != name]
+def _restored(ledger: Ledger, now: Commitment, was: Commitment | None) -> Ledger:
+    live = [entry for entry in ledger.live if entry.id != now.id]
     if was is not None and was.status in _LIVE:
         live = sorted((*live, was), key=lambda entry: entry.n)
     ended, count = ledger.ended, ledger.count
-    if find(ended, count, name) is not None:
-        rest = [entry for entry in entries(ended, count) if entry[0] != name]
+    if find(ended, count, now.n) is not None:
+        rest = [entry for entry in entries(ended, count) if entry[0] != now.n]
         ended = {key: (place, entry) for place, (key, entry) in enumerate(rest, 1)}
         count = len(rest)
     return Ledger(tuple(live), ended, count, ledger.n)
@@ -321,9 +322,9 @@ def _applied(ledger: Ledger, change: Change) -> Ledger:
     if len(ledger.live) == 1:
         if now.status in _LIVE:
             return Ledger((now,), ledger.ended, ledger.count, ledger.n)
-        return Ledger((), put(ledger.ended, ledger.count, now.id, now), ledger.count + 1, ledger.n)
+        return Ledger((), put(ledger.ended, ledger.count, now.n, now), ledger.count + 1, ledger.n)
     if now.status in _LIVE:
         live = tuple(now if entry.id == now.id else entry for entry in ledger.live)
         return Ledger(live, ledger.ended, ledger.count, ledger.n)
     live = tuple([entry for entry in ledger.live if entry.id != now.id])
-    return Ledger(live, put(ledger.ended, ledger.count, now.id, now), ledger.count + 1, ledger.n)
+    return Ledger(live, put(ledger.ended, ledger.count, now.n, now), ledger.count + 1, ledger.n)

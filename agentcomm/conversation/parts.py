@@ -120,7 +120,7 @@ class GatherTurn(msgspec.Struct, frozen=True, gc=False):
     """Lanes without a move."""
     counts: Mapping[str, int] = {}
     """What staged moves will count for, keyed as `Conversation.tally`; `-state` for lanes that will leave a bounded state."""
-    staged: Record[Message] = {}
+    staged: Record[str, Message] = {}
     """Lane -> its move; `!id` -> what was staged."""
     count: int = 0
 
@@ -144,7 +144,7 @@ class Shared(msgspec.Struct, frozen=True, gc=False):
     """Time of the last input that counted."""
     n: int = 0
     """Messages on record."""
-    seen: Record[Message] = {}
+    seen: Record[str, Message] = {}
     """Id -> message, as it was said."""
     spent: int = 0
     """Repairs used in the conversation."""

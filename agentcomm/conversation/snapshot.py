@@ -28,6 +28,7 @@ from agentcomm.version import VERSION
 
 __all__ = ("Kept", "Later", "restored", "taken")
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 _LATEST = 16
@@ -66,7 +67,7 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     rules: str
 
 
-class Later(dict[str, tuple[int, T]]):
+class Later(dict[K, tuple[int, T]]):
     """A record of which the newest entries are there, and the others once somebody needs them.
 
     Args:
@@ -78,10 +79,10 @@ class Later(dict[str, tuple[int, T]]):
 
     def __init__(
         self,
-        known: Mapping[str, tuple[int, T]],
+        known: Mapping[K, tuple[int, T]],
         count: int,
         may_have: Callable[[str], bool],
-        load: Callable[[], dict[str, tuple[int, T]]],
+        load: Callable[[], dict[K, tuple[int, T]]],
     ) -> None:
         super().__init__(known)
         self._count = count
@@ -102,12 +103,12 @@ class Later(dict[str, tuple[int, T]]):
         if self._missing and not super().__contains__(key) and self._may_have(str(key)):
             self._all()
 
-    def get(self, key: str, default: Any = None, /) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def get(self, key: K, default: Any = None, /) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return an entry."""
         self._for(key)
         return super().get(key, default)
 
-    def __getitem__(self, key: str) -> tuple[int, T]:
+    def __getitem__(self, key: K) -> tuple[int, T]:
         self._for(key)
         return super().__getitem__(key)
 
@@ -127,15 +128,15 @@ class Later(dict[str, tuple[int, T]]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[K]:
         self._all()
         return super().__iter__()
 
-    def __reversed__(self) -> Iterator[str]:
+    def __reversed__(self) -> Iterator[K]:
         self._all()
         return super().__reversed__()
 
-    def keys(self) -> KeysView[str]:  # type: ignore[override]
+    def keys(self) -> KeysView[K]:  # type: ignore[override]
         """Return all keys."""
         self._all()
         return super().keys()
@@ -145,12 +146,12 @@ class Later(dict[str, tuple[int, T]]):
         self._all()
         return super().values()
 
-    def items(self) -> ItemsView[str, tuple[int, T]]:  # type: ignore[override]
+    def items(self) -> ItemsView[K, tuple[int, T]]:  # type: ignore[override]
         """Return all keys and entries."""
         self._all()
         return super().items()
 
-    def copy(self) -> dict[str, tuple[int, T]]:
+    def copy(self) -> dict[K, tuple[int, T]]:
         """Return a plain dict of all of it."""
         return dict(self.items())
 
@@ -285,7 +286,7 @@ def _newest(
 
 
 def _short(ledger: Ledger) -> Ledger:
-    few = dict[str, tuple[int, Commitment]]()
+    few = dict[int, tuple[int, Commitment]]()
     if ledger.count <= _LATEST:
         few = {key: (n, one) for n, (key, one) in enumerate(entries(ledger.ended, ledger.count), 1)}
     return _replace(ledger, ended=few)
@@ -295,7 +296,7 @@ def _long(ledger: Ledger, load: Callable[[], Ledger]) -> Ledger:
     if ledger.count <= len(ledger.ended):
         return ledger
 
-    def every() -> dict[str, tuple[int, Commitment]]:
+    def every() -> dict[int, tuple[int, Commitment]]:
         found = load()
         return {key: (n, one) for n, (key, one) in enumerate(entries(found.ended, found.count), 1)}
 
