@@ -27,7 +27,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.parts import Position, Said, Shared
 from agentcomm.conversation.plans import Plan
-from agentcomm.conversation.reading import Unreadable, read
+from agentcomm.conversation.reading import NAME, Unreadable, read
 from agentcomm.conversation.state import Conversation
 
 __all__ = (
@@ -69,7 +69,14 @@ class Told(msgspec.Struct, frozen=True, gc=False):
         return iter(self.events())
 
     def __len__(self) -> int:
-        return len(self.events())
+        return self.length
+
+    @property
+    def length(self) -> int:
+        """How many events it gives."""
+        plan = self.plan
+        last = len(self.ending) if self.ending else int(self.deadline < _NEVER)
+        return self.is_first + plan.grounds + len(self.changes) + 1 + last
 
     def events(self) -> list[Event]:
         """Return what happened, in order."""
@@ -170,25 +177,30 @@ def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, T
     """Let a message of the record be heard as it was, if it makes a plain move; else return None, and `step` has to say.
 
     Args:
-        conversation: Where it stood before.
-        given: The message, its content as the record holds it.
+        conversation: A talk with one position.
+        given: As the record holds it: its names are texts, its time is a number.
     """
-    said = given.message
-    plan = conversation.rules.plans.get((conversation.here.name, said.act))
-    if plan is None or not plan.is_plain or conversation.members or said.lane or said.about:
+    message, here = given.message, conversation.here
+    act, sender, reply = message.act, message.sender, message.in_reply_to
+    plan = conversation.rules.plans.get((here.name, act))
+    if plan is None or plan.content is None or conversation.members or message.lane or not message.id:
+        return None
+    if (
+        (reply and reply != here.last.get(sender, ""))
+        or message.receivers not in ((), plan.to)
+        or message.about
+    ):
+        return None
+    names = f"{message.id}{act}{message.made_by}"
+    if len(names) > NAME or not names.isascii():
         return None
     try:
-        content = read(plan.move.act, said.content)
+        content = read(plan.move.act, message.content)
     except Unreadable:
         return None
-    made = Message(said.act, content, "", said.sender)
-    done = say_made(conversation, made, said.id, said.made_by, given.at)
-    if done is None:
-        return None
-    heard = done[0].message
-    if said.in_reply_to not in ("", heard.in_reply_to) or said.receivers not in ((), heard.receivers):
-        return None
-    return done[1], done[2]
+    made = Message(act, content, "", sender)
+    done = say_made(conversation, made, message.id, message.made_by, given.at)
+    return None if done is None else (done[1], done[2])
 
 
 def completed_made(

@@ -22,6 +22,8 @@ class Plan:
         ended: What is told of its ending a talk that is no lane.
         after: What it does once its budget is used up.
         is_stageable: The same of a move at a gather, but for what bounds it together with other lanes.
+        grounded: What the record says of its being grounded, but for the message.
+        moved: What the record says of the move, but for the message.
         is_bounded: Other lanes' moves may close it.
         is_free: Whoever speaks there may always make it.
         away: By how many more lanes stand away from a gather, if one makes it.
@@ -36,6 +38,7 @@ class Plan:
         "effect",
         "ended",
         "ends",
+        "grounded",
         "grounds",
         "hearer",
         "is_bounded",
@@ -48,6 +51,7 @@ class Plan:
         "max",
         "most",
         "move",
+        "moved",
         "outcome",
         "races",
         "source",
@@ -68,6 +72,8 @@ class Plan:
         self.source, self.target = move.state, target
         self.content = None if move.act.registered is not None else move.act.content
         self.grounds = move.act.criterion is not Criterion.NONE
+        self.grounded = {"act": self.label, "criterion": "delivered", "evidence": ["delivered"]}
+        self.moved = {"act": self.label, "by": self.speaker, "state": move.state, "next": target}
         self.effect = Effect(move.act) if move.act.promises else None
         self.races = len(protocol.states[move.state].speakers) > 1
         self.is_plain = is_plain

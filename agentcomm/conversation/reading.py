@@ -21,7 +21,17 @@ from agentcomm.acts.units import Quantity
 from agentcomm.conversation.events import Cancel, Doubt, Evidence, Input, Join, Leave, Misfire, Reading, Say
 from agentcomm.protocol.graph import Act
 
-__all__ = ("UNREADABLE", "Unreadable", "as_data", "clean", "is_sound", "read", "recorded", "sender_of")
+__all__ = (
+    "NAME",
+    "UNREADABLE",
+    "Unreadable",
+    "as_data",
+    "clean",
+    "is_sound",
+    "read",
+    "recorded",
+    "sender_of",
+)
 
 BYTES = 1_000_000
 """Of JSON in one content; what is longer belongs behind a reference."""
@@ -31,7 +41,7 @@ _FAR = 2**62
 """Whole numbers up to which nothing has to be counted."""
 _BITS = 1024
 """Of a whole number."""
-_NAME = 200
+NAME = 200
 """Characters of an act or an id."""
 _SHORT = 1000
 """Characters of a text that need not be measured."""
@@ -40,7 +50,7 @@ _MANY = 100
 _REASON = 300
 """Characters."""
 
-UNREADABLE = f"a message names its act and its id, each in at most {_NAME} characters of well-formed text"
+UNREADABLE = f"a message names its act and its id, each in at most {NAME} characters of well-formed text"
 _NO_OBJECT = f"the content is no JSON object of finite values, in {_DEPTH} levels and {BYTES:,} bytes at most"
 
 
@@ -56,7 +66,7 @@ def is_sound(message: Message) -> bool:
     act, name, sender, reply = message.act, message.id, message.sender, message.in_reply_to
     if type(act) is type(name) is type(sender) is type(reply) is str:
         whole = f"{act}{name}{sender}{reply}{message.made_by}{message.lane}"
-        if act and name and len(whole) <= _NAME and whole.isascii():
+        if act and name and len(whole) <= NAME and whole.isascii():
             return True
     return bool(act and name) and all(
         map(_is_text, (act, name, sender, reply, message.made_by, message.lane))
@@ -69,7 +79,7 @@ def sender_of(message: Message) -> str:
 
 
 def _is_text(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) > _NAME:
+    if not isinstance(value, str) or len(value) > NAME:
         return False
     return value.isascii() or clean(value) == value
 

@@ -13,7 +13,7 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation import lanes, plain
 from agentcomm.conversation.events import Say
 from agentcomm.conversation.parts import Position
-from agentcomm.conversation.reading import Unreadable, read
+from agentcomm.conversation.reading import Unreadable, read, recorded
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.step import open_conversation, step
@@ -104,6 +104,30 @@ def test_a_message_that_a_turn_made_comes_to_what_a_step_makes_of_it(name: Any, 
                 assert same == events
                 assert state_hash(again) == state_hash(after)
         now, _ = step(now, given_)
+
+
+@SOME
+@given(st.sampled_from(SHIPPED), st.integers(0, 10**6))
+def test_a_recorded_message_comes_to_what_a_step_makes_of_it(name: str, seed: int):
+    rules = shipped(name)
+    talk = walked(rules, seed)
+    now, _ = open_conversation(rules, "walk", members=talk.members)
+    for given_, _ in talk.steps:
+        before = now
+        kept = recorded(given_)
+        now, events = step(before, kept)
+        done = plain.heard_again(copied(before), kept) if isinstance(kept, Say) else None
+        if done is not None:
+            after, told = done
+            assert tuple(told) == events
+            assert told.length == len(events)
+            assert state_hash(after) == state_hash(now)
+
+
+def copied(now: Conversation) -> Conversation:
+    """Return the conversation with a record of its own."""
+    shared = msgspec.structs.replace(now.shared, seen=dict(list(now.shared.seen.items())[: now.n]))
+    return msgspec.structs.replace(now, shared=shared)
 
 
 def made_for_lanes(now: Conversation, coming: list[Any]) -> list[tuple[Message, Position]]:

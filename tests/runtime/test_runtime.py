@@ -245,7 +245,10 @@ async def test_who_has_too_much_to_do_refuses_as_busy(store):
 
 async def test_what_waits_is_counted_whoever_deals_with_it(store):
     """An agent of another process that does not keep up is busy for everybody who shares the store."""
-    one, two = Runtime(store=store, agents=[asker()], backlog=3), Runtime(store=store, agents=[asker()], backlog=3)
+    one, two = (
+        Runtime(store=store, agents=[asker()], backlog=3),
+        Runtime(store=store, agents=[asker()], backlog=3),
+    )
     async with one, two:
         cast = {"initiator": "ann", "participant": "bob"}
         for runtime in (one, two, one):
