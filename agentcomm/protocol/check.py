@@ -18,7 +18,7 @@ from agentcomm.protocol.choice import check_free_moves, check_races
 from agentcomm.protocol.codes import CODES
 from agentcomm.protocol.compile import Draft, draft
 from agentcomm.protocol.debts import check_open
-from agentcomm.protocol.discharges import check_discharges
+from agentcomm.protocol.discharges import check_discharges, check_outliving
 from agentcomm.protocol.embed import tell_broken
 from agentcomm.protocol.ends import Ends
 from agentcomm.protocol.exits import check_exits
@@ -131,17 +131,18 @@ def _check_graph(made: Draft, *, distributed: bool) -> None:
     ends = Ends(made, protocol, report, arcs)
     ends.check()
     check_races(made, arcs)
-    check_free_moves(made, arcs, ends.trapped)
     _check_roles(protocol, report)
     check_escalation(protocol, report)
     check_settles(protocol, arcs, report)
     check_grounding(protocol, arcs, report)
     if made.races and made.holes:
         tell_lost_header(made, report)
+    unknown: set[str] = set()
     if not any(found.kind in _NAMELESS for found in report.found):
-        check_known(protocol, arcs, report)
+        unknown = check_known(protocol, arcs, report)
         check_owners(protocol, arcs, report)
         check_discharges(protocol, arcs, report)
+    check_free_moves(made, arcs, ends.trapped | unknown)
     if report.has_errors:  # a warning is often the shadow of an error
         return
     _check_unused(made, arcs)
@@ -150,8 +151,9 @@ def _check_graph(made: Draft, *, distributed: bool) -> None:
     check_budgets(protocol, arcs, report)
     check_exits(protocol, arcs, report)
     check_answered(protocol, arcs, report)
-    check_open(protocol, arcs, report)
-    check_informed(protocol, arcs, report, distributed=distributed)
+    check_outliving(protocol, report)
+    owed = check_open(protocol, arcs, report)
+    check_informed(protocol, arcs, report, distributed=distributed, owed=owed)
 
 
 def _check_unused(made: Draft, arcs: Arcs) -> None:

@@ -25,8 +25,8 @@ def check_races(made: Draft, arcs: Arcs) -> None:
         )
 
 
-def check_free_moves(made: Draft, arcs: Arcs, trapped: set[str]) -> None:
-    """Add E303: a state that may leave its speaker, or a lane, without a move."""
+def check_free_moves(made: Draft, arcs: Arcs, passed: set[str]) -> None:
+    """Add E303: a state that may leave its speaker, or a lane, without a move; not for some that are told of otherwise."""
     own: dict[str, int] = {}
     """Bit of an act whose condition looks at its own previous saying."""
     bare: list[State] = []
@@ -34,7 +34,7 @@ def check_free_moves(made: Draft, arcs: Arcs, trapped: set[str]) -> None:
     for place in arcs.odd.pressed:
         name = arcs.names[place]
         state = made.protocol.states[name]
-        if state.moves and not (name in made.own_else or name in made.races or name in trapped):
+        if state.moves and not (name in made.own_else or name in made.races or name in passed):
             bare.append(state)
             for move in state.moves.values():
                 if _looks_back(move):

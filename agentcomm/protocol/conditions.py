@@ -40,7 +40,16 @@ _SUCH = {
     "duration": "a duration such as 30s",
 }
 _NUMBERS: tuple[Kind, ...] = ("int", "number")
-_OPPOSITE = {"=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "is": "==", "not": "!="}
+_OPPOSITE = {
+    "=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "is less than": "<", "less than": "<", "is more than": ">",
+    "more than": ">", "is greater than": ">", "greater than": ">", "is at least": ">=", "at least": ">=",
+    "is at most": "<=", "at most": "<=", "is not": "!=", "equals": "==", "is": "==", "not": "!=",
+}  # fmt: skip
+"""What others write for a comparison, the longer before its parts."""
+_AND = re.compile(r"\s+(?:and|AND)\s+|\s*&&\s*")
+_OR = re.compile(r"\s+(?:or|OR)\s+|\s*\|\|\s*")
+_CHAIN = re.compile(r"\s*(\S+)\s*(<=|<|>=|>)\s*(\S+)\s*(<=|<|>=|>)\s*(\S+)\s*")
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def parse_ref(text: str) -> Ref | None:
@@ -64,6 +73,16 @@ class ConditionReader:
     def read(self, word: Word, label: str) -> Condition | None:
         """Return the condition on saying `label`; None, with a finding, if it is none."""
         found = _CONDITION.fullmatch(word.text) if len(word.text) <= _LONGEST else None
+        if several := _several(word.text[:_LONGEST]):
+            self.report.add(
+                "E101",
+                "syntax",
+                word.at,
+                f"'{word}' is more than one condition",
+                why="each stands by itself, and all of them must hold",
+                fix=several,
+            )
+            return None
         if not found:
             self.report.add(
                 "E101",
@@ -158,7 +177,8 @@ class ConditionReader:
             if self.report.is_news(left.act):
                 hint = near(left.act, self.fields)
                 what = f"'{left.act}' in '{left}' is not an act"
-                self.report.add("E102", "unknown_name", word.at, what, fix=hint)
+                why = "only in an overlay does `it` stand for a message" if left.act == IT else ""
+                self.report.add("E102", "unknown_name", word.at, what, why=why, fix=hint)
             return None
         fields = self.fields[left.act]
         if left.act in self.opaque:
@@ -214,12 +234,24 @@ class ConditionReader:
         return _constant(text)
 
 
+def _several(text: str) -> str:
+    """Return what to write for several conditions in one, an empty text if it is one."""
+    if text.count("<") + text.count(">") == 2 and (chain := _CHAIN.fullmatch(text)):  # noqa: PLR2004
+        low, first, middle, second, high = chain.groups()
+        return f"write `when: [{middle} {_TURNED[first]} {low}, {middle} {second} {high}]`"
+    for joint in (_AND, _OR):
+        parts = joint.split(text.strip())
+        if len(parts) > 1 and all(map(_CONDITION.fullmatch, parts)):
+            if joint is _AND:
+                return f"write `when: [{', '.join(parts)}]`"
+            return "give each its own act or move: what is said decides, and no condition says `or`"
+    return ""
+
+
 def _hint(text: str) -> str:
     for wrong, right in _OPPOSITE.items():
         if re.search(rf"(?<![<>=!\w]){re.escape(wrong)}(?![<>=\w])", text):
             return f"did you mean '{right}' for '{wrong}'?"
-    if " and " in text or " or " in text:
-        return "write a list of conditions: all of them must hold"
     return "write it like `price <= ask.price`"
 
 

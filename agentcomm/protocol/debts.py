@@ -130,8 +130,8 @@ class _Bits:
         return None if found[0] == 0 and found[1] == found[2] == self.every else found
 
 
-def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
-    """Add W501: a commitment that may be active at a success.
+def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> set[str]:
+    """Add W501: a commitment that may be active at a success; return the acts that make one.
 
     A warning and not an error (W501 for E501 of the list of checks): whether an accepted proposal is thereby done, or is
     still to be done, only its author knows; `discharges` and `outlives` are how he says it.
@@ -148,13 +148,16 @@ def check_open(protocol: Protocol, arcs: Arcs, report: Report) -> None:
         debts = [debt for debt in debts if not _ends_soon(protocol, arcs, debt, made[debt], matter, effort)]
     if len(debts) * len(arcs.names) > MUCH:
         debts = _not_surely_done(protocol, arcs, debts, made)
+    told: set[str] = set()
     for first in range(0, len(debts), BITS):
         some = _Bits({debt: 1 << number for number, debt in enumerate(debts[first : first + BITS])})
         follow = _to_success(protocol, arcs, some)
         for debt, bit in some.bits.items():
-            for sites in made[debt].values():
+            for label, sites in made[debt].items():
                 if any(follow.waiting[arcs.targets[place][position]] & bit for place, position in sites):
+                    told.add(label)
                     _tell_open(protocol, arcs, report, debt, sites, follow)
+    return told
 
 
 def _made(arcs: Arcs, named: Container[str], makes: Container[str]) -> dict[_Debt, _Sites]:
@@ -423,7 +426,9 @@ class _Ways:
 
 def _add_open(protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, owed: list[Arc]) -> None:
     found = [*arcs.to(arcs.number[owed[0].source]), *owed]
-    label = owed[0].move.label if owed[0].move else ""
+    move = owed[0].move
+    label = move.label if move else ""
+    region = protocol.states[move.state].region if move else ""
     said = next((arc.move for arc in reversed(found) if arc.move), None)
     report.add(
         "W501",
@@ -431,6 +436,9 @@ def _add_open(protocol: Protocol, arcs: Arcs, report: Report, debt: _Debt, owed:
         move_mark(protocol, said) if said else NOWHERE,
         f"what '{label}' {'promises' if debt.is_offer else 'asks for'} may still be owed when '{found[-1].target}' is reached",
         why=f"{debt.debtor} owes it to {debt.creditor}, and nothing on this way discharges it",
-        fix=f"add `discharges: {label}` to the act that fulfils it, or `outlives: true` to '{label}'",
+        fix=f"let the run '{region.partition('/')[0]}' lead to a success only where it is done, "
+        f"or add `discharges: {label}` to an act of yours that fulfils it"
+        if region
+        else f"add `discharges: {label}` to the act that fulfils it, or `outlives: true` to '{label}'",
         witness=steps(found),
     )

@@ -8,7 +8,7 @@ from agentcomm.protocol.findings import NOWHERE, Report
 from agentcomm.protocol.following import BITS, NEAR, after
 from agentcomm.protocol.graph import Protocol
 
-__all__ = ("check_discharges",)
+__all__ = ("check_discharges", "check_outliving")
 
 
 def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
@@ -50,6 +50,20 @@ def check_discharges(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 why=f"no way from the start to '{move.state}' has '{label}' on it",
                 fix=f"let '{label}' be said before, or remove `discharges`",
                 witness=steps(arcs.to(place)),
+            )
+
+
+def check_outliving(protocol: Protocol, report: Report) -> None:
+    """Add W501: an act that outlives the conversation, and makes nobody owe anything."""
+    for label, act in protocol.acts.items():
+        if act.outlives and act.info.op not in MAKES and "." not in label:
+            report.add(
+                "W501",
+                "commitment_open",
+                protocol.marks.get(f"acts.{label}", NOWHERE),
+                f"`outlives` says nothing about '{label}', which makes nobody owe anything",
+                why=f"it is the act `{act.performative}`; what is asked for, or proposed, is owed",
+                fix="put it on the act that asks or proposes, or remove it",
             )
 
 

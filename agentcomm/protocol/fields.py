@@ -24,6 +24,7 @@ from agentcomm.acts.glossary import clash
 from agentcomm.acts.units import is_unit, parse_quantity
 from agentcomm.protocol.findings import Report, near, quoted
 from agentcomm.protocol.graph import Mark
+from agentcomm.protocol.meant import WORDS, meant
 from agentcomm.protocol.shape import is_name
 from agentcomm.protocol.source import Entry, Node
 
@@ -38,27 +39,6 @@ _DEEPEST = 20
 _MOST = 1_000
 """Types in the content of one act, after names are followed."""
 _PROTECTED = ("_", "model_validate", "model_dump")
-_WORDS = {
-    "string": "text",
-    "str": "text",
-    "integer": "int",
-    "float": "number",
-    "decimal": "number",
-    "double": "number",
-    "boolean": "bool",
-    "time": "datetime",
-    "timestamp": "datetime",
-    "object": "any",
-    "currency": "money",
-    "amount": "quantity",
-    "measure": "quantity",
-    "identifier": "id",
-    "uuid": "id",
-    "dict": "any",
-}
-"""Words of other languages for our types."""
-
-
 _SHORT = {"min": "minimum", "max": "maximum", "min_length": "minLength", "max_length": "maxLength"}
 """Constraints as others call them."""
 
@@ -130,13 +110,13 @@ class TypeReader:
                     why="every content class has an attribute of this name",
                     fix=f"call it '{entry.key}_value', or something better",
                 )
-            result[entry.key] = self.field(entry.node) or ANY
-            if entry.node.is_scalar and entry.node.value is None:
+            elif entry.node.is_scalar and entry.node.value is None:
                 self._wrong(
                     entry.at,
                     f"the field '{entry.key}' of {owner} has no type",
                     fix=f"write `{entry.key}: text`",
                 )
+            result[entry.key] = self.field(entry.node) or ANY
         return result
 
     def field(self, node: Node, *, whole: bool = False) -> FieldType | None:
@@ -170,7 +150,7 @@ class TypeReader:
         limits = [key for key in others if key in CONSTRAINTS or _SHORT.get(key) in CONSTRAINTS]
         if kind is None or kind.text is None or not limits or len(limits) < len(others):
             return False
-        text = _WORDS.get(kind.text.lower(), kind.text)
+        text = WORDS.get(kind.text.lower(), kind.text)
         pairs = [f"is: {text}", *(f"{_SHORT.get(key, key)}: {entries[key].node.raw}" for key in limits)]
         self._wrong(
             entries["type"].at,
@@ -227,15 +207,7 @@ class TypeReader:
                 fix=f"write `{word}` where the act's content stands",
             )
             return ANY
-        known = (*KINDS, *self.types, *self.registered)
-        if word.endswith("?"):
-            hint = f"did you mean 'optional {word[:-1]}'?"
-        elif head == "list":
-            hint = "did you mean 'list of ...'?"
-        elif word.lower() in _WORDS:
-            hint = f"did you mean '{_WORDS[word.lower()]}'?"
-        else:
-            hint = near(word, known)
+        hint = meant(word, (*KINDS, *self.types, *self.registered))
         if self.report.is_news(f"type {word}"):
             why = "a type is one of the language's, or stands under `types`"
             self._wrong(at, f"'{word}' is not a type", why=why, fix=hint)

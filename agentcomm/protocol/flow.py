@@ -31,8 +31,8 @@ def _needs(move: Move) -> Iterator[Ref]:
     yield from move.given.values()
 
 
-def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
-    """Add E401: a name in `when`, `repeats` or `with` that its speaker has not heard on every way."""
+def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> set[str]:
+    """Add E401: a name in `when`, `repeats` or `with` that its speaker has not heard on every way; return the states where."""
     wanted = [(move, list(_needs(move))) for move in arcs.odd.asking]
     if sum(len(refs) for _, refs in wanted) * arcs.states > MUCH and not protocol.runs:
         effort = Effort()
@@ -51,6 +51,7 @@ def check_known(protocol: Protocol, arcs: Arcs, report: Report) -> None:
                 if bit and not here & bit and key not in told:
                     told.add(key)
                     _tell_unknown(protocol, arcs, report, move, ref)
+    return {state for state, _, _ in told}
 
 
 def _not_near(arcs: Arcs, move: Move, refs: list[Ref], effort: Effort) -> list[Ref]:
@@ -170,7 +171,12 @@ def _tell_unknown(protocol: Protocol, arcs: Arcs, report: Report, move: Move, re
         else f"on this way '{ref.act}' was not said by or to {move.speaker}",
         fix=f"add {move.speaker} to the `to` of '{deaf.label}' in '{deaf.state}'"
         if deaf
-        else f"let '{ref.act}' be said on every way to '{move.state}', or compare with a constant",
+        else f"let '{ref.act}' be said on every way to '{move.state}', or "
+        + (
+            f"write the condition on the moves '{move.label}' that come after it, not on the act"
+            if any(ref in (condition.left, condition.right) for condition in move.act.when)
+            else "compare with a constant"
+        ),
         witness=steps(found) or arcs.witness(move.state),
     )
 

@@ -5,6 +5,8 @@ waits for ever; who has to speak without having heard what came before does so b
 role runs alone, the same and more are errors: there a role knows only what it said and heard.
 """
 
+from collections.abc import Container
+
 from agentcomm.acts.performative import PERFORMATIVES
 from agentcomm.protocol.arcs import Arc, Arcs, move_mark, state_mark, steps, way
 from agentcomm.protocol.findings import Kind, Report, quoted
@@ -27,8 +29,10 @@ _CODES: dict[DoubtKind, tuple[str, str, Kind]] = {
 """By kind of doubt: the code where a runtime holds the conversation, and where each role runs alone."""
 
 
-def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distributed: bool) -> None:
-    """Add W304, W305 and W306, or, where each role runs alone, E304, E305 and E306."""
+def check_informed(
+    protocol: Protocol, arcs: Arcs, report: Report, *, distributed: bool, owed: Container[str] = ()
+) -> None:
+    """Add W304, W305 and W306, or, where each role runs alone, E304, E305 and E306; not of what is told to stay owed."""
     if distributed:
         knows = knowing(protocol, arcs)
         unsure = [role for role in protocol.roles if role not in knows]
@@ -45,8 +49,8 @@ def check_informed(protocol: Protocol, arcs: Arcs, report: Report, *, distribute
             for doubt in doubts_of(protocol, role, arcs):
                 if doubt.kind == "obligations":
                     _tell_doubt(protocol, report, doubt, distributed=False)
-    if not any(finding.code == "W503" for finding in report.found):  # who cannot answer does not answer
-        _check_answers(protocol, arcs, report)
+    if not any(found.code == "W503" for found in report.found):  # who cannot answer does not answer
+        _check_answers(protocol, arcs, report, owed)
 
 
 def _tell_doubt(protocol: Protocol, report: Report, doubt: Doubt, *, distributed: bool) -> None:
@@ -111,7 +115,7 @@ def _unsure(protocol: Protocol, arcs: Arcs) -> list[str]:
     return [role for role in protocol.roles if role in deaf and is_unsure(protocol, arcs, role, alone=False)]
 
 
-def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
+def _check_answers(protocol: Protocol, arcs: Arcs, report: Report, owed: Container[str]) -> None:
     """Add W306: who asked hears nothing, and nobody who was asked says anything, on a way that ends well."""
     asks = arcs.said.lists(arcs.said.worth(lambda _: True, nothing=False, among=_DIRECTIVES))
     asking = [
@@ -126,7 +130,7 @@ def _check_answers(protocol: Protocol, arcs: Arcs, report: Report) -> None:
         if key not in silent:
             silent[key] = _ends_unheard(protocol, arcs, role, asked)
         target = arcs.targets[place][position]
-        if silent[key][target]:
+        if silent[key][target] and move.label not in owed:
             ends = arcs.names[target] in protocol.outcomes
             report.add(
                 "W306",

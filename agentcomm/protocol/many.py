@@ -107,7 +107,9 @@ def _members(reader: Reader, entry: Entry) -> tuple[tuple[int, int] | None, bool
         reader.wrong(
             node.at,
             f"how many play '{entry.key}' is a number or a range, not {node}",
-            fix=f"write `{entry.key}: 1`, or `{entry.key}: 1..20` for up to twenty",
+            fix=f"write `{entry.key}: {'..'.join(numbers)}`"
+            if len(numbers := re.findall(r"\d{1,6}", node.raw)) == 2  # noqa: PLR2004  (from and to)
+            else f"write `{entry.key}: 1`, or `{entry.key}: 1..20` for up to twenty",
         )
         reader.broken = True
         return None, False

@@ -19,6 +19,15 @@ EXPIRED = "expired"
 """The built-in outcome of a deadline, where nothing else is said."""
 
 
+_SAME = {
+    "ok": "success", "done": "success", "completed": "success", "accepted": "success", "timeout": "expired",
+    "timed-out": "expired", "late": "expired", "error": "failed", "failure": "failed", "fail": "failed",
+    "denied": "refused", "declined": "refused", "refuse": "refused", "reject": "rejected", "cancel": "cancelled",
+    "canceled": "cancelled", "abort": "aborted", "unknown": "undecided", "draw": "undecided",
+}  # fmt: skip
+"""What others call a class of outcomes."""
+
+
 @dataclass(slots=True)
 class Names:
     """Resolves the names of a document."""
@@ -142,7 +151,9 @@ class Names:
                 self.outcomes[name.text] = OutcomeClass(kind.text)
                 continue
             if kind.text:
-                unknown(self.report, kind, "a class of outcomes", [str(item) for item in OutcomeClass])
+                same = _SAME.get(kind.text.lower())
+                classes = [str(item) for item in OutcomeClass]
+                unknown(self.report, kind, "a class of outcomes", classes, meant=same or "")
             self.outcomes[name.text] = OutcomeClass.UNDECIDED
         self.places = set(named) | set(self.outcomes)
 

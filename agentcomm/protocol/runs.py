@@ -133,13 +133,16 @@ def given_in(
             known = [
                 f"{label}.{name}" for label, theirs_act in theirs.acts.items() for name in theirs_act.fields
             ]
+            turned = value.text in known and target.act in conditions.fields
             report.add(
                 "E102",
                 "unknown_name",
                 key.at,
                 f"'{run.protocol}' has no '{key}'",
-                why="`with` fills a field of an act of the protocol that is run",
-                fix=near(key.text, known),
+                why="`with` has their field first, then our value"
+                if turned
+                else "`with` fills a field of an act of the protocol that is run",
+                fix=f"write `{value}: {key}`" if turned else near(key.text, known),
             )
             continue
         ours = conditions.value(value, f"{key}")

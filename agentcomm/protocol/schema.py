@@ -234,9 +234,11 @@ def _act() -> Schema:
 
 def _conditions() -> Schema:
     operators = "|".join(sorted((op for op in get_args(Comparison) if op != "in"), key=len, reverse=True))
+    name = rf"{PART}(?:\.{PART})*\s*"
     one: Schema = {
         "type": "string",
-        "pattern": rf"^\s*{PART}(?:\.{PART})*\s*(?:{operators}|\bin\b)\s*\S.*$",
+        "pattern": rf"^(?!.*(?:\s(?:and|or|AND|OR)\s|&&|\|\|)\s*{name}(?:{operators}|in\b))"
+        rf"\s*{name}(?:(?:<=|>=|<(?!=)|>(?!=))(?!\s*\S+\s*[<>])|==|!=|\bin\b)\s*\S.*$",
         "patternErrorMessage": "a condition is a field, a comparison (== != < <= > >= in), and a constant or `act.field`",
         "examples": ["price <= ask.price", "choice in question.options"],
     }

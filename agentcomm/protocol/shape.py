@@ -57,12 +57,19 @@ def _renamed(text: str) -> str:
 
 
 def unknown(
-    report: Report, word: Word, what: str, known: Iterable[str], *, why: str = "", is_named: bool = False
+    report: Report,
+    word: Word,
+    what: str,
+    known: Iterable[str],
+    *,
+    why: str = "",
+    is_named: bool = False,
+    meant: str = "",
 ) -> None:
     """Add a finding about a word that stands for nothing; once, if it is a name that other places may have, too."""
     if is_named and not report.is_news(word.text):
         return
-    fix = near(word.text, known)
+    fix = f"did you mean '{meant}'?" if meant else near(word.text, known)
     report.add("E102", "unknown_name", word.at, f"'{word}' is not {what}", why=why, fix=fix)
 
 
@@ -221,7 +228,7 @@ _SPELT = re.compile(r"(\d{1,6}) *(s|m|h|d)[a-z]*", re.IGNORECASE)
 def _as_duration(node: Node) -> str:
     """Return what to write for a duration in words, or without a unit."""
     if isinstance(node.value, int) and not isinstance(node.value, bool) and node.value > 0:
-        return f"write its unit: {node.value}s, {node.value}m or {node.value}h"
+        return f"write its unit: {node.value}s, {node.value}m, {node.value}h or {node.value}d"
     found = _SPELT.fullmatch(node.text or "")
     return f"write {found[1]}{found[2].lower()}" if found else ""
 

@@ -1,6 +1,6 @@
 """The shape of states and moves: who may speak, what, and where it leads, in long form."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -78,11 +78,12 @@ def read_states(reader: Reader, node: Node, roles: Iterable[str]) -> list[StateS
             )
             reader.broken = True
         else:
-            found.append(_state(reader, entry))
+            found.append(_state(reader, entry, names))
     return found
 
 
-def _state(reader: Reader, entry: Entry) -> StateSpec:
+def _state(reader: Reader, entry: Entry, roles: Container[str]) -> StateSpec:
+    """Return a state; a key of states that is the name of a role, which is told of there, is one where it has moves."""
     name = Word(entry.key, entry.at)
     reader.name(name, "a state")
     given = entry.node.entries
@@ -94,7 +95,7 @@ def _state(reader: Reader, entry: Entry) -> StateSpec:
     keys: dict[str, Entry] = {}
     speakers: list[tuple[Word, tuple[MoveSpec, ...]]] = []
     for key, item in given.items():
-        if key in _STATE:
+        if key in _STATE and not (key in roles and item.node.entries is not None and "run" not in given):
             keys[key] = item
             continue
         role = Word(key, item.at)

@@ -174,7 +174,9 @@ def dense(count: int) -> Protocol:
     made = Builder()
     dice = random.Random(count)  # noqa: S311
     acts = [
-        made.act(f"say-{n}", ("inform", "request", "agree", "propose", "refuse")[n % 5], outlives=n % 2 == 0)
+        made.act(
+            f"say-{n}", ("inform", "request", "agree", "propose", "refuse")[n % 5], outlives=n % 10 in (6, 8)
+        )
         for n in range(40)
     ]
     for n in range(count):

@@ -29,6 +29,36 @@ def test_a_mistake_is_told_once_with_what_to_write(row):
     assert found.why
 
 
+TYPES = {
+    "int 1..99": "write `{is: int, minimum: 1, maximum: 99}`",
+    '"integer (1-99)"': "write `{is: int, minimum: 1, maximum: 99}`",
+    "number >= 0": "write `{is: number, minimum: 0}`",
+    "list<text>": "did you mean 'list of text'?",
+    '"string[]"': "did you mean 'list of text'?",
+    "string|null": "did you mean 'optional text'?",
+    '"int?"': "did you mean 'optional int'?",
+    "text optional": "did you mean 'optional text'?",
+    "low or high": "write `[low, high]`",
+    '"a|b|c"': "write `[a, b, c]`",
+    "text(80)": "did you mean 'text'? What more it must be stands in `{is: text, ...}`",
+    "map of text": "write its fields, such as `{name: text}`, or `any`",
+    "date-time": "did you mean 'datetime'?",
+    "positive Terms": "did you mean 'Terms'? What more it must be stands in `{is: Terms, ...}`",
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_type_as_others_write_it(kind):
+    text = MADE["loan"].replace("odometer: optional int", f"odometer: {kind}")
+    (found,) = examine(text).findings
+    assert (found.code, found.fix) == ("E104", TYPES[kind])
+
+
+def test_a_key_of_states_that_is_a_role_is_told_once():
+    text = MADE["loan"].replace("member", "first")
+    assert [found.what for found in examine(text).findings] == ["'first' cannot be the name of a role"]
+
+
 SHAPES = [row for row in ROWS if row["code"] == "E101"]
 
 
