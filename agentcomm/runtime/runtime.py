@@ -574,7 +574,7 @@ class Runtime:
 
     def _casting(self, stage: Stage, data: Mapping[str, Any]) -> Casting:
         names = {key: str(player["agent"]) for key, player in data["cast"].items()}
-        key = id(stage), tuple(names.items())
+        key = stage, tuple(names.items())
         found = self._castings.get(key)
         if found is None:
             many = stage.protocol.many
@@ -583,7 +583,10 @@ class Runtime:
             if many:
                 cast[many] = {member: self._player(names[member]) for member in members}
             judge = self.judge if stage.rules.judge else None
-            found = self._castings[key] = stage.casting(cast, {}, judge)
+            found = stage.casting(cast, {}, judge)
+            while len(self._castings) >= _RESIDENT:  # names come and go, such as those of customers
+                del self._castings[next(iter(self._castings))]
+            self._castings[key] = found
         return found
 
     def _player(self, name: str) -> Player:
@@ -828,6 +831,8 @@ class Runtime:
         finally:
             if waiter in (waiters := self._waiters.get(conversation, [])):
                 waiters.remove(waiter)
+                if not waiters:
+                    del self._waiters[conversation]
 
     async def follow(self, conversation: str, *, after: int = 0) -> AsyncGenerator[tuple[int, Event]]:
         """Give the events of a conversation with their numbers, from 1, as they are kept; until it is over, or this drains.

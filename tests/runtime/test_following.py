@@ -175,3 +175,22 @@ async def test_a_slip_of_a_person_costs_no_try_and_opens_no_repair(store):
     assert len(tried) == 15
     assert {record.data["principal"] for record in tried} == {"lena"}
     assert replay(result.transcript).same
+
+
+async def test_a_runtime_that_served_many_keeps_nothing_of_them(store, monkeypatch):
+    monkeypatch.setattr("agentcomm.runtime.runtime._RESIDENT", 8)
+    ann = asker()
+    async with Runtime(store=store, agents=[ann]) as runtime:
+        for number in range(20):
+            who = f"customer {number}"
+            name = await runtime.open(REQUEST, cast={"initiator": ann, "participant": who})
+            await until(lambda who=who: store.waiting(mailbox=who))
+            (turn,) = await runtime.waiting(who)
+            ending = asyncio.create_task(runtime.outcome(name))
+            await asyncio.sleep(0)
+            await runtime.answer(name, turn.role, "inform-result", {"result": number}, by=who)
+            assert (await ending).outcome == (await runtime.outcome(name)).outcome == "done"
+        assert (runtime._waiters, runtime._followers, runtime._talks) == ({}, {}, {})
+        assert len(runtime._castings) <= 8
+        await until(lambda: not runtime.is_busy)
+        assert len(asyncio.all_tasks()) == 2  # this one, and the one that looks for work
