@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Protocol, overload
+from typing import Any, NoReturn, Protocol, overload
 
 import msgspec
 
@@ -167,6 +167,10 @@ class Port(Protocol):
         self, turn: "Turn", act: str, known: Mapping[str, Any], facts: Mapping[str, Any]
     ) -> "Message | Unspoken":
         """Let the agent's model make the move."""
+        ...
+
+    async def wait(self) -> NoReturn:
+        """Wait until the turn is over, without a word."""
         ...
 
 
@@ -606,6 +610,25 @@ class Turn(msgspec.Struct, eq=False):
                 code="U310",
             )
         return await self._port.use(self, own, arguments, by)
+
+    async def wait(self) -> NoReturn:
+        """Say nothing in a race, and leave it to the others: for a role that has nothing to say yet.
+
+        It never returns; the turn is over when somebody else speaks, or the time is up. Where a `Runtime` hosts it, nothing runs
+        meanwhile, and what the role has to say later is said by `Runtime.answer`.
+
+        Raises:
+            UsageError: If nobody else may speak here.
+        """
+        place = self.conversation
+        if place.frame is not None or not place.state.speakers[1:]:
+            raise UsageError(
+                f"{self.agent} waits in {self.state!r}, where nobody else may speak",
+                why="the conversation would only run out of time",
+                fix=f"say something: {', '.join(map(signature, self.moves)) or 'nothing is legal'}",
+                code="U323",
+            )
+        await self.port.wait()
 
     async def fill(
         self, act: str = "", *, known: Mapping[str, Any] | None = None, facts: Mapping[str, Any] | None = None

@@ -7,6 +7,7 @@ time. What an input changed is told by its events, so that nobody looks at a hun
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import CoroutineType
 from typing import Any, cast
 
 from agentcomm.agents.turn import Turn
@@ -382,6 +383,8 @@ class Plural:
             if pending is None:
                 return
             task = asyncio.create_task(settle(talk, pending))
+            if type(pending[1]) is CoroutineType:  # somebody may be faster than its first step
+                task.add_done_callback(partial(_closed, pending[1]))
         self._keep(lane, self._key(turn.conversation, turn.role) if key is None else key, task)
 
     def _keep(self, lane: str, key: Any, task: asyncio.Task[None]) -> None:
@@ -401,3 +404,7 @@ class Plural:
         """Cancel those whose go has passed."""
         for key in [key for key in going or () if key not in wanted]:
             (going or {}).pop(key).cancel()
+
+
+def _closed(coroutine: "CoroutineType[Any, Any, Any]", _task: object) -> None:
+    coroutine.close()

@@ -7,7 +7,7 @@ else was faster, what he wrote is read first, and what was said is heard again, 
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -33,7 +33,7 @@ from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk, opening
 from agentcomm.store.base import Snapshot
 
-__all__ = ("DEADLINE", "HERE", "JUDGE", "Go", "HostedTalk", "law_of")
+__all__ = ("DEADLINE", "HERE", "JUDGE", "Go", "HostedTalk", "Waits", "law_of")
 
 JUDGE = "@judge"
 """Mailbox of whoever says whether a demonstration shows understanding."""
@@ -51,6 +51,10 @@ _NONE: Mapping[str, Move] = {}
 HERE: Mapping[str, None] = {"": None}
 """The only group of a conversation without members."""
 _NOWHERE: Mapping[str, None] = {}
+
+
+class Waits(BaseException):
+    """Somebody who has the floor leaves it to the others; no error, so that no handler takes it for one."""
 
 
 class Go:
@@ -225,6 +229,10 @@ class HostedTalk(Talk):
             self.steps += steps
             del self.steps[:-_STEPS]
             self.calls = None
+
+    async def wait(self) -> NoReturn:
+        """Leave the turn without a word; nothing runs while others may speak."""
+        raise Waits
 
     def calls_of(self, turn: Turn) -> Calls:
         """Return the tool calls of a turn, those of earlier attempts among them."""

@@ -660,6 +660,10 @@ class Runtime:
             if not waiter.done():
                 waiter.set_result(talk)
 
+    def lose(self, claim: Claim) -> None:
+        """Stop what is done under a claim that is there no more."""
+        self._lose(claim.token)
+
     async def forsake(self, conversation: str, reason: str) -> None:
         """Cancel a conversation that was held within a turn which waits for it no more, if it still goes on."""
         with contextlib.suppress(AgentcommError):

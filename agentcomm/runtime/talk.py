@@ -8,7 +8,7 @@ import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import CoroutineType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import msgspec
 
@@ -687,6 +687,11 @@ class Talk:
     ) -> Message | Unspoken:
         """Let the agent's model make the move."""
         return await choose(turn, act, known, facts)
+
+    async def wait(self) -> NoReturn:
+        """Wait until the turn is over, without a word."""
+        await forever()
+        raise AssertionError("unreachable")  # pragma: no cover
 
 
 class _Steps:

@@ -4,14 +4,14 @@ import asyncio
 import inspect
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Recalled, Turn
 from agentcomm.conversation.events import Tick
 from agentcomm.conversation.tape import Step
 from agentcomm.errors import StoreError
-from agentcomm.runtime.hosted import DEADLINE, HERE, Go, HostedTalk
+from agentcomm.runtime.hosted import DEADLINE, HERE, Go, HostedTalk, Waits
 from agentcomm.runtime.span_late import CONTEXT
 from agentcomm.runtime.waiting import Late, answer_within
 from agentcomm.store.base import Claim, Committed, Delivery, Done, Entry, Stale, Store, Timer
@@ -50,6 +50,10 @@ class Hosting(Protocol):
         """Take up what others wrote."""
         ...
 
+    def lose(self, claim: Claim) -> None:
+        """Stop what is done under a claim that is there no more."""
+        ...
+
     async def forsake(self, conversation: str, reason: str) -> None:
         """Cancel a conversation that nobody waits for any more."""
         ...
@@ -70,7 +74,7 @@ class Parcel:
         beside: Returns what is on record of turns that go on beside this one.
     """
 
-    __slots__ = ("_due", "_entry", "_groups", "_out", "_snap", "_timers", "closes", "is_used")
+    __slots__ = ("_due", "_entry", "_snap", "_timers", "closes", "groups", "is_used", "out")
 
     def __init__(
         self,
@@ -81,7 +85,7 @@ class Parcel:
         is_used: bool,
         beside: Callable[[], tuple[Step, ...]] = tuple,
     ) -> None:
-        self._out, self.is_used = out, is_used
+        self.out, self.is_used = out, is_used
         conversation, stored, armed = talk.conversation, talk.stored, talk.armed
         self.closes: bytes | None = None
         if conversation.outcome is not None:
@@ -95,7 +99,7 @@ class Parcel:
         is_sooner = due < math.inf and (armed is None or due < armed - 0.001)
         self._due = due if is_sooner else None
         self._timers = (Timer(DEADLINE, host.wall(talk.begun + due)),) if is_sooner else ()
-        self._groups = _ONE if stirred is HERE else tuple(stirred)
+        self.groups = _ONE if stirred is HERE else tuple(stirred)
         self._entry = self._snap = None
         if not stored.is_empty:
             entry = self._entry = Entry(*stored.entry())
@@ -110,9 +114,9 @@ class Parcel:
             talk.id,
             claim,
             self._entry,
-            self._out,
+            self.out,
             self._timers,
-            replace=self._groups,
+            replace=self.groups,
             consume=self.is_used,
             closes=self.closes,
             snapshot=self._snap and self._snap[0],
@@ -270,7 +274,11 @@ class Work:
                     self._steps.clear()
                     parcel.counts(runtime, talk)
                     if parcel.is_used or parcel.closes is not None:
-                        for name in self._left(is_over=parcel.closes is not None):
+                        left = self._left(is_over=parcel.closes is not None)
+                        for one in self._outrun(parcel) if talk.working else ():
+                            left += one._left(is_over=False)  # noqa: SLF001
+                            runtime.lose(cast("Claim", one.claim))
+                        for name in left:
                             await runtime.forsake(name, f"{talk.id} went on without it")
                     if parcel.closes is not None:
                         runtime.closed(talk)
@@ -300,6 +308,19 @@ class Work:
             for one in came:
                 talk.stored.put("step", one.type, one.data)
         return Parcel(runtime, talk, out, is_used=is_used, beside=lambda: self._of_others(came))
+
+    def _outrun(self, parcel: "Parcel") -> list["Work"]:
+        """Return the other turns of this process whose go has passed with this one, such as that of a role which lost a race."""
+        goes = {(one.group, one.note) for one in parcel.out}
+        works = {id(one): one for one in self.talk.working.values() if isinstance(one, Work)}
+        return [
+            one
+            for one in works.values()
+            if one is not self
+            and one.claim is not None
+            and (parcel.closes is not None or one.claim.group in parcel.groups)
+            and (one.claim.group, one.go) not in goes
+        ]
 
     def _left(self, *, is_over: bool) -> list[str]:
         """Return the conversations within this turn, or any if the talk is over, of which nobody took the outcome."""
@@ -442,6 +463,8 @@ class Work:
                 if type(answer) is not Message and inspect.isawaitable(answer):
                     left = max(0.0, until - talk.now()) if until < math.inf else None
                     answer = await answer_within(answer, left)
+            except Waits:
+                return await self.commit(lambda: True)
             except Late:
 
                 def late(until: float = until) -> bool:

@@ -117,7 +117,9 @@ class JumpingClock:
             return ready
         waits_outside = self._busy or timeout is None or len(selector.get_map() or ()) > own
         if not waits_outside and timeout is not None:
-            self.elapsed += timeout
+            self.elapsed = round(
+                self.elapsed + timeout, 9
+            )  # as fine as a loop tells time: whole seconds stay whole
             return ready
         before = self._real()
         ready = selector.select(timeout)

@@ -37,15 +37,15 @@ def content_for_act(act: Act, choices: Choices, examples: Examples | None = None
     """Return content of an act: one of the examples, else made from the types of its fields.
 
     Raises:
-        UsageError: If it is a class of yours and there is no example.
+        UsageError: If only a class of yours knows its fields, and there is no example.
     """
     given = [*(examples or {}).get(act.label, ()), *((examples or {}).get(act.name, ()))]
     if given:
         return dict(choices.pick(given))
-    if act.registered is not None:
+    if act.registered is not None and all(kind.kind == "any" for kind in act.fields.values()):
         raise UsageError(
             f"nobody knows what {act.label!r} may carry",
-            why=f"its content is {act.registered.__name__}, a class of yours",
+            why=f"its content is {act.registered.__name__}, a class of yours, and the protocol does not tell its fields",
             fix=f"examples={{{act.label!r}: [{{…}}]}}",
             code="U522",
         )

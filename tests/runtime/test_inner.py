@@ -388,10 +388,10 @@ async def test_what_is_held_ends_with_what_it_is_held_for(store):
         await until(lambda: len(store.rows()) == 3)
         await runtime.cancel(name, by="somebody", reason="it rains")
         assert [row.closed is not None for row in store.rows()] == [True] * 3
-        await until(lambda: finds)
-    (inner,) = finds
+        inner = await runtime.outcome(store.rows()[1].conversation)
     assert inner.outcome_class == "cancelled"
     assert f"{name} went on without it" in inner.cause
+    assert not finds  # the turns that waited are cancelled, too
 
 
 async def test_what_is_held_is_cancelled_also_by_a_process_that_hosts_nobody(store):
