@@ -30,6 +30,8 @@ def turn_id(whole: Conversation, place: Conversation, role: str, lane: str) -> s
     frame = place.here.frame
     within = f"{frame.overlay}/{frame.position}/{frame.heard}" if frame is not None else ""
     at = place.here.latest
+    if place.here.voided:  # what was taken back is said anew, in another turn
+        at = f"{at}~{place.here.voided}"
     if not lane and whole.lanes:  # one turn for several lanes
         at = "|".join(sorted(one.latest for one in whole.lanes.values()))
     return f"{whole.id}:{role}:{lane}:{at}:{place.here.name}:{within}"

@@ -439,7 +439,11 @@ class HostedTalk(Talk):
     def _digested(self, place: Conversation, role: str) -> str:
         frame = place.frame
         about = f"{frame.overlay}.{frame.position}.{frame.heard}.{frame.awaits}" if frame is not None else ""
-        key = f"{role}|{place.position}|{place.here.latest}|{about}"
+        here = place.here
+        latest = (
+            f"{here.latest}~{here.voided}" if here.voided else here.latest
+        )  # what was taken back is said anew
+        key = f"{role}|{place.position}|{latest}|{about}"
         digest = hashlib.blake2s(key.encode(), digest_size=6).hexdigest()
         where = place.position if frame is None else f"{place.position}+{frame.overlay}"
         return f"{role}/{where}/{digest}"

@@ -6,9 +6,11 @@ import time
 import pytest
 
 from agentcomm import Agent, load
+from agentcomm.conversation.events import Duplicate, Heard
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import ModelUnavailable, StoreError, UsageError
 from agentcomm.models.base import Capabilities, ModelReply
+from agentcomm.protocol.library import loads
 from agentcomm.runtime.replay import replay
 from agentcomm.runtime.runtime import Runtime
 from agentcomm.store.memory import MemoryStore
@@ -393,3 +395,65 @@ async def test_a_path_is_enough_for_a_store_that_outlives_its_runtime(tmp_path):
         await runtime.store.claim(["bob"], 1, 1.0)
     async with Runtime(store=str(path), agents=[bob]) as runtime:
         assert (await runtime.outcome(name)).outcome == "done"
+
+
+CREW = """
+agentcomm: 1
+protocol: crew
+version: 1
+about: Something is done by many; what was not understood is said anew.
+roles: {ann: 1, bob: 1..3}
+acts:
+  order: {act: request, content: {what: text, count: int}}
+  told: {act: inform, content: {count: int}, discharges: order}
+  failure: {reason: text}
+grounding: {order: delivered, told: {repeats: {count: order.count}}}
+states:
+  ordering: {ann: {order: working}}
+  working: {bob: {told: done, failure: failed}}
+outcomes: {done: success, failed: failed, expired: expired}
+settles: {success: all done, failed: otherwise}
+limits: {repairs: 2, repairs_in_all: 9}
+"""
+
+
+async def test_what_is_taken_back_in_a_lane_is_said_anew_and_is_another_message(store):
+    """Asked about by its hearer, doubted, or differing from the record: the second saying counts, with calls of its own."""
+    made = []
+
+    def count(of: int) -> int:
+        made.append(of)
+        return of
+
+    ann, crew = Agent("ann"), [Agent("b1"), Agent("b2", things={"web-1": "web", "web-2": "web"}), Agent("b3")]
+    ann.tools.update(Agent("_", tools=[count]).tools)
+
+    @ann.opens
+    async def order(turn):
+        clear = any(trouble.meant == "web-2" or trouble.field == "what" for trouble in turn.troubles)
+        return turn.say("order", what="web-2" if clear else "the web", count=await turn.use("count", of=3))
+
+    for act in ("choose", "specify"):
+        ann.on(act, overlay="repair")(lambda turn: turn.say("value", value="web-2"))
+    for one in crew:
+
+        @one.on("order")
+        def work(turn, name=one.name):
+            if name == "b1" and turn.content["what"] == "the web":
+                return turn.say("specify", path="what", wh="which")
+            wrong = name == "b3" and not turn.troubles
+            return turn.say("told", count=4 if wrong else 3)
+
+    async with Runtime(store=store, agents=[ann, *crew]) as runtime:
+        result = await runtime.run(loads(CREW), cast={"ann": ann, "bob": crew})
+    events = list(result.transcript.events())
+    assert result.outcome_class == "success", result.conversation.outcome
+    assert not [event for event in events if isinstance(event, Duplicate)]
+    orders = {}
+    for event in events:
+        if isinstance(event, Heard) and event.message.act == "order":
+            orders.setdefault(event.message.lane, []).append(event.message.id)
+    assert {lane: len(ids) for lane, ids in orders.items()} == {"b1": 2, "b2": 2, "b3": 1}
+    assert all(len(set(ids)) == len(ids) for ids in orders.values())
+    assert len(made) == 5
+    assert replay(result.transcript).same
