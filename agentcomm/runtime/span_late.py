@@ -120,7 +120,19 @@ class Drawing:
 class LateConversation:
     """Notes what happens in one conversation; offers what `ConversationSpans` offers."""
 
-    __slots__ = ("_drawing", "_light", "_places", "draw", "shared", "submit", "turn_now", "turns")
+    __slots__ = (
+        "_before",
+        "_current",
+        "_drawing",
+        "_light",
+        "_mark",
+        "_places",
+        "draw",
+        "shared",
+        "submit",
+        "turn_now",
+        "turns",
+    )
 
     def __init__(
         self,
@@ -130,9 +142,11 @@ class LateConversation:
         cast: Mapping[str, str],
         before: int = 0,
     ) -> None:
-        from agentcomm.tracing.light import LightSpan
+        from agentcomm.tracing.light import TURN, LightSpan
 
         self._light = LightSpan
+        self._current = TURN
+        self._mark = TURN.set
         self._places = tracer.places(conversation)
         self.submit: Any = tracer.submit
         """Takes a piece of drawing."""
@@ -160,6 +174,7 @@ class LateConversation:
             light = self.light(turns)
         else:
             light.turn = turns
+            self._mark(turns)
         here = before.here
         place = here.name if here.frame is None else place_name(before)
         notes = TurnNotes(time_ns(), place, before.rules, before.whole, role, model)
@@ -168,21 +183,24 @@ class LateConversation:
             turn.notes.heard, turn.notes.came = heard, came
         return turn
 
-    def light(self, turn: int) -> "LightSpan":
-        """Return a light span for one turn, which is current now."""
-        made = self._light(self._places, turn)
+    def light(self, turn: int, *, is_shared: bool = False) -> "LightSpan":
+        """Return a light span, which is current now."""
+        made = self._light(self._places, turn, is_shared=is_shared)
         made.enter()
         return made
 
     def share(self) -> None:
         """Make one light span current for all turns to come that do not wait: making one for each costs as much as noting it."""
-        self.shared = self.light(self.turns)
+        self._before = self._current.get()
+        self.shared = self.light(self.turns, is_shared=True)
 
     def part(self) -> None:
         """Give back what was current before."""
         if self.shared is not None:
             self.shared.leave()
+            self.shared.turn = -1  # for whoever was left behind, it is over
             self.shared = None
+            self._mark(self._before)
 
     def happened(self, events: tuple[Event, ...]) -> None:
         """Take events at the moment they happen, for the turn that is going on."""

@@ -10,13 +10,17 @@ from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Recalled, Turn
 from agentcomm.conversation.events import Tick
 from agentcomm.conversation.tape import Step
-from agentcomm.errors import StoreError
+from agentcomm.errors import AgentcommError, StoreError
 from agentcomm.runtime.hosted import DEADLINE, HERE, Go, HostedTalk, Waits
+from agentcomm.runtime.measures import Measured
 from agentcomm.runtime.span_late import CONTEXT
 from agentcomm.runtime.waiting import Late, answer_within
 from agentcomm.store.base import Claim, Committed, Delivery, Done, Entry, Stale, Store, Timer
 
 __all__ = ("First", "Hosting", "Lost", "Parcel", "Work")
+
+_HASH = b'{"hash":"'
+"""What a record's line begins with."""
 
 
 class Hosting(Protocol):
@@ -444,7 +448,19 @@ class Work:
         talk = self.talk
         if self._is_over and talk.spans is not None:
             self._is_over = False
-            talk.spans.end(talk.conversation, head="", count=talk.stored.place[0])
+            talk.spans.end(talk.conversation, head=self._head(), count=talk.stored.place[0])
+
+    def _head(self) -> str:
+        """Return the head of the transcript, if somebody draws that; empty if it cannot be read."""
+        spans = self.talk.spans
+        if isinstance(spans, Measured) and spans.spans is None:
+            return ""
+        try:
+            lines = self.talk.stored.lines()
+        except AgentcommError:  # what cannot be read is told where somebody wants to read it
+            return ""
+        last = next((line for line in reversed(lines) if line.startswith(_HASH)), _HASH)
+        return last[len(_HASH) :].partition(b'"')[0].decode()
 
     def _is_context(self, one: Step) -> bool:
         return one.type == CONTEXT and one.data.get("go") == self.go

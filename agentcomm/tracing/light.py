@@ -1,6 +1,6 @@
 """The span that is current while a turn goes on whose own span is made later."""
 
-from contextvars import Token
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -11,7 +11,10 @@ from agentcomm.tracing.outlets import context_of
 if TYPE_CHECKING:
     from agentcomm.tracing.late import Places
 
-__all__ = ("LightSpan",)
+__all__ = ("TURN", "LightSpan")
+
+TURN: ContextVar[int] = ContextVar("turn", default=0)
+"""The number of the turn that goes on where one light span stands for many: who is left behind by a turn keeps its number."""
 
 
 (_KEY,) = set_span_in_context(INVALID_SPAN, Context())
@@ -24,12 +27,13 @@ class LightSpan(Span):
     Args:
         places: Knows where it is; asked only by who needs that.
         turn: The number of its turn.
+        is_shared: Whether it stands for many turns, one after the other, of which `TURN` tells which.
     """
 
-    __slots__ = ("_places", "_token", "attributes", "turn")
+    __slots__ = ("_places", "_token", "attributes", "is_shared", "turn")
 
-    def __init__(self, places: "Places", turn: int) -> None:
-        self._places, self.turn = places, turn
+    def __init__(self, places: "Places", turn: int, *, is_shared: bool = False) -> None:
+        self._places, self.turn, self.is_shared = places, turn, is_shared
         self._token: Token[Context] | None = None
         self.attributes: dict[str, Any] | None = None
         """What the agent set on it; None if it set nothing."""
@@ -46,11 +50,11 @@ class LightSpan(Span):
 
     def get_span_context(self) -> SpanContext:
         """Return where it is."""
-        return context_of(self._places.at(self.turn))
+        return context_of(self._places.at(TURN.get() if self.is_shared else self.turn))
 
     def is_recording(self) -> bool:
-        """Return that what is set on it is kept."""
-        return True
+        """Return whether what is set on it is kept: while its turn goes on."""
+        return not self.is_shared or TURN.get() == self.turn
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep an attribute; ours win where they have the same name."""
@@ -58,7 +62,8 @@ class LightSpan(Span):
 
     def set_attributes(self, attributes: Any) -> None:
         """Keep attributes."""
-        self.attributes = {**(self.attributes or {}), **attributes}
+        if self.is_recording():
+            self.attributes = {**(self.attributes or {}), **attributes}
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         """Take no event: they belong on spans of the agent's own."""

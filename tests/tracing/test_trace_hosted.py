@@ -88,6 +88,8 @@ async def test_every_turn_in_a_store_is_a_trace_with_its_calls(traced):
     assert len(spans.named("open_conversation request")) == 1
     (closing,) = spans.named("close_conversation request")
     assert closing.attributes["agentcomm.conversation.outcome"] == "success"
+    assert closing.attributes["agentcomm.audit.head"] == f"sha256:{result.transcript.head}"
+    assert closing.attributes["agentcomm.audit.count"] == len(result.transcript.records)
     (chat,) = spans.named("chat scripted")
     agreed = next(s for s in spans.roots("invoke") if chat in spans.children(s))
     assert agreed.attributes["agentcomm.message.in_reply_to"].endswith(":1")
