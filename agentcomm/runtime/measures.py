@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from time import time_ns
 from typing import Any
 
+import msgspec
+
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import (
     Event,
@@ -23,9 +25,10 @@ from agentcomm.conversation.state import Conversation
 from agentcomm.errors import ContextOverflow, ModelTimeout
 from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.span_events import UNKNOWN, method_of
-from agentcomm.runtime.span_steps import model_of
+from agentcomm.runtime.span_steps import Steps, model_of
 from agentcomm.runtime.spans import error_type
 from agentcomm.tracing import names
+from agentcomm.tracing.content import Content, Redactor
 from agentcomm.tracing.signals import Signals
 
 __all__ = ("Measured",)
@@ -45,13 +48,32 @@ class Measured:
         protocol: The conversation's protocol.
         conversation: Its id.
         cast: Role -> agent's name.
+        redactors: Applied to what log events tell of what was said.
     """
 
-    __slots__ = ("_begun", "_cast", "_repairs", "_shared", "_turn", "_turns", "protocol", "signals", "spans")
+    __slots__ = (
+        "_begun",
+        "_cast",
+        "_repairs",
+        "_shared",
+        "_turn",
+        "_turns",
+        "content",
+        "protocol",
+        "signals",
+        "spans",
+    )
 
     def __init__(
-        self, signals: Signals, spans: Any, protocol: Protocol, conversation: str, cast: Mapping[str, str]
+        self,
+        signals: Signals,
+        spans: Any,
+        protocol: Protocol,
+        conversation: str,
+        cast: Mapping[str, str],
+        redactors: Sequence[Redactor] = (),
     ) -> None:
+        self.content = Content("full", redactors)
         self.signals, self.spans, self.protocol = signals, spans, protocol
         self._cast = cast
         self._begun = time_ns()
@@ -218,11 +240,12 @@ class Measured:
 class MeasuredTurn:
     """Measures one turn; offers what `TurnSpans` offers, and hands everything on to it."""
 
-    __slots__ = ("_asked", "_begun", "_talk", "_used", "agent", "rules", "spans")
+    __slots__ = ("_asked", "_begun", "_details", "_talk", "_used", "agent", "rules", "spans")
 
     def __init__(self, talk: Measured, spans: Any, agent: str, rules: Rules) -> None:
         self._talk, self.spans, self.agent, self.rules = talk, spans, agent, rules
         self._begun = time_ns()
+        self._details = Steps(_Details(talk), talk.content, "log") if talk.signals.is_detailed else None
         self._asked: deque[tuple[int, Mapping[str, Any]]] = deque()
         self._used: dict[str, deque[int]] = {}
 
@@ -245,6 +268,8 @@ class MeasuredTurn:
         """Measure a step of the journal, as it happens."""
         if self.spans is not None:
             self.spans.step(kind, data, body)
+        if self._details is not None:
+            self._details.step(kind, data, body)
         now = time_ns()
         match kind:
             case "model.request":
@@ -324,3 +349,22 @@ class MeasuredTurn:
             known[names.ERROR_TYPE] = "tool_error"
             self._talk.tell(names.TOOL_EXCEPTION, "WARN", {**known, names.EXCEPTION_TYPE: "tool_error"})
         self._talk.signals.record(names.TOOL_DURATION, seconds, known)
+
+
+class _Details:
+    """Takes what spans would tell of model calls, and tells it as log events."""
+
+    is_recording = True
+
+    def __init__(self, talk: Measured) -> None:
+        self._talk = talk
+
+    def draw(self, _name: str, attributes: Mapping[str, Any], **_when: Any) -> None:
+        """Tell of a model call; what was said has a structure there, and is no text."""
+        if attributes.get(names.GENAI_OPERATION) != names.CHAT:
+            return
+        told = {name: value for name, value in attributes.items() if name != names.OI_KIND}
+        for name in (names.GENAI_INPUT_MESSAGES, names.GENAI_OUTPUT_MESSAGES):
+            if name in told:
+                told[name] = msgspec.json.decode(str(told[name]).encode("utf-8", "replace"))
+        self._talk.tell(names.INFERENCE_DETAILS, "DEBUG", told)

@@ -57,7 +57,10 @@ def begin_spans(
         else:
             caller = None if before else tracer.ambient()
             spans = ConversationSpans(tracer, protocol, conversation, cast, caller=caller, before=before)
-    return spans if where is None else Measured(where, spans, protocol, conversation, cast)
+    if where is None:
+        return spans
+    redactors = tracer.content.redactors if tracer is not None else ()
+    return Measured(where, spans, protocol, conversation, cast, redactors)
 
 
 class Drawing:

@@ -14,10 +14,8 @@ from agentcomm.tracing import names
 from agentcomm.tracing.content import fit
 
 if TYPE_CHECKING:
-    from agentcomm.runtime.span_folded import Folded
     from agentcomm.tracing.content import Content
-    from agentcomm.tracing.late import LateSpan
-    from agentcomm.tracing.tracer import Kind, OpenSpan
+    from agentcomm.tracing.tracer import Kind
 
 __all__ = ("Steps", "model_of")
 
@@ -50,7 +48,7 @@ class Steps:
 
     def __init__(
         self,
-        root: "OpenSpan | LateSpan | Folded",
+        root: Any,
         content: "Content",
         sink: str,
         clock: Callable[[], int] = time_ns,

@@ -43,6 +43,7 @@ from agentcomm.runtime.span_steps import Steps
 from agentcomm.tracing import names
 from agentcomm.tracing.content import cut
 from agentcomm.tracing.protobuf import Base
+from agentcomm.tracing.signals import signals
 
 if TYPE_CHECKING:
     from agentcomm.tracing.late import LateSpan, LateTracer
@@ -131,7 +132,7 @@ class ConversationSpans:
     ) -> None:
         self.tracer: Any = tracer
         self.clock = clock
-        self.facts = Facts(conversation, protocol, dict(cast), tracer.content)
+        self.facts = Facts(conversation, protocol, dict(cast), tracer.content.fresh())
         self.turn_now: TurnSpans | None = None
         self.inbox: dict[str, list[Parcel]] = {}
         self.indexes: dict[str, int] = {}
@@ -257,6 +258,18 @@ class ConversationSpans:
             place=self.places.after(0),
         )
         marker.end(at=self.clock(), error=kind.value if bad and kind is not None else None)
+        where = signals() if self.facts.content.redacted else None
+        if where is not None:
+            where.tell(
+                names.REDACTED,
+                "INFO",
+                {
+                    names.GENAI_CONVERSATION: self.facts.id,
+                    names.SINK: self.tracer.sink,
+                    names.REDACTED_KINDS: sorted(self.facts.content.redacted),
+                },
+                now,
+            )
 
     def follow_repairs(self, event: Event) -> None:
         """Keep up with which repair is going on."""

@@ -46,6 +46,12 @@ class Content:
     def __init__(self, level: Level = "hash", redactors: Sequence[Redactor] = ()) -> None:
         self.level = level
         self.redactors = tuple(redactors)
+        self.redacted: set[str] = set()
+        """Kinds of texts that a redactor changed."""
+
+    def fresh(self) -> "Content":
+        """Return one that shows the same, for one conversation."""
+        return Content(self.level, self.redactors)
 
     @property
     def is_full(self) -> bool:
@@ -78,11 +84,15 @@ class Content:
         return "sha256:" + hashlib.sha256(said).hexdigest()
 
     def _redact(self, kind: str, text: str) -> str:
+        before = text
         for redactor in self.redactors:
             try:
                 text = redactor(kind, text)
             except Exception:  # noqa: BLE001  (a redactor that fails must not let the text through, nor end the talk)
-                return UNREADABLE
+                text = UNREADABLE
+                break
+        if text != before:
+            self.redacted.add(kind)
         return text
 
     def _redact_all(self, kind: str, value: Any) -> Any:

@@ -124,6 +124,9 @@ class Signals:
                 )
             for name, unit in counters.items():
                 meter.create_observable_counter(name, [partial(_observed, name)], unit)
+        capture = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").upper()
+        self.is_detailed = logs is not None and capture in {"EVENT_ONLY", "SPAN_AND_EVENT"}
+        """Whether what models were told and said goes into log events."""
         self._logger: Any = logs.get_logger("agentcomm", VERSION) if logs is not None else None
 
     def count(self, name: str, attributes: Mapping[str, Any], by: int = 1) -> None:
@@ -142,7 +145,7 @@ class Signals:
 
         Args:
             name: Of the event.
-            severity: INFO, WARN or ERROR.
+            severity: DEBUG, INFO, WARN or ERROR.
             attributes: What it tells.
             at: Nanoseconds since the epoch.
         """

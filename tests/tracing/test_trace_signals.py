@@ -206,3 +206,30 @@ def test_without_a_provider_nothing_is_measured_or_loaded():
         print(signals())
     """)
     assert out.split("\n")[:3] == ["None []", "None", "None"]
+
+
+def test_what_models_were_told_and_said_are_log_events_where_the_conventions_switch_says_so():
+    code = """
+    def no_tea(kind, text):
+        return text.replace("tea", "[removed]")
+    tracing = setup(exporter=InMemorySpanExporter(), redactors=[no_tea])
+    enact_sync(protocol, cast=agents())
+    tracing.shutdown()
+    print(json.dumps([one[:3] for one in told()], default=list))
+    """
+    silent = [one for one in run(code) if "details" in one[0]]
+    assert silent == []
+    events = run(code, OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="EVENT_ONLY")
+    first, second = [one for one in events if one[0] == "gen_ai.client.inference.operation.details"]
+    assert first[1] == second[1] == "DEBUG"
+    told = second[2]
+    assert told["gen_ai.operation.name"] == "chat"
+    assert told["gen_ai.usage.input_tokens"] == 40
+    assert told["gen_ai.input.messages"][0]["parts"][0]["type"] == "text"
+    assert "[removed]" in str(told["gen_ai.input.messages"])
+    assert "tea" not in str(told["gen_ai.input.messages"])
+    assert "20 EUR" in str(told["gen_ai.output.messages"])
+    (redacted,) = [one for one in events if one[0] == "agentcomm.content.redacted"]
+    assert redacted[1] == "INFO"
+    assert redacted[2]["agentcomm.sink"] == "InMemorySpanExporter"
+    assert "message" in redacted[2]["agentcomm.content.redacted.kinds"]
