@@ -44,7 +44,7 @@ class Content:
     """
 
     def __init__(self, level: Level = "hash", redactors: Sequence[Redactor] = ()) -> None:
-        self.level = level
+        self.level: Level = level
         self.redactors = tuple(redactors)
         self.redacted: set[str] = set()
         """Kinds of texts that a redactor changed."""
