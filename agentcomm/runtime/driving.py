@@ -151,6 +151,8 @@ class Plural:
         self._woken = asyncio.Event()
         self._stirred: dict[str, None] = {}
         """Lanes in which something happened, in order; `` is the conversation."""
+        self._opened: Conversation | None = None
+        """As of when a turn for several lanes was opened."""
         self._joint: tuple[str, ...] | None = None
         """Lanes that have one turn, just opened; empty where the core has to be asked which."""
         talk.happened = self._happened
@@ -217,7 +219,7 @@ class Plural:
             elif kind is LanesBegan:
                 self._began(cast("LanesBegan", part).lanes)
             elif kind is GatherOpened:
-                self._joint = cast("GatherOpened", part).lanes
+                self._joint, self._opened = cast("GatherOpened", part).lanes, self._talk.conversation
             else:
                 stirred[getattr(part, "lane", "")] = None
         if self._running.get("*"):
@@ -226,7 +228,7 @@ class Plural:
     def _began(self, lanes: Sequence[str]) -> None:
         spot = self._talk.stage.spots[self._talk.conversation.view(lanes[0]).position]
         if spot.is_joint:
-            self._joint = tuple(lanes)
+            self._joint, self._opened = tuple(lanes), self._talk.conversation
         else:
             self._stirred.update(dict.fromkeys(lanes))
 
@@ -305,7 +307,7 @@ class Plural:
     def _look_joint(self, lanes: tuple[str, ...]) -> None:
         """Let a shared role take its turn for several lanes."""
         conversation = self._talk.conversation
-        if lanes:
+        if lanes and conversation is self._opened:  # else one of them may have ended since
             view = conversation.view(lanes[0])
             self._start_joint(self._talk.stage.spots[view.position].speaker, lanes, {})
             return

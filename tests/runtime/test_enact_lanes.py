@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from agentcomm import Agent, enact_sync, load
-from agentcomm.conversation.events import Refused, Superseded
+from agentcomm.conversation.events import Leave, Refused, Superseded
 from agentcomm.errors import UsageError
 from agentcomm.protocol.library import loads
+from agentcomm.runtime.driving import Plural
 from agentcomm.runtime.replay import replay
 
 TASK = {"goal": "paint the fence", "due": "2026-12-01T18:00:00Z"}
@@ -235,3 +236,26 @@ def test_what_is_said_for_all_at_a_gather_may_come_from_the_handler_for_gathers(
     result = enact_sync(load("sealed-vote"), cast={"chair": chair, "member": members})
     assert result.outcome == "success", str(result)
     assert result.ground["tally.votes"] == 2
+
+
+def test_a_member_that_leaves_just_as_the_gather_opens_is_not_asked_for(monkeypatch):
+    look, left = Plural._look_joint, []
+
+    def after_it_left(self, lanes):
+        if lanes and not left:
+            left.append(lanes)
+            self._talk.take(Leave("bidder", "it is gone", self._talk.now(), "b2"))
+        look(self, lanes)
+
+    monkeypatch.setattr(Plural, "_look_joint", after_it_left)
+    result = enact_sync(
+        load("contract-net"),
+        cast={"manager": manager(), "bidder": [bidder("b1", 9), bidder("b2", 5), bidder("b3", 7)]},
+    )
+    assert left == [("b1", "b2", "b3")]
+    assert {name: lane.outcome.name for name, lane in result.lanes.items()} == {
+        "b1": "rejected",
+        "b2": "aborted",
+        "b3": "done",
+    }
+    assert replay(result.transcript).same
