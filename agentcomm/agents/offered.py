@@ -18,9 +18,9 @@ __all__ = ("briefly", "in_full")
 
 NAMED = ("specify", "not-understood", "unable", "readback", "confirm", "value", "restate", "give-up")
 """Acts of overlays: their fields are the same in every protocol, and these say what they are for."""
-HELD = ("text", "id", "any", "int", "number", "bool", "date")
+HELD = ("text", "id", "any", "int", "number", "bool", "date", "money")
 """Kinds of fields whose form a grammar holds."""
-PLAIN = (*HELD, "money", "quantity", "duration", "datetime")
+PLAIN = (*HELD, "quantity", "duration", "datetime")
 """Kinds of fields of which one value shows how another is written."""
 
 

@@ -1,7 +1,7 @@
 """One JSON schema over what a model may answer, in the shape that local servers really enforce.
 
-The root is an object or a `oneOf`, the act is a `const`, texts and lists are bounded, there is no `$ref`, no `pattern` and no
-boolean schema; properties come in the order in which they are best decided. What a grammar cannot hold is validated afterwards.
+The root is an object or a `oneOf`, the act is a `const`, texts and lists are bounded, there is no `$ref`, no boolean schema and
+no `pattern` but the simplest; properties come in the order in which they are best decided. What a grammar cannot hold is validated afterwards.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +14,8 @@ __all__ = ("call_schema", "field_schema", "fields_schema", "move_schema", "moves
 
 TEXT = 280
 """Characters of a text that a model writes; the grammar of some servers refuses long bounds."""
+MONEY = r"^-?[0-9]+(\.[0-9]+)? [A-Z][A-Z][A-Z]$"
+"""As a record shows it. A small model writes `120 euros` or `120` where nothing holds it."""
 ITEMS = 5
 """Items of a list."""
 
@@ -128,7 +130,9 @@ def field_schema(kind: FieldType) -> dict[str, Any]:
             return {"type": "boolean"}
         case "date":
             return {"type": "string", "format": "date"}
-        case "datetime" | "duration" | "money" | "quantity":
+        case "money":
+            return {"type": "string", "pattern": MONEY}
+        case "datetime" | "duration" | "quantity":
             return {"type": "string", "minLength": 1, "maxLength": 40}
         case "any":
             return {"type": "string", "minLength": 1, "maxLength": TEXT}

@@ -395,7 +395,8 @@ def _body(request: ModelRequest) -> dict[str, Any]:
         body["logprobs"] = True
     if request.schema is not None:
         # Reduced, since what the engine does not know it writes to the terminal, or refuses.
-        schema = {"name": "act", "strict": True, "schema": reduced_schema(request.schema)}
+        reduced = reduced_schema(request.schema, simple_patterns=True)
+        schema = {"name": "act", "strict": True, "schema": reduced}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body
 

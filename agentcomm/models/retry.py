@@ -3,6 +3,7 @@
 The one door to tenacity, opened when it is first needed.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -19,6 +20,9 @@ LONGEST_STRING = 400
 
 UNSURE_KEYWORDS = frozenset({"pattern", "patternProperties", "propertyNames", "not", "if", "then", "else"})
 """Refused by one engine or another, or passed and not enforced."""
+
+SIMPLE_PATTERN = re.compile(r"\^(?:\[[A-Za-z0-9-]+\]|\\\.|[ ()?+-])*\$")
+"""A pattern that every engine holds."""
 
 NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions"})
 """Keywords whose keys are names given by the author, not keywords."""
@@ -84,29 +88,37 @@ async def again(call: Callable[[], Awaitable[T]], patience: Patience) -> tuple[T
         raise passing.error from passing.__cause__
 
 
-def reduced_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `schema` without what engines are known to refuse; whoever sends it checks with the full one."""
+def reduced_schema(schema: Mapping[str, Any], *, simple_patterns: bool = False) -> dict[str, Any]:
+    """Return `schema` without what engines are known to refuse; whoever sends it checks with the full one.
+
+    Args:
+        schema: A JSON Schema.
+        simple_patterns: Keep patterns that are no more than classes of characters between `^` and `$`.
+    """
     reduced: dict[str, Any] = {}
     for key, value in schema.items():
+        if key == "pattern" and simple_patterns and SIMPLE_PATTERN.fullmatch(str(value)):
+            reduced[key] = value
+            continue
         if key in UNSURE_KEYWORDS or (key == "maxLength" and value > LONGEST_STRING):
             continue
         if key == "items" and isinstance(value, bool):
             continue
         if key in NAMED_SCHEMAS:
-            reduced[key] = {name: _reduced(part) for name, part in value.items()}
+            reduced[key] = {name: _reduced(part, simple_patterns) for name, part in value.items()}
         elif key in PLAIN_DATA or isinstance(value, bool):
             reduced[key] = value
         else:
-            reduced[key] = _reduced(value)
+            reduced[key] = _reduced(value, simple_patterns)
     return reduced
 
 
-def _reduced(value: Any) -> Any:
+def _reduced(value: Any, simple: bool) -> Any:
     match value:
         case Mapping():
-            return reduced_schema(value)  # pyright: ignore[reportUnknownArgumentType]
+            return reduced_schema(value, simple_patterns=simple)  # pyright: ignore[reportUnknownArgumentType]
         case list():
-            return [_reduced(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+            return [_reduced(item, simple) for item in value]  # pyright: ignore[reportUnknownVariableType]
         case bool():  # `true` as a schema is refused, and means the same as an empty one
             return {}
         case _:

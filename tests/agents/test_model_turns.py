@@ -1,6 +1,7 @@
 """Turns taken by a model: what it is shown, what it may answer, and what happens to what it answers."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -11,6 +12,7 @@ from agentcomm.agents import prompt
 from agentcomm.agents.schema import field_schema
 from agentcomm.errors import ModelBroken
 from agentcomm.models.base import Capabilities, ModelReply
+from agentcomm.models.retry import SIMPLE_PATTERN
 from agentcomm.models.scripted import ScriptedModel
 from agentcomm.protocol.library import loads
 
@@ -66,7 +68,7 @@ def test_a_model_buys_a_bike(root):
     first = "\n".join(message.content for message in model.asked[0].messages)
     assert "Spend little." in first
     assert "Buy a city bike" in first
-    assert first.endswith("Say cfp item budget=money")
+    assert first.endswith("Say cfp item budget")
 
 
 def test_only_what_is_legal_now_is_offered(root):
@@ -246,8 +248,9 @@ def test_a_schema_admits_what_the_content_class_admits_and_has_the_shape_that_is
     content_model("act", {"field": kind}).model_validate({"field": VALUES[kind.kind]})
     text = json.dumps(schema)
     assert "$ref" not in text
-    assert "pattern" not in text
-    if schema.get("type") == "string" and "format" not in schema:
+    for pattern in re.findall(r'"pattern": ("[^"]*")', text):
+        assert SIMPLE_PATTERN.fullmatch(json.loads(pattern))
+    if schema.get("type") == "string" and not {"format", "pattern"} & schema.keys():
         assert schema["maxLength"] <= 300
 
 
@@ -402,3 +405,15 @@ def test_what_a_condition_leaves_is_what_the_schema_admits(judges):
     # One that judges may leave the zone open; one that does not would write no moment at all.
     loose = {"type": "string", "minLength": 1, "maxLength": 40}
     assert opened["due"] == (loose if judges else {"type": "string", "format": "date-time"})
+
+
+@pytest.mark.parametrize("text", ["120 EUR", "0.5 USD", "-3 CHF", "110.50 EUR"])
+def test_money_as_a_record_shows_it_is_what_the_schema_admits(text):
+    made = content_model("act", {"price": FieldType("money")}).model_validate({"price": text})
+    jsonschema.validate(str(made.price), field_schema(FieldType("money")))
+
+
+@pytest.mark.parametrize("text", ["120", "120 euros", "EUR", "120 EURO", "a 120 EUR"])
+def test_what_is_no_money_is_not(text):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(text, field_schema(FieldType("money")))

@@ -91,3 +91,16 @@ def test_light_modules_import_no_client(module: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_simple_pattern_may_stay_and_any_other_may_not() -> None:
+    schema = {
+        "properties": {
+            "a": {"pattern": r"^-?[0-9]+(\.[0-9]+)? [A-Z]$"},
+            "b": {"pattern": r"^\S+$"},
+            "c": {"pattern": "[a-z]"},
+        }
+    }
+    kept = {"properties": {"a": schema["properties"]["a"], "b": {}, "c": {}}}
+    assert reduced_schema(schema, simple_patterns=True) == kept
+    assert reduced_schema(schema) == {"properties": {"a": {}, "b": {}, "c": {}}}
