@@ -4,6 +4,7 @@ A server says of itself what its tools do to the world. That is a hint from outs
 what nobody has named an effect for is called at most once.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -13,6 +14,9 @@ from agentcomm.agents.tools import LIMIT, TIMEOUT, Effect, Tool, ToolFailed
 from agentcomm.errors import EdgeError, UsageError
 
 __all__ = ("mcp_tools",)
+
+OPENING = 30.0
+"""Seconds in which a server must answer that it is there and say what tools it has."""
 
 
 @asynccontextmanager
@@ -27,6 +31,7 @@ async def mcp_tools(
     uses: Mapping[str, Mapping[str, str | None]] | None = None,
     timeout: float | str = TIMEOUT,  # noqa: ASYNC109  (of each call, not of this one)
     limit: int = LIMIT,
+    opening: float = OPENING,
 ) -> AsyncGenerator[list[Tool]]:
     """Connect to an MCP server, and yield its tools for `Agent(tools=…)`; they can be called until the block ends.
 
@@ -40,10 +45,11 @@ async def mcp_tools(
         uses: Tool -> parameter -> `act.field` on common ground, as `Tool` takes them.
         timeout: Of each call: seconds, or text such as `10s`.
         limit: Bytes of a result.
+        opening: Seconds in which the server must say what tools it has.
 
     Raises:
         UsageError: If `mcp` is not installed, or a tool that is named is not there.
-        EdgeError: If nobody answers (X510).
+        EdgeError: If nobody answers, or not in time (X510).
     """
     try:
         from mcp import Client, StdioServerParameters
@@ -55,18 +61,18 @@ async def mcp_tools(
         command = [str(part) for part in cast("Sequence[object]", server)]
         server = StdioServerParameters(command=command[0], args=command[1:])
     opened = Client(server)
+    where = str(getattr(server, "command", server))
     try:
-        client = await opened.__aenter__()
+        async with asyncio.timeout(opening):
+            client = await opened.__aenter__()
     except Exception as error:
-        raise EdgeError(
-            "the MCP server does not answer",
-            why=_reason(error),
-            where=str(getattr(server, "command", server)),
-            fix="start it by hand with the same command, and look what it says",
-            code="X510",
-        ) from error
+        raise _no_answer(error, where, opening) from error
     try:
-        found = [tool async for tool in _listed(client)]
+        try:
+            async with asyncio.timeout(opening):
+                found = [tool async for tool in _listed(client)]
+        except Exception as error:
+            raise _no_answer(error, where, opening) from error
         names = {tool.name for tool in found}
         if wrong := sorted({*(only or ()), *(effects or {}), *(keys or {}), *(uses or {})} - names):
             raise UsageError(
@@ -91,6 +97,17 @@ async def mcp_tools(
         ]
     finally:
         await opened.__aexit__(None, None, None)
+
+
+def _no_answer(error: Exception, where: str, opening: float) -> EdgeError:
+    why = f"it said nothing within {opening:g} s" if isinstance(error, TimeoutError) else _reason(error)
+    return EdgeError(
+        "the MCP server does not answer",
+        why=why,
+        where=where,
+        fix="start it by hand with the same command, and look what it says",
+        code="X510",
+    )
 
 
 async def _listed(client: Any) -> AsyncIterator[Any]:
@@ -121,6 +138,8 @@ def _made(client: Any, tool: Any, *, named: str, **options: Any) -> Tool:
     schema.setdefault("properties", {}).pop(named, None)
     schema["required"] = [name for name in schema.get("required", ()) if name != named]
 
+    from mcp import MCPError
+
     def read(arguments: Mapping[str, Any]) -> dict[str, Any]:
         from jsonschema import Draft202012Validator
 
@@ -134,7 +153,14 @@ def _made(client: Any, tool: Any, *, named: str, **options: Any) -> Tool:
         return dict(arguments)
 
     async def run(arguments: Mapping[str, Any], key: str) -> Any:
-        found = await client.call_tool(tool.name, {**arguments, **({named: key} if named else {})})
+        try:
+            found = await client.call_tool(tool.name, {**arguments, **({named: key} if named else {})})
+        except MCPError as error:
+            raise ToolFailed(
+                f"the MCP server of {tool.name} is gone, or refuses: {error}",
+                fix="start it again; whether the call was carried out, only the server can tell",
+                code="X501",
+            ) from error
         texts = [block.text for block in found.content if block.type == "text"]
         if found.is_error:
             raise ToolFailed(f"{tool.name} says: {' '.join(texts)[:500] or 'it failed'}", code="X501")

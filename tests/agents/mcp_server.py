@@ -1,6 +1,8 @@
 """A small MCP server, for tests: `python mcp_server.py` talks over its standard input and output."""
 
 import asyncio
+import os
+import time
 from typing import Annotated
 
 from mcp.server import MCPServer
@@ -35,6 +37,32 @@ async def hangs() -> str:
     """Never ends."""
     await asyncio.sleep(3600)
     return ""
+
+
+@server.tool()
+def dies() -> str:
+    """Takes the whole server with it."""
+    os._exit(3)
+
+
+@server.tool()
+def blocks() -> str:
+    """Never ends, and does not let anything else run."""
+    time.sleep(3600)
+    return ""
+
+
+@server.tool()
+def floods() -> str:
+    """Gives megabytes."""
+    return "x" * 1_000_000
+
+
+@server.tool()
+def chatters() -> str:
+    """Writes between the messages."""
+    print("this is no message", flush=True)
+    return "well"
 
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ RIGHT = {"act": "readback", "content": {"fields": {"price": "110 EUR", "valid_un
 
 async def test_a_model_calls_a_tool_of_a_server_before_it_chooses_an_act(root):
     async with mcp_tools(mcp_server.server, trust_hints=True) as tools:
-        assert {tool.name: tool.effect for tool in tools} == {
-            "stock": Effect.PURE, "book": Effect.ONCE, "breaks": Effect.ONCE, "hangs": Effect.ONCE,
-        }  # fmt: skip
+        effects = {tool.name: tool.effect for tool in tools}
+        assert effects.pop("stock") is Effect.PURE
+        assert set(effects.values()) == {Effect.ONCE}
         result, model = await buy(root, tools, [{"use": "stock", "with": {"item": "bike"}}, PROPOSE])
     assert result.outcome == "sold"
     assert "stock(item=bike)" in text_of(model.asked[1])
@@ -69,6 +69,36 @@ async def test_what_goes_wrong_is_told_to_the_model_and_the_talk_goes_on(root, c
         result, model = await buy(root, tools, [call, PROPOSE])
     assert result.outcome == "sold"
     assert words in text_of(model.asked[1])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("dies", "the MCP server of dies is gone"),
+        ("blocks", "gave nothing within 2 s"),
+        ("floods", "at most 200,000 are taken"),
+        ("chatters", 'chatters() = {"result":"well"}'),
+    ],
+)
+async def test_a_program_that_dies_hangs_floods_or_chatters_does_not_end_the_talk(root, name, words):
+    command = [sys.executable, str(Path(mcp_server.__file__))]
+    patience = 2 if name == "blocks" else 60
+    async with mcp_tools(
+        command, only=[name], effects={name: "pure"}, timeout=patience, limit=200_000
+    ) as tools:
+        result, model = await buy(root, tools, [{"use": name, "with": {}}, PROPOSE])
+    assert result.outcome == "sold"
+    assert words in text_of(model.asked[1])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("code", ["import time; time.sleep(600)", "raise SystemExit(2)"])
+async def test_a_program_that_never_says_what_it_has_is_given_up(code):
+    with pytest.raises(EdgeError, match="does not answer") as caught:
+        async with mcp_tools([sys.executable, "-c", code], opening=1):
+            pass
+    assert caught.value.code == "X510"
 
 
 async def test_a_keyed_tool_is_given_our_key_which_no_model_sees(root):

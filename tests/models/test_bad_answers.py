@@ -70,9 +70,9 @@ def seller() -> Agent:
     return bob
 
 
-async def talk(root: Path, path: Path, server: FakeOllama) -> list[object]:
+async def talk(root: Path, path: Path, server: FakeOllama, timeout: float = 60) -> list[object]:  # noqa: ASYNC109
     """Let it happen, and return what is on record; the error, if one is raised, is one with words."""
-    model = OllamaModel("demo", host=server.url, timeout=0.5, patience=Patience(first_wait=0.0))
+    model = OllamaModel("demo", host=server.url, timeout=timeout, patience=Patience(first_wait=0.0))
     raised: list[EdgeError] = []
     brief = "Buy a bike for at most 120 EUR. " + ("It is red. " * 900)
     try:
@@ -94,7 +94,7 @@ async def talk(root: Path, path: Path, server: FakeOllama) -> list[object]:
 async def test_it_ends_with_a_cause_that_names_it(root: Path, tmp_path: Path, name: str) -> None:
     answer, words = SITUATIONS[name]
     async with FakeOllama([answer], repeat=True, models=SMALL) as server:
-        events = await talk(root, tmp_path / "t.jsonl", server)
+        events = await talk(root, tmp_path / "t.jsonl", server, 2 if name == "silence" else 60)
     ended = events[-1]
     assert isinstance(ended, Ended)
     assert words in ended.cause
@@ -108,7 +108,7 @@ async def test_in_the_middle_of_a_conversation_nothing_said_is_lost(
 ) -> None:
     answer, _ = SITUATIONS[name]
     async with FakeOllama([CFP, answer], repeat=True, models=SMALL) as server:
-        events = await talk(root, tmp_path / "t.jsonl", server)
+        events = await talk(root, tmp_path / "t.jsonl", server, 2 if name == "silence" else 60)
     assert isinstance(events[-1], Ended)
     said = [event.message.act for event in events if isinstance(event, Heard)]
     assert said[:2] == ["cfp", "propose"]
