@@ -359,9 +359,9 @@ def entries_of(value: Any) -> dict[str, Any] | None:
 
 
 def flat(content: object) -> dict[str, Any] | None:
-    """Return the fields of content of an act's own class, if they hold nothing but text and whole numbers, which are JSON data already.
+    """Return the fields of content of an act's own class that were said, if they are text and whole numbers, which are JSON data already.
 
-    They are the content's own, not a copy.
+    They may be the content's own, not a copy.
     """
     kind = type(content)
     if (
@@ -369,10 +369,22 @@ def flat(content: object) -> dict[str, Any] | None:
     ):  # a registered class may write itself as it likes
         return None
     values = content.__dict__
+    is_whole = True
     for value in values.values():
         if type(value) not in _WORDS:
+            if value is not None:
+                return None
+            is_whole = False
+    if is_whole:
+        return values
+    fields = cast("type[Content]", kind).__pydantic_fields__
+    said: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is not None:
+            said[name] = value
+        elif fields[name].is_required():
             return None
-    return values
+    return said
 
 
 _WORDS = frozenset({str, int, bool})

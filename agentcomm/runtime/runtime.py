@@ -57,6 +57,8 @@ _WITHIN = "(within)"
 """Principal of conversations that are held within a turn of another."""
 _SOON, _SELDOM = 0.1, 1.0
 """Seconds until who follows a conversation looks whether another process went on with it, at first and after a while."""
+_LOOK = 1.0
+"""Seconds between looks whether another process has ended a conversation that somebody waits for."""
 _RESIDENT = 512
 """Conversations kept in memory when nobody works on them."""
 
@@ -134,7 +136,7 @@ class Runtime:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._holding: Counter[asyncio.Task[Any] | None] = Counter()
         """Those of them whose turn waits for other conversations, and for how many."""
-        self._waiters: dict[str, list[asyncio.Future[HostedTalk]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[HostedTalk | None]]] = {}
         self._followers: dict[str, list[asyncio.Future[None]]] = {}
         self._full: dict[str, tuple[float, bool]] = {}
         self._room = asyncio.Event()
@@ -817,26 +819,29 @@ class Runtime:
             RecordError: If its record is damaged.
         """
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[HostedTalk] = loop.create_future()
-        self._waiters.setdefault(conversation, []).append(waiter)
-        try:
-            is_known = conversation in self._talks
-            while not waiter.done():
-                if not is_known:  # it may be over already
-                    rows = self.store.rows(conversation=conversation)
-                    if not rows or rows[0].closed is not None:
-                        talk = await self._talk(conversation)
-                        self.catch_up(talk)
-                        self._tidy(talk)
-                        return talk.result()
-                is_known = False  # another process may end it
-                await asyncio.wait((waiter,), timeout=1.0)
-            return waiter.result().result()
-        finally:
-            if waiter in (waiters := self._waiters.get(conversation, [])):
+        is_known = conversation in self._talks
+        while True:
+            if not is_known:  # it may be over already
+                rows = self.store.rows(conversation=conversation)
+                if not rows or rows[0].closed is not None:
+                    talk = await self._talk(conversation)
+                    self.catch_up(talk)
+                    self._tidy(talk)
+                    return talk.result()
+            is_known = False  # another process may end it
+            waiter: asyncio.Future[HostedTalk | None] = loop.create_future()
+            waiters = self._waiters.setdefault(conversation, [])
+            waiters.append(waiter)
+            later = loop.call_later(_LOOK, _give_up, waiter)
+            try:
+                ended = await waiter
+            finally:
+                later.cancel()
                 waiters.remove(waiter)
-                if not waiters:
+                if not waiters and self._waiters.get(conversation) is waiters:
                     del self._waiters[conversation]
+            if ended is not None:
+                return ended.result()
 
     async def follow(self, conversation: str, *, after: int = 0) -> AsyncGenerator[tuple[int, Event]]:
         """Give the events of a conversation with their numbers, from 1, as they are kept; until it is over, or this drains.
@@ -1103,6 +1108,11 @@ def _unfit(talk: HostedTalk, turn: Turn, message: Message) -> Refused | None:
         return msgspec.structs.replace(found, left=found.left + 1)
     left = talk.conversation.protocol.limits.misfires - turn.actual.here.misfires
     return Refused(turn.role, message.act, "differs", why, tuple(map(signature, turn.moves)), left, turn.lane)
+
+
+def _give_up(waiter: "asyncio.Future[Any]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _over(talk: HostedTalk) -> UsageError:
