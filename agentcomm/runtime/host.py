@@ -111,7 +111,8 @@ def open_talk(
     casting = stage.casting(cast, told, judge)
     if past is not None:
         check_members(past, casting.members)
-    _check_content(content, transcript)
+    if content != "full":
+        _check_content(content, transcript)
     name = conversation_id or f"conv-{drawn()[:12]}"
     log: JsonlLog | None = None
 

@@ -70,6 +70,8 @@ _found: "tuple[Any, Any, Signals] | None" = None
 def signals() -> "Signals | None":
     """Return where metrics and log events go: to the providers that the program has set; None if it has set none."""
     global _found  # noqa: PLW0603  (one for one pair of providers)
+    if _loaded(_METRICS[0]) is None and _loaded(_LOGS[0]) is None:
+        return None
     meters, logs = _provider(_METRICS), _provider(_LOGS)
     if meters is None and logs is None:
         return None

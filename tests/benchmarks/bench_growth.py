@@ -44,6 +44,24 @@ outcomes: {done: success, expired: expired}
 """
 
 
+class Ids:
+    """The least that a record of ids costs: whether one is there that is not, and putting it there."""
+
+    def __init__(self, count: int) -> None:
+        self.known = {f"c:{n}": n for n in range(count)}
+
+    def go(self, count: int) -> float:
+        """Ask for so many new ids and put them there; return microseconds for one."""
+        first = len(self.known)
+        given = [f"c:{n}" for n in range(first, first + count)]
+        known = self.known
+        begun = process_time()
+        for name in given:
+            if name not in known:
+                known[name] = first
+        return (process_time() - begun) / count * 1e6
+
+
 class Loop:
     """A conversation that goes on."""
 
@@ -92,16 +110,18 @@ class Loop:
 def turns(rules: Rules, quick: bool) -> dict[str, Any]:
     """Return the cost of a step at some turns, to that at turn 1,000."""
     marks = (1000, 10_000) if quick else (1000, 10_000, 100_000)
-    loops = {mark: Loop(rules) for mark in marks}
+    loops, ids = {mark: Loop(rules) for mark in marks}, {mark: Ids(mark) for mark in marks}
     for mark, loop in loops.items():
         loop.go(mark)
     gc.collect()
     gc.freeze()  # what the collector does with what a program keeps is no part of a step
     times: dict[int, list[float]] = {mark: [] for mark in marks}
+    bare: dict[int, list[float]] = {mark: [] for mark in marks}
     for _ in range(5 if quick else 10):  # few beside the turn that they are of
         for mark, loop in loops.items():
             for _ in range(2):
                 times[mark].append(loop.go(50))
+                bare[mark].append(ids[mark].go(50))
     gc.unfreeze()
     found: dict[str, Any] = {}
     base_bytes = 0.0
@@ -113,6 +133,7 @@ def turns(rules: Rules, quick: bool) -> dict[str, Any]:
         found[f"turn {mark:,}"] = {
             "us a step": round(took, 2),
             "to turn 1,000": round(ratio, 3),
+            "us to look for an id among so many in a bare dict, and put it there": round(min(bare[mark]), 3),
             "bytes at a step's peak": round(peak),
             "bytes to turn 1,000": round(peak / base_bytes, 3),
         }
