@@ -422,11 +422,16 @@ class _Projection:
                 "let one role speak in a state", number,
             )  # fmt: skip
         elif own and waiting:
+            by_time = self._is_by_time(places, own[0].name)
             self._doubt(
                 "turn", [own[0].name, waiting[0].name],
                 f"{self.role} cannot tell '{own[0].name}', where it speaks, from '{waiting[0].name}', where it waits",
-                f"what leads from one to the other is neither said nor heard by {self.role}",
-                f"add {self.role} to the `to` of what leads to '{own[0].name}'", number,
+                f"a deadline of another leads to '{own[0].name}', and no message tells {self.role} that it is up"
+                if by_time
+                else f"what leads from one to the other is neither said nor heard by {self.role}",
+                f"let that deadline lead to an outcome, or to a state in which {self.role} is told"
+                if by_time
+                else f"add {self.role} to the `to` of what leads to '{own[0].name}'", number,
             )  # fmt: skip
         elif other := next((state for state in own if offers(state) != offers(own[0])), None):
             self._doubt(
@@ -439,6 +444,17 @@ class _Projection:
             self._check_crossing(number, places, seen)
         if number and live and not own:
             self._check_end(number, places)
+
+    def _is_by_time(self, places: _Places, name: str) -> bool:
+        """Whether it is only deadlines by which the role comes to a state from others without knowing."""
+        arcs, goal = self.arcs, self.arcs.number[name]
+        silent = [
+            arcs.moves[place][position]
+            for place in places
+            for position, target in enumerate(arcs.targets[place])
+            if target == goal and self._passes(place, arcs.moves[place][position])
+        ]
+        return bool(silent) and not any(silent)
 
     def _check_end(self, number: int, places: _Places) -> None:
         """Doubt where others may have ended what the role still waits in."""
@@ -532,7 +548,7 @@ class _Projection:
         found: Callable[[], list[Arc]] | None = None,
     ) -> None:
         named = tuple(dict.fromkeys(places))
-        key = (kind, what if kind == "end" else frozenset(named))
+        key = (kind, what if kind == "end" else named[0] if kind == "turn" else frozenset(named))
         if key in self.told:
             return
         self.told.add(key)
