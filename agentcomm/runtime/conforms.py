@@ -411,7 +411,8 @@ class _Judge:
                 legal = [move.partition("(")[0] for floor in floors_of(self.now) for move in floor.legal]
                 if event.act not in (*own, *protocol.acts, *legal):
                     return _close(event.act, [*legal, *sorted(own)])
-                taken = _close(message.lane, protocol.roles) if message.sender == protocol.many else ""
+                others = [role for role in protocol.roles if role != protocol.many]
+                taken = _close(message.lane, others) if message.sender == protocol.many else ""
                 return f"; {message.lane!r} is taken for a {protocol.many}{taken}" if taken else ""
             case "invalid-content" if is_map(message.content):
                 names = (

@@ -515,3 +515,15 @@ def test_the_command_writes_the_protocol_and_tells_the_rest(tmp_path, capsys, mo
     capsys.readouterr()
     assert main(["import", "loan.bspl", "-o", str(tmp_path / "loan.bspl")]) == 2
     assert (tmp_path / "loan.bspl").read_text() == LOAN
+
+
+def test_the_only_act_that_ends_a_dialogue_leads_to_the_only_end_state():
+    text = TICKETS.replace("[end]", "[bye]").replace(", end]", ", bye]").replace("end: {}", "bye: {}")
+    made = from_aea(text.replace("[successful]", "[failed]"), "tickets")
+    assert "failed: failed" in made.text
+    assert "is left out" not in made.text
+
+
+@pytest.mark.parametrize("word", ["broken_off", "lost_connection", "oops", "interrupted"])
+def test_an_end_that_sounds_bad_is_no_success(word):
+    assert class_of(word) in ("failed", "cancelled")

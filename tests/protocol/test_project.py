@@ -76,6 +76,28 @@ def test_most_views_without_a_doubt_need_no_projection():
     assert sum(is_looked_at(*view) for view in sure) < len(sure) / 10
 
 
+BY_TIME = """
+agentcomm: 1
+protocol: by-time
+roles: [chair, member]
+acts: {motion: {act: inform, content: {}}, aye: {act: inform, content: {}}, nay: {act: inform, content: {}}, end: {act: inform, content: {}}}
+states:
+  open: {chair: {motion: voting}}
+  voting: {member: {aye: more}, within: 1h, else: absent}
+  more: {member: {nay: absent}, within: 1h, else: absent}
+  absent: {chair: {end: over}}
+outcomes: {over: success, late: expired}
+limits: {else: late}
+"""
+
+
+def test_a_turn_that_comes_by_a_deadline_is_told_once_and_not_mended_by_hearers():
+    (found,) = examine(BY_TIME, distributed=True).findings
+    assert (found.code, found.line) == ("E304", 10)
+    assert found.fix == "let that deadline lead to an outcome, or to a state in which chair is told"
+    assert found.witness[-1] == "voting --else--> absent"
+
+
 def test_a_view_of_nobody():
     with pytest.raises(UsageError, match="no role 'nobody'"):
         project(load("request"), "nobody")

@@ -393,6 +393,12 @@ def test_a_misspelt_role_is_not_taken_for_a_member_in_silence(contract_net):
     assert "'manger' is taken for a bidder; did you mean 'manager'?" in verdict.reason
 
 
+def test_a_member_that_is_named_after_its_role_is_not_taken_for_a_slip(contract_net):
+    verdict = conforms(contract_net, [CFP | {"sender": "bidder-1"}])
+    assert verdict.code == "unexpected-act"
+    assert "taken for" not in verdict.reason
+
+
 def test_a_member_in_the_lane_of_another(contract_net):
     record = [CFP, offer("b1"), offer("b2"), answer("b2") | {"receivers": ["b1"]}]
     verdict = conforms(contract_net, record, grounding=False)

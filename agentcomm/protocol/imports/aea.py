@@ -214,6 +214,8 @@ class _Made:
     def _end_state(self, act: str, before: str) -> Word | None:
         """Return the end state that fits an act best; None if none or several do."""
         ends, kind = self.given.end_states, class_of(act)
+        if len(ends) == 1 == len(self.given.termination):
+            return ends[0]
         if same := [end for end in ends if end.text == act]:
             return same[0]
         fitting = [end for end in ends if class_of(end.text) == kind]

@@ -20,7 +20,7 @@ _ACTS: tuple[tuple[Performative, tuple[str, ...]], ...] = (
     (Performative.FAILURE, ("fail", "error")),
     (Performative.REFUSE, ("refus", "deny")),
     (Performative.REJECT_PROPOSAL, ("reject", "declin")),
-    (Performative.CANCEL, ("cancel", "abort", "withdraw", "rescind", "revok")),
+    (Performative.CANCEL, ("cancel", "abort", "withdraw", "rescind", "revok", "interrupt", "quit")),
     (Performative.ACCEPT_PROPOSAL, ("accept",)),
     (Performative.AGREE, ("agree",)),
     (Performative.CONFIRM, ("confirm",)),
@@ -36,11 +36,14 @@ _WHOLE = frozenset({"do", "get", "set", "ask", "bid", "read"})
 """Those that are whole words, for too many others begin with them."""
 _CLASSES = (
     ("undecided", ("undecid", "unresolv", "unreach", "disagree", "incomplete")),
-    ("failed", ("fail", "error", "invalid", "unsuccess", "wrong")),
+    (
+        "failed",
+        ("fail", "error", "invalid", "unsuccess", "wrong", "broke", "broken", "crash", "lost", "oops"),
+    ),
     ("refused", ("refus", "deny", "denied")),
     ("rejected", ("reject", "declin")),
-    ("cancelled", ("cancel", "abort", "withdraw", "rescind", "revok")),
-    ("expired", ("expir", "timeout", "timed")),
+    ("cancelled", ("cancel", "abort", "withdraw", "rescind", "revok", "interrupt", "quit")),
+    ("expired", ("expir", "timeout", "timed", "late", "overdue")),
 )
 
 
