@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from agentcomm.acts.message import Message
-from agentcomm.agents.turn import Turn
-from agentcomm.errors import AgentcommError, ModelUnavailable
+from agentcomm.agents.turn import Turn, Unspoken
+from agentcomm.errors import AgentcommError, IllegalMove, ModelUnavailable, UsageError
 from agentcomm.models.base import Capabilities, ModelReply, ModelRequest
 
 __all__ = ("TextModel", "acting")
@@ -77,24 +77,47 @@ class TextModel:
         """Do nothing: what it holds is the caller's."""
 
 
-def acting(function: Callable[..., Any], *, name: str = "") -> Callable[[Turn], Awaitable[Message]]:
+def acting(
+    function: Callable[..., Any], *, name: str = ""
+) -> Callable[[Turn], Awaitable[Message | Unspoken]]:
     """Return an agent made of a function that knows nothing of turns.
 
+    What it says and may not say is refused as a model's is: it is asked again, and told why. Read-backs and repairs are made by rule,
+    since what has to be said there is on record.
+
     Args:
-        function: Takes what was heard (`act` and `content` as JSON data; None at the opening) and the legal acts with their JSON
-            Schemas, and returns `(act, content)`; async or not.
+        function: Takes what was heard (`act` and `content` as JSON data, and `refused`, why its last try did not count; None at the
+            opening) and the legal acts with their JSON Schemas, and returns `(act, content)`; async or not.
         name: How transcripts call it; the role's name without one.
     """
     from agentcomm.acts.content import to_plain
+    from agentcomm.agents.agent import by_code
     from agentcomm.agents.schema import fields_schema
 
-    async def take(turn: Turn) -> Message:
-        heard = turn.heard
-        told = None if heard is None else {"act": heard.act, "content": to_plain(heard.content)}
+    async def take(turn: Turn) -> Message | Unspoken:
+        if (said := by_code(turn, has_model=False)) is not None:
+            return msgspec.structs.replace(said, made_by="rule")
+        heard, refusal = turn.heard, turn.refusal
+        told: dict[str, Any] = {} if heard is None else {"act": heard.act, "content": to_plain(heard.content)}
+        if refusal is not None:
+            told["refused"] = refusal.reason
         legal = {move.label: fields_schema(move.act, None) for move in (*turn.moves, *turn.exits)}
-        given = function(told, legal)
-        act, content = await given if inspect.isawaitable(given) else given
-        return turn.say(act, **dict(content))
+        given = function(told or None, legal)
+        if inspect.isawaitable(given):
+            given = await given
+        match given:
+            case [str(act), {**content}]:
+                pass
+            case _:
+                raise UsageError(
+                    f"{turn.agent} returned {given!r:.200}",
+                    why="what a function says is its act and the fields, such as `('refuse', {'reason': 'busy'})`",
+                    fix="return a pair: a text and a map",
+                )
+        try:
+            return turn.say(act, **{str(key): value for key, value in content.items()})
+        except IllegalMove as error:
+            return Unspoken(f"{error.what}: {error.why}; {error.fix}")
 
     take.name = name or getattr(function, "__name__", "")  # type: ignore[attr-defined]
     return take

@@ -9,7 +9,9 @@ from agentcomm import Agent, enact, enact_sync, load
 from agentcomm.acts.content import FieldType
 from agentcomm.agents.adapters import TextModel, acting
 from agentcomm.agents.human import Human, Terminal, read_value
+from agentcomm.errors import UsageError
 from agentcomm.protocol.library import loads
+from agentcomm.testing import scripted
 from tests.agents.talks import Says
 
 
@@ -282,6 +284,39 @@ def test_a_function_that_knows_no_turns_is_an_agent(root):
     result = enact_sync(sale(root), cast={"buyer": ann, "seller": acting(shop)})
     assert result.outcome == "closed"
     assert result.cast["seller"] == "shop"
+
+
+def test_what_a_function_may_not_say_is_refused_and_it_is_asked_again(root):
+    told = []
+
+    def shopper(heard, legal):
+        told.append(heard)
+        if heard is None or "act" not in heard:
+            return (
+                ("cfp", {"item": "bike", "budget": "a lot"})
+                if heard is None
+                else (
+                    "cfp",
+                    {"item": "bike", "budget": "120 EUR"},
+                )
+            )
+        if "refused" not in heard:
+            return "buy", {"price": "110 EUR"}
+        return "accept-proposal", {"price": "110 EUR"}
+
+    bob = scripted(["propose", {"item": "bike", "price": "110 EUR", "valid_until": "2026-12-01"}])
+    result = enact_sync(sale(root), cast={"buyer": acting(shopper), "seller": bob})
+    assert result.outcome == "sold"
+    assert told[0] is None
+    assert "budget" in told[1]["refused"]
+    assert told[2]["act"] == "propose"  # the read-back before it was made by rule
+    assert "accept-proposal" in told[3]["refused"]
+    assert len(told) == 4
+
+
+def test_a_function_that_returns_no_act_is_told_so(root):
+    with pytest.raises(UsageError, match="returned 'cfp'"):
+        enact_sync(sale(root), cast={"buyer": acting(lambda heard, legal: "cfp"), "seller": Agent("Bob")})
 
 
 async def test_an_agent_with_a_model_is_in_many_conversations_at_once(root):
