@@ -96,7 +96,7 @@ def acting(
 
     async def take(turn: Turn) -> Message | Unspoken:
         if (said := by_code(turn, has_model=False)) is not None:
-            return msgspec.structs.replace(said, made_by="rule")
+            return said
         heard, refusal = turn.heard, turn.refusal
         told: dict[str, Any] = {} if heard is None else {"act": heard.act, "content": to_plain(heard.content)}
         if refusal is not None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -11,9 +12,8 @@ from typing import Any
 from agentcomm.cli.codes import EXIT_FINDINGS
 from agentcomm.cli.serve import STORE
 from agentcomm.cli.words import note, print_json, put, style, width
-from agentcomm.errors import AgentcommError, StoreError, UsageError
-from agentcomm.runtime.standing import standing
-from agentcomm.store.base import Row, Store
+from agentcomm.errors import AgentcommError, RecordError, StoreError, UsageError
+from agentcomm.runtime.standing import Standing
 
 __all__ = ("add_to",)
 
@@ -102,8 +102,11 @@ def _time(at: float | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _about(row: Row, store: Store) -> dict[str, Any]:
-    found = standing(row, store)
+async def _about(runtime: Any, found: Standing) -> dict[str, Any]:
+    due = None
+    if found.closed is None:
+        with contextlib.suppress(RecordError):  # a damaged one is listed all the same
+            due = await runtime.due(found.conversation)
     return {
         "conversation": found.conversation,
         "protocol": found.protocol,
@@ -112,7 +115,7 @@ def _about(row: Row, store: Store) -> dict[str, Any]:
         "cast": found.cast,
         "opened": _time(found.opened),
         "closed": _time(found.closed) or None,
-        "due": _time(found.due) or None,
+        "due": _time(due) or None,
         "records": found.records,
         "waits_for": list(found.waits_for),
         "at_work": list(found.at_work),
@@ -120,10 +123,11 @@ def _about(row: Row, store: Store) -> dict[str, Any]:
 
 
 def _list(options: argparse.Namespace) -> int:
-    store = _store(options)
-    rows = store.rows(closed=None if options.all else False, limit=max(0, options.limit))
-    every = [_about(row, store) for row in rows]
-    store.close()
+    async def listed(runtime: Any) -> list[dict[str, Any]]:
+        found = runtime.conversations(closed=None if options.all else False, limit=max(0, options.limit))
+        return [await _about(runtime, one) for one in found]
+
+    every = _with_runtime(options, listed)
     if options.json:
         print_json(every)
         return 0
@@ -146,15 +150,14 @@ def _show(options: argparse.Namespace) -> int:
     from agentcomm.conversation.render import View
     from agentcomm.conversation.transcript import Transcript
 
-    store = _store(options)
-    rows = store.rows(conversation=options.id)
-    try:
+    async def look(runtime: Any) -> tuple[Any, ...]:
+        store = runtime.store
         every, damage = lines_of(entry.data for entry in store.read(options.id))
-        lines = b"".join(every)
-        told, dead = _about(rows[0], store), store.dead(options.id)
-        waiting = store.waiting(options.id)
-    finally:
-        store.close()
+        (found,) = runtime.conversations(conversation=options.id, closed=None)
+        return every, damage, await _about(runtime, found), store.dead(options.id), store.waiting(options.id)
+
+    every, damage, told, dead, waiting = _with_runtime(options, look)
+    lines = b"".join(every)
     if options.transcript == "-":
         print(lines.decode(), end="")
         return 0

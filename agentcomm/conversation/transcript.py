@@ -354,6 +354,10 @@ class Transcript:
         self.damage = damage
         self.head = head
 
+    def __repr__(self) -> str:
+        name = self.records[0].data.get("conversation", "") if self.records else ""
+        return f"<Transcript {name}: {len(self.records)} records{', damaged' if self.damage else ''}>"
+
     @classmethod
     def from_lines(
         cls, lines: Iterable[bytes], *, where: str = "", head: str = "", first: int = 1

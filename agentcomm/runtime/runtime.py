@@ -7,6 +7,7 @@ its agents have to do, lets them take their turns, and commits each turn as a wh
 import asyncio
 import contextlib
 import json
+import math
 import secrets
 import threading
 from collections import Counter
@@ -921,6 +922,20 @@ class Runtime:
         """
         rows = self.store.rows(closed=closed, conversation=conversation, limit=limit)
         return [standing(row, self.store) for row in rows]
+
+    async def due(self, conversation: str) -> float | None:
+        """Return when the time is up for what a conversation waits for, in seconds since 1970; None if it has no limit, or is over.
+
+        Raises:
+            StoreError: If there is none of that id.
+            RecordError: If its record is damaged.
+        """
+        talk = await self._talk(conversation)
+        async with talk.lock:
+            self.catch_up(talk)
+            due = talk.next_due(talk.groups()) if talk.conversation.outcome is None else math.inf
+        self._tidy(talk)
+        return self.wall(talk.begun + due) if due < math.inf else None
 
     async def run(self, protocol: Protocol, **options: Any) -> Result:
         """Do what `open` and `outcome` do."""

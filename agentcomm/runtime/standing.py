@@ -13,7 +13,7 @@ _DOUBT = "in doubt"
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one conversation stands. Times are in seconds since 1970."""
+    """Where one conversation stands. Times are in seconds since 1970; until when it waits, `Runtime.due` tells."""
 
     conversation: str
     protocol: str
@@ -24,8 +24,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Role or member -> name."""
     opened: float
     closed: float | None
-    due: float | None
-    """When its next time is up, if nobody does anything before."""
     records: int
     waits_for: tuple[str, ...]
     at_work: tuple[str, ...]
@@ -51,7 +49,6 @@ def standing(row: Row, store: Store) -> Standing:
         cast=told.get("cast", {}),
         opened=row.opened,
         closed=row.closed,
-        due=row.due,
         records=row.head,
         waits_for=tuple(sorted({one.mailbox for one in waiting})),
         at_work=tuple(sorted({one.mailbox for one in waiting if one.is_claimed and one.free > store.now()})),

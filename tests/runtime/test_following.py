@@ -136,6 +136,16 @@ async def test_a_person_sees_what_waits_for_them_and_what_they_may_say(store):
         assert [one.conversation for one in runtime.conversations()] == ["c1", "c0"]
 
 
+async def test_until_when_it_waits_is_what_the_state_gives(store):
+    """And not when a timer rings that was set for an earlier state."""
+    async with Runtime(store=store, agents=[asker()]) as runtime:
+        name = await runtime.open(ASK, cast={"agent": "ann", "human": "lena"})
+        await until(lambda: store.waiting(mailbox="lena"))
+        assert 4 * 3600 - 5 < await runtime.due(name) - store.now() <= 4 * 3600
+        await runtime.answer(name, "human", "permit", {"action": "restart"}, by="lena")
+        assert await runtime.due(name) is None
+
+
 async def test_a_damaged_one_hides_no_other(tmp_path):
     import sqlite3
 
