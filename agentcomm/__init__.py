@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from agentcomm.agents.agent import Agent
     from agentcomm.agents.human import Human
     from agentcomm.agents.tools import tool
-    from agentcomm.agents.turn import Turn, Unspoken
+    from agentcomm.agents.turn import Turn, Unclear, Unspoken
     from agentcomm.conversation.ground import CommonGround
     from agentcomm.conversation.state import Conversation
     from agentcomm.conversation.transcript import Transcript
@@ -39,6 +39,7 @@ __all__ = (
     "Runtime",
     "Transcript",
     "Turn",
+    "Unclear",
     "Unspoken",
     "check",
     "conforms",
@@ -61,6 +62,7 @@ _HOMES = {
     "Runtime": "agentcomm.runtime.runtime",
     "Transcript": "agentcomm.conversation.transcript",
     "Turn": "agentcomm.agents.turn",
+    "Unclear": "agentcomm.agents.turn",
     "Unspoken": "agentcomm.agents.turn",
     "check": "agentcomm.protocol.library",
     "conforms": "agentcomm.runtime.conforms",
