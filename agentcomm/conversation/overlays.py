@@ -106,7 +106,7 @@ def push(
         fields=fields,
         said={},
         used={},
-        deadline=at + start.within,
+        deadline=at + conversation.rules.lasts(overlay, start),
         left=max(0.0, conversation.here.deadline - at) if left is None else left,
         heard=it.id,
         rest=rest,
@@ -423,7 +423,7 @@ def say_in_overlay(conversation: Conversation, frame: Frame, message: Message, a
         frame = _correct(conversation, frame, corrected)
     if overlay.overlay is not None and overlay.overlay.on == "demonstrated":
         if _is_first(overlay, move) and target in overlay.states:
-            within = overlay.states[target].within
+            within = conversation.rules.lasts(frame.overlay, overlay.states[target])
             frame = _replace(frame, position=target, deadline=at + within, awaits=message.id, verdict=None)
             conversation = altered(conversation, frame=frame)
             return conversation, (*events, evidence_wanted(conversation, frame))
@@ -543,7 +543,7 @@ def enter_overlay(
     overlay = overlay_of(conversation, frame)
     state = overlay.states.get(place)
     if state is not None:
-        after = _replace(frame, position=place, deadline=at + state.within)
+        after = _replace(frame, position=place, deadline=at + conversation.rules.lasts(frame.overlay, state))
         return altered(conversation, frame=after), tuple(events)
     kind = overlay.outcomes[place]
     then = overlay.overlay.then if overlay.overlay is not None else dict[str, str]()
@@ -681,7 +681,7 @@ def _next_to_stop(
         sender=other,
         rest=tuple(rest),
         position=position,
-        deadline=at + overlay.states[position].within,
+        deadline=at + conversation.rules.lasts(frame.overlay, overlay.states[position]),
     )
     it, lane = frame.it, conversation.here.lane
     events.append(OverlayClosed(frame.overlay, it.id, place, "resume", lane))

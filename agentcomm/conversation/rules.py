@@ -12,13 +12,16 @@ from agentcomm.acts.content import FieldType
 from agentcomm.conversation.plans import Plan
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.bound import longest
-from agentcomm.protocol.graph import Act, Criterion, Move, Protocol, Stakes, State
+from agentcomm.protocol.graph import Act, Criterion, Limits, Move, Protocol, Stakes, State
 
 __all__ = ("REPAIR_OVERLAYS", "Rules", "is_demonstrated", "readback_of")
 
 _DEMONSTRATED = (Criterion.DEMONSTRATED, Criterion.READBACK_AND_DEMONSTRATED)
 REPAIR_OVERLAYS = ("repair", "not-understood")
 """Overlays that a hearer may open instead of answering."""
+
+
+_PATIENCE = Limits().reply_within
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,17 @@ class Rules:
             made = _fit(self.overlays[name], self.protocol.acts[label], fields)
             fitted = self._fitted[name, label, fields] = made
         return fitted
+
+    def lasts(self, name: str, state: State) -> float:
+        """Return how many seconds a step of an overlay may take.
+
+        As many as the overlay says, or as `limits.reply_within` where the protocol is more patient than it would be without a word;
+        of an overlay that the protocol names itself, exactly what that says.
+        """
+        patience = self.protocol.limits.reply_within
+        if patience <= _PATIENCE or self.protocol.overlays.get(name) is not None:
+            return state.within
+        return max(state.within, patience)
 
     def exits(
         self, state: State, role: str, sender: str, names: tuple[str, ...] = REPAIR_OVERLAYS

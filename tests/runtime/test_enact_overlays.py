@@ -1,5 +1,7 @@
 """Judges, humans, cancellations, standbys and choices, with agents that really talk."""
 
+import asyncio
+
 import pytest
 
 from agentcomm import Agent, enact, replay
@@ -317,3 +319,44 @@ async def test_without_a_choice_nothing_is_learned():
 def test_experience_is_kept_apart_by_model():
     choice = Choice(models={"worker": "tiny"}, counters={"tiny|order|boss|worker": Beta(2.0, 2.0)})
     assert choice.known(choice.key("order", "boss", "worker"), {}) == Beta(2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "own", "outcome"),
+    [
+        ("", "", "aborted"),
+        ("limits: {reply_within: 50s}", "", "aborted"),
+        ("limits: {reply_within: 4h}", "", "done"),
+        ("limits: {reply_within: 4h}", "10m", "aborted"),
+        ("", "4h", "done"),
+    ],
+)
+async def test_a_patient_protocol_has_patient_readbacks(tmp_path, root, limits, own, outcome):
+    text = COUNT.replace("{next: x, max: 80, then: done}", "done") + "grounding: {order: {readback: [count]}}\n" + limits
+    if own:
+        text = text.replace("acts:", "overlays: {read-back: slow}\nacts:", 1)
+        shipped = (root / "protocols/_overlays/read-back.yaml").read_text()
+        slow = shipped.replace("protocol: read-back", "protocol: slow").replace("30s", own)
+        (tmp_path / "slow.yaml").write_text(slow)
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    boss, worker = Agent("boss"), Agent("worker")
+
+    @boss.opens
+    def order(turn):
+        return turn.say("order", count=7)
+
+    @worker.on("order", overlay="read-back")
+    async def read_back(turn):
+        await asyncio.sleep(3600)
+        return turn.say("readback", fields={"count": 7})
+
+    @worker.on("order")
+    def noted(turn):
+        return turn.say("noted", count=7)
+
+    with JumpingClock() as clock:
+        result = await enact(load(path), cast={"boss": boss, "worker": worker})
+    assert result.outcome == outcome
+    assert clock.elapsed == {"done": 3600, "aborted": 600 if own else 30}[outcome]
+    assert replay(result.transcript).same
