@@ -332,7 +332,11 @@ def test_experience_is_kept_apart_by_model():
     ],
 )
 async def test_a_patient_protocol_has_patient_readbacks(tmp_path, root, limits, own, outcome):
-    text = COUNT.replace("{next: x, max: 80, then: done}", "done") + "grounding: {order: {readback: [count]}}\n" + limits
+    text = (
+        COUNT.replace("{next: x, max: 80, then: done}", "done")
+        + "grounding: {order: {readback: [count]}}\n"
+        + limits
+    )
     if own:
         text = text.replace("acts:", "overlays: {read-back: slow}\nacts:", 1)
         shipped = (root / "protocols/_overlays/read-back.yaml").read_text()
