@@ -2,7 +2,7 @@
 
     python tests/backends/run.py [--venv FOLDER] [--pictures FOLDER] [phoenix] [mlflow]
 
-Needs about 2 GB and some minutes the first time; the venv is kept and used again. Pictures need chromium, chromedriver and selenium.
+Needs about 2 GB and some minutes the first time; the venvs, one of each, are kept and used again. Pictures need chromium, chromedriver and selenium.
 Exit code 1 if a backend does not have what was sent.
 """
 
@@ -66,8 +66,9 @@ def served(command: list[str], url: str, environment: dict[str, str], log: Path)
                 time.sleep(1)
             yield url
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
             try:
+                if server.poll() is None:
+                    os.killpg(server.pid, signal.SIGTERM)
                 server.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
@@ -246,17 +247,17 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
     names = options.backends or list(BACKENDS)
-    venv: Path = options.venv.resolve()
-    if not venv.exists():
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    for name in names:
+    venvs = {name: options.venv.resolve() / name for name in names}  # what both need does not agree in one
+    for name, venv in venvs.items():
+        if not venv.exists():
+            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         if not (venv / "bin" / name).exists():
             subprocess.run([venv / "bin" / "pip", "install", "-q", PACKAGES[name]], check=True)
     pics = options.pictures.resolve() if options.pictures else None
     folder = Path(tempfile.mkdtemp(prefix="agentcomm-backends-"))
     try:
         paths = conversations(folder)
-        good = [BACKENDS[name](venv, folder, paths, pics) for name in names]
+        good = [BACKENDS[name](venv, folder, paths, pics) for name, venv in venvs.items()]
     finally:
         os.chdir(ROOT)
         shutil.rmtree(folder, ignore_errors=True)
