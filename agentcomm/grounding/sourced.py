@@ -69,15 +69,28 @@ class Sources:
     def __init__(self, given: Iterable[Any], derived: Iterable[Derived] = ()) -> None:
         self.numbers: set[Fraction] = set()
         self.words: set[str] = set()
-        texts: list[str] = []
+        self._texts: list[str] = []
+        self._text: str | None = None
         for item in given:
-            for path, value in _leaves("", _decoded(item)):
-                self._take(value, texts)
-                texts.append(path.rpartition(".")[2].casefold())
-        self.text = "\n".join(texts)
+            self.add(item)
         for entry in derived:
             if self._is_right(entry):
                 self.numbers.add(_exact(entry.value))
+
+    @property
+    def text(self) -> str:
+        """All that was said, in small letters, names of fields included."""
+        if self._text is None:
+            self._text = "\n".join(self._texts)
+            self._texts = [self._text]
+        return self._text
+
+    def add(self, item: Any) -> None:
+        """Take in something more that was said: a text, a content class or JSON data."""
+        self._text = None
+        for path, value in _leaves("", _decoded(item)):
+            self._take(value, self._texts)
+            self._texts.append(path.rpartition(".")[2].casefold())
 
     def _take(self, value: Any, texts: list[str]) -> None:
         match value:

@@ -73,6 +73,8 @@ class Issues:
         before = self._said.get(message.in_reply_to)
         if before is None:
             return
+        if (message.in_reply_to, message.sender, message.lane) not in self._answered:
+            return
         waiting = [
             issue
             for (name, lane), (issue, _) in self._open.items()
@@ -80,8 +82,7 @@ class Issues:
             and lane in ("", message.lane)
             and (name, message.sender, message.lane) not in self._answered
         ]
-        is_answered = (message.in_reply_to, message.sender, message.lane) in self._answered
-        if waiting and is_answered:
+        if waiting:
             yield from check_answer(message.id, message.sender, message.in_reply_to, content, waiting)
 
     def _off_topic(self, message: Message) -> Iterator[Irrelevant]:

@@ -25,7 +25,7 @@ from agentcomm.grounding.deeds import Claim, Deed, claims, unasked, unperformed
 from agentcomm.grounding.reference import unclear_references
 from agentcomm.grounding.sourced import Sources, unsourced_values
 from agentcomm.grounding.troubles import Trouble, Unperformed, Unsourced
-from agentcomm.protocol.graph import Act, Protocol
+from agentcomm.protocol.graph import Act
 from agentcomm.runtime.issues import MOVING, Issues
 from agentcomm.runtime.replay import rules_of
 
@@ -103,7 +103,8 @@ def look_at(
     protocol = rules_of(transcript).protocol
     brief = _brief(transcript)
     said: list[tuple[Heard, dict[str, Any]]] = []
-    results: list[Any] = []
+    latest: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
+    sources = _Heard(brief)
     calls: list[Deed] = []
     found: list[Found] = []
     issues = Issues(protocol, embedder)
@@ -115,7 +116,7 @@ def look_at(
                 arguments = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
                 calls.append(Deed(str(record.data["tool"]), arguments, source=str(record.seq)))
             elif record.type == "tool.result":
-                results.append(body)
+                sources.add(body)
         elif record.kind == "event":
             event = next(events)
             if not isinstance(event, Heard) or event.overlay:
@@ -124,16 +125,18 @@ def look_at(
             act = protocol.acts.get(message.act)
             kinds = act.fields if act is not None else dict[str, FieldType]()
             own = [name.partition(".")[2] for name in free if name.partition(".")[0] == message.act]
-            known = Sources([brief.get(message.sender), *results, *(values for _, values in said)])
-            troubles = unsourced_values(content, known, free=own, kinds=kinds)
+            troubles = unsourced_values(content, sources.of(message.sender), free=own, kinds=kinds)
             troubles = (
                 *troubles,
                 *_in_itself(act, content, things),
-                *_against(act, content, own, said, protocol),
+                *_against(act, content, own, latest),
                 *issues.heard(event, content),
             )
             found += [Found(message.id, message.sender, trouble, message.made_by) for trouble in troubles]
             said.append((event, content))
+            sources.add(content)
+            for name, kind in kinds.items():
+                latest[name, kind.kind] = message.act if act is None else act.label, content
     found += _words(said, calls, actions)
     asked = [
         Deed(tool, content, source=event.message.id)
@@ -161,6 +164,27 @@ def look_at(
     return Look(tuple(found), (*unchecked, *_judges(transcript)))
 
 
+class _Heard:
+    """What each role has as a source: its brief, what tools gave and what was said, each taken in once."""
+
+    def __init__(self, brief: Mapping[str, Any]) -> None:
+        self._brief = brief
+        self._all: list[Any] = []
+        self._of: dict[str, tuple[Sources, int]] = {}
+
+    def add(self, item: Any) -> None:
+        """Take in what everybody has now."""
+        self._all.append(item)
+
+    def of(self, role: str) -> Sources:
+        """Return what a role has so far."""
+        sources, count = self._of.get(role) or (Sources([self._brief.get(role)]), 0)
+        for item in self._all[count:]:
+            sources.add(item)
+        self._of[role] = sources, len(self._all)
+        return sources
+
+
 def _judges(transcript: Transcript) -> Iterator[str]:
     """Yield the judges whose word was taken though nobody knows here what it is worth."""
     names = {event.judge for event in transcript.events() if isinstance(event, Judged) and event.understood}
@@ -186,8 +210,7 @@ def _against(
     act: Act | None,
     content: Mapping[str, Any],
     own: Collection[str],
-    said: Sequence[tuple[Heard, Mapping[str, Any]]],
-    protocol: Protocol,
+    latest: Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]],
 ) -> Iterator[Trouble]:
     """Yield the values of an act that differ from what was said last under the same name and type, with another act.
 
@@ -199,13 +222,9 @@ def _against(
     for name, kind in act.fields.items():
         if name in own or name in act.repeats or kind.kind in _WORDED or content.get(name) is None:
             continue
-        for event, before in reversed(said):
-            other = protocol.acts.get(event.message.act)
-            if other is None or name not in other.fields or other.fields[name].kind != kind.kind:
-                continue
-            if other.label != act.label:
-                yield from contradictions({name: kind}, before, {name: content[name]})
-            break
+        label, before = latest.get((name, kind.kind), (act.label, _NONE))
+        if label != act.label:
+            yield from contradictions({name: kind}, before, {name: content[name]})
 
 
 def _within(calls: Sequence[Deed], asked: Sequence[Deed]) -> list[Deed]:

@@ -12,7 +12,7 @@ from agentcomm.conversation.events import Duplicate, Late, Refused, TroubleFound
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import AgentcommError
 from agentcomm.grounding.troubles import Irrelevant, Unasked, Unperformed, Unsourced
-from agentcomm.runtime.troubles import troubles_of
+from agentcomm.runtime.troubles import look_at
 
 __all__ = ("MODES", "modes_of")
 
@@ -54,7 +54,7 @@ def modes_of(transcript: Transcript) -> Counter[str]:
             case _:
                 pass
     try:
-        troubles = troubles_of(transcript)
+        troubles = look_at(transcript).shown
     except AgentcommError:
         return found
     for one in troubles:
