@@ -152,25 +152,27 @@ def _of(talk: Talk, turn: Turn) -> Inner:
 
 
 def _told(asked: Asked) -> bytes:
-    names = {
-        role: [player_name(one) for one in players_of({role: given})] for role, given in asked.cast.items()
-    }
+    """Return what is asked for, as text: protocol, who plays what, what they are told, and the time for it."""
+    names = {role: _named(given) for role, given in asked.cast.items()}
     told = [asked.stage.protocol.hash, names, to_plain(dict(asked.brief or {})), asked.deadline]
     return msgspec.json.encode(told, enc_hook=str, order="sorted")
 
 
-def player_name(player: Any) -> str:
-    """Return what a player is called."""
+def _named(given: Any) -> Any:
+    """Return what the players of a role are called: one, several, or each member's."""
+    if isinstance(given, Mapping):
+        return {str(member): _named(one) for member, one in cast("Mapping[str, Any]", given).items()}
+    if isinstance(given, list | tuple):
+        return [_named(one) for one in cast("list[Any]", given)]
     return (
-        player
-        if isinstance(player, str)
-        else str(getattr(player, "name", None) or getattr(player, "__name__", "it"))
+        given
+        if isinstance(given, str)
+        else str(getattr(given, "name", None) or getattr(given, "__name__", "it"))
     )
 
 
 def _names(given: Mapping[str, Any]) -> str:
-    names = [player_name(one) for role in given for one in players_of({role: given[role]})]
-    return ", ".join(dict.fromkeys(names))
+    return ", ".join(dict.fromkeys(map(_named, players_of(given))))
 
 
 def _beside(path: Path | None, name: str) -> Path | None:
