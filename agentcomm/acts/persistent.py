@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from rpds import HashTrieMap
 
-__all__ = ("Record", "entries", "find", "put", "with_entry", "without")
+__all__ = ("SMALL", "Record", "entries", "find", "put", "with_entry", "without")
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -18,14 +18,14 @@ K = TypeVar("K")
 Record = dict[K, tuple[int, T]]
 """Key -> place in the record, and what stands there."""
 
-_SMALL = 32
+SMALL = 32
 """Entries up to which copying a dict costs less than a trie's insertion."""
 
 
 def with_entry(entries: Mapping[str, T], key: str, value: T) -> Mapping[str, T]:
     """Return a map with one entry more, or another value for one."""
     if isinstance(entries, dict):
-        if len(entries) < _SMALL:
+        if len(entries) < SMALL:
             return {**entries, key: value}
         return HashTrieMap(entries).insert(key, value)
     if isinstance(entries, HashTrieMap):

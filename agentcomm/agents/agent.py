@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from types import CoroutineType
-from typing import Any, cast, overload
+from typing import Any, ClassVar, cast, overload
 
 from msgspec.structs import replace
 
@@ -52,6 +52,9 @@ class Agent:
         things: Name -> what is known of it, such as the servers it looks after: where a phrase it hears fits several of them, it asks
             which, if that is expected to cost less than acting on a guess.
     """
+
+    registered: ClassVar[int] = 0
+    """Handlers that agents of this process were ever given: whoever knows the number knows whether all are as they were."""
 
     def __init__(
         self,
@@ -246,6 +249,7 @@ class Agent:
                 fix="keep one, or tell them apart by state= or protocol=",
             )
         self._handlers[key] = handler
+        Agent.registered += 1
         self._tells_apart = self._tells_apart or bool(key[3])
         self._found.clear()
         return handler

@@ -208,6 +208,8 @@ class Turn(msgspec.Struct, eq=False):
     _calls: Calls | None = None
     made: Message | None = None
     """The message that `say` made last: its content was read, and cannot be changed."""
+    _here: Position | None = None
+    """Where it takes place, where that is known already."""
 
     def __repr__(self) -> str:
         return f"Turn({self.role!r}, {self.state!r})"
@@ -238,7 +240,7 @@ class Turn(msgspec.Struct, eq=False):
 
     def show(self, conversation: Conversation, heard: Message | None) -> None:
         """Let the agent see something else than what is the case, for tests of how it copes; the core is not deceived."""
-        self._place, self._heard = conversation, heard
+        self._place, self._here, self._heard = conversation, conversation.here, heard
 
     @property
     def conversation(self) -> Conversation:
@@ -249,18 +251,19 @@ class Turn(msgspec.Struct, eq=False):
 
     def here(self) -> Position:
         """Return where it takes place."""
-        place = self._place
-        return self.conversation.here if place is None else place.here
+        here = self._here
+        if here is None:
+            here = self._here = self.conversation.here
+        return here
 
     def key(self, only: str) -> tuple[str, str, str, str]:
         """Return what a handler is found by: overlay, state, act heard, and `only`, which is given."""
-        place, heard = self._place, self._heard
-        if place is None:
-            place = self.conversation
+        here, heard = self._here, self._heard
+        if here is None:
+            here = self.here()
         if heard is None:
             heard = self._heard = self._find_heard()
-        here, act = place.here, "" if heard is None else heard.act
-        frame = here.frame
+        frame, act = here.frame, "" if heard is None else heard.act
         return ("", here.name, act, only) if frame is None else (frame.overlay, frame.position, act, only)
 
     @property
@@ -385,15 +388,15 @@ class Turn(msgspec.Struct, eq=False):
         return self._heard
 
     def _find_heard(self) -> Message | None:
-        place = self._place
-        if place is None:
-            place = self.conversation
-        here, shared = place.here, place.shared
+        here, place = self._here, self._place
+        if here is None:
+            here = self.here()
         frame = here.frame
         if frame is None:
             heard = here.last.get(self.seat.role)
             if not heard:
                 return None
+            shared = self.whole.shared if place is None else place.shared
             if shared.mended and heard in shared.mended:
                 return shared.mended[heard]
             found = shared.seen.get(heard)

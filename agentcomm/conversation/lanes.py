@@ -45,13 +45,21 @@ from agentcomm.conversation.events import (
 from agentcomm.conversation.evidence import take_evidence
 from agentcomm.conversation.moves import floors, full, in_full, limit_of
 from agentcomm.conversation.parts import ROW, GatherTurn, Lanes, Outcome, Position, Shared, answer_to
-from agentcomm.conversation.plain import Several, Told, completed_made, moved, spelled
+from agentcomm.conversation.plain import (
+    Several,
+    Told,
+    completed_made,
+    is_open,
+    moved,
+    moved_alike,
+    spelled,
+)
 from agentcomm.conversation.reading import UNREADABLE, clean, is_sound, sender_of
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Move, OutcomeClass
 
-__all__ = ("advance", "say_made", "stage_made", "step")
+__all__ = ("advance", "say_for_all_made", "say_made", "stage_made", "step")
 
 _replace = msgspec.structs.replace
 
@@ -120,7 +128,8 @@ def say_made(
     """
     lanes, shared, rules = conversation.lanes, conversation.shared, conversation.rules
     place = lanes.places[lane]
-    now, before = lanes.rows[place // ROW][place % ROW]
+    line, column = place // ROW, place % ROW
+    now, before = lanes.rows[line][column]
     plan, turn = rules.plans.get((here.name, made.act)), shared.turn
     if now is not here or plan is None or made.lane != lane or (turn is not None and turn.has_heard(name)):
         return None
@@ -128,18 +137,23 @@ def say_made(
         done = completed_made(shared, here, plan, made, name, made_by, at)
         if done is None:
             return None
-        n = shared.n + 1
-        seen = put(shared.seen, n - 1, name, done)
+        n, seen = shared.n, shared.seen
+        if n and len(seen) == n:
+            n += 1
+            seen[name] = (n, done)
+        else:
+            seen = put(seen, n, name, done)
+            n += 1
         now, trunk, told = moved(here, plan, done, n, at, shared.trunk)
-        plan, tally, living = told.plan, shared.tally, lanes.living
-        checkpoints = (here, before[0]) if before else (here,)
-        if plan.tally:
-            living, checkpoints = living - 1, ()
-            tally = with_entry(tally, plan.tally, tally.get(plan.tally, 0) + 1)
-        away = lanes.away + plan.away
+        plan, tally, living, away = told.plan, shared.tally, lanes.living, lanes.away + told.plan.away
         rows = lanes.rows.copy()
-        row = rows[place // ROW] = rows[place // ROW].copy()
-        row[place % ROW] = (now, checkpoints)
+        row = rows[line] = rows[line].copy()
+        if plan.tally:
+            living -= 1
+            tally = with_entry(tally, plan.tally, tally.get(plan.tally, 0) + 1)
+            row[column] = now, ()
+        else:
+            row[column] = now, (here, before[0]) if before else (here,)
         after = Conversation(
             rules,
             conversation.id,
@@ -168,6 +182,48 @@ def say_made(
     return Say(done, at), after, Several(parts)
 
 
+def say_for_all_made(
+    conversation: Conversation, made: Message, name: str, made_by: str, at: float
+) -> tuple[Say, Conversation, Iterable[Event]] | None:
+    """Let a message be heard that was made for all lanes as they stand, outside a gather; None if it has to be looked at.
+
+    Args:
+        conversation: A conversation whose lanes have begun.
+        made: Its act, its sender, and content that `read` made and nobody can have changed since.
+        name: Its id.
+        made_by: How its speaker came to it.
+        at: Now.
+    """
+    shared, rules = conversation.shared, conversation.rules
+    if shared.turn is not None or rules.capped or made.lane or at >= conversation.whole:
+        return None
+    plans, act = rules.plans, made.act
+    several: list[tuple[str, Move, Message]] = []
+    said: Message | None = None
+    first = conversation.here
+    for row in conversation.lanes.rows:
+        for here, _ in row:
+            if here.outcome is not None:
+                continue
+            plan = plans.get((here.name, act))
+            if plan is None or not plan.is_for_all or at >= here.deadline:
+                return None  # it is for some of them alone
+            if said is None:
+                done = completed_made(shared, here, plan, made, name, made_by, at)
+                if done is None:
+                    return None
+                first, said = here, _replace(done, lane="")
+            elif here.name != first.name or here.last is not first.last or here.frame or is_open(here):
+                return None
+            several.append((here.lane, plan.move, said))
+    if not several:
+        return None
+    parts: list[Event | Told] = []
+    after = _performed(conversation, several, at, parts)
+    after, parts = _advanced(after, at, parts)
+    return Say(several[0][2], at), after, Several(parts)
+
+
 def stage_made(
     conversation: Conversation,
     several: Sequence[tuple[Message, Position]],
@@ -175,7 +231,7 @@ def stage_made(
     made_by: str,
     at: float,
 ) -> tuple[list[tuple[Say, Iterable[Event]]], Conversation] | None:
-    """Let messages be heard one after the other that were made for lanes at a gather; None if one of them has to be looked at.
+    """Let messages be heard one after the other that were made for every lane of a gather; None if one has to be looked at.
 
     Args:
         conversation: A conversation with an open gather.
@@ -187,43 +243,43 @@ def stage_made(
     Returns:
         What `say_made` comes to for each of them, and the conversation after all of them.
     """
-    lanes, shared, rules = conversation.lanes, conversation.shared, conversation.rules
-    turn, plans, tally = shared.turn, rules.plans, shared.tally
-    if turn is None or rules.capped or len(turn.staged) != turn.count:
+    shared, rules = conversation.shared, conversation.rules
+    turn, plans, tally, counts = shared.turn, rules.plans, shared.tally, dict[str, int]()
+    if turn is None or rules.capped or turn.count or turn.left != len(several) or at >= conversation.whole:
         return None
-    staged, count, counts, taking = turn.staged.copy(), turn.count, turn.counts, turn.lanes
+    places, rows, taking, prefix = (
+        conversation.lanes.places,
+        conversation.lanes.rows,
+        turn.lanes,
+        conversation.id,
+    )
     said: list[tuple[Say, Iterable[Event]]] = []
-    for made, here in several:
+    staged: dict[str, tuple[str, Move, Message]] = {}
+    for number, (made, here) in enumerate(several, first):
         lane = made.lane
-        place = lanes.places[lane]
+        if lane in staged or lane not in taking or at >= here.deadline:
+            return None
+        place = places[lane]
         plan = plans.get((here.name, made.act))
-        if (
-            plan is None
-            or not plan.is_stageable
-            or lanes.rows[place // ROW][place % ROW][0] is not here
-            or lane not in taking
-            or lane in staged
-        ):
+        if plan is None or not plan.is_stageable or rows[place // ROW][place % ROW][0] is not here:
             return None
-        if plan.key:
-            times = counts.get(plan.key, 0)
-            if tally.get(plan.key, 0) + times >= plan.most:
+        key = plan.key
+        if key:
+            times = counts.get(key, 0) + 1
+            if tally.get(key, 0) + times > plan.most:
                 return None
-            counts = with_entry(counts, plan.key, times + 1)
-        name = f"{conversation.id}:{first + len(said)}"
+            counts[key] = times
+        name = f"{prefix}:{number}"
         done = completed_made(shared, here, plan, made, name, made.made_by or made_by, at)
-        if done is None or f"!{name}" in staged:
+        if done is None:
             return None
-        staged[lane] = count + 1, done
-        count += 2
-        staged[f"!{name}"] = count, done
+        staged[lane] = lane, plan.move, done
         said.append((Say(done, at), (Staged(name, plan.label, lane),)))
-    left = turn.left - len(said)
-    after = _with_turn(conversation, GatherTurn(taking, left, counts, staged, count), at)
-    if not left:
-        given, last = said[-1]
-        after, parts = _advanced(after, at, [*last])
-        said[-1] = given, Several(parts)
+    given, last = said[-1]
+    parts: list[Event | Told] = [*last]
+    after = _performed(_with_turn(conversation, None, at), [staged[lane] for lane in taking], at, parts)
+    after, parts = _advanced(after, at, parts)
+    said[-1] = given, Several(parts)
     return said, after
 
 
@@ -353,65 +409,6 @@ def _put(conversation: Conversation, name: str, lane: Conversation) -> Conversat
         (),
         lanes.put(name, here, lane.checkpoints, living, away),
     )
-
-
-class _Lot:
-    """Moves made at once in several lanes: what each of them changes is put together at the end."""
-
-    __slots__ = ("_away", "_from", "_living", "_n", "_plans", "_rows", "_seen", "_tally", "_trunk")
-
-    def __init__(self, conversation: Conversation) -> None:
-        shared, lanes = conversation.shared, conversation.lanes
-        self._from = conversation
-        self._plans = conversation.rules.plans
-        self._n, self._seen, self._tally, self._trunk = shared.n, shared.seen, shared.tally, shared.trunk
-        self._rows, self._living, self._away = [row.copy() for row in lanes.rows], lanes.living, lanes.away
-
-    def take(self, name: str, message: Message, at: float, events: list[Event | Told]) -> bool:
-        """Let a checked message take effect in a lane, if nothing is open there; say whether it does."""
-        place = self._from.lanes.places[name]
-        row, column = self._rows[place // ROW], place % ROW
-        here, before = row[column]
-        plan = self._plans[here.name, message.act]
-        if here.frame or here.voided or here.held or here.repairs or here.asides or here.until:
-            return False
-        n, seen, tally = self._n, self._seen, self._tally
-        known = seen.get(message.id)
-        is_first = known is None or known[0] > n
-        if is_first:
-            self._seen = put(seen, n, message.id, message)
-            n = self._n = n + 1
-        if plan.key:
-            tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)
-        now, self._trunk, told = moved(here, plan, message, n, at, self._trunk, is_first=is_first)
-        plan = told.plan
-        if plan.tally:
-            self._living -= 1
-            tally = with_entry(tally, plan.tally, tally.get(plan.tally, 0) + 1)
-            row[column] = now, ()
-        else:
-            row[column] = now, (here, before[0]) if before else (here,)
-        self._tally = tally
-        self._away += plan.away
-        events.append(told)
-        return True
-
-    def done(self, at: float) -> Conversation:
-        """Return the conversation after all of them."""
-        was = self._from
-        it = was.shared
-        return Conversation(
-            was.rules,
-            was.id,
-            was.whole,
-            was.members,
-            Shared(
-                at, self._n, self._seen, it.spent, self._trunk, self._tally, it.turn, it.mended, it.counted
-            ),
-            was.here,
-            (),
-            Lanes(was.lanes.places, self._rows, self._living, self._away),
-        )
 
 
 def _spread(conversation: Conversation, name: str, before: Position, here: Position) -> Lanes:
@@ -616,25 +613,98 @@ def _stage(
 
 def _performed(
     conversation: Conversation,
-    made: Iterable[tuple[str, Move, Message]],
+    made: Sequence[tuple[str, Move, Message]],
     at: float,
     events: list[Event | Told],
 ) -> Conversation:
     """Let checked messages take effect, each in its lane."""
-    rules = conversation.rules
-    are_simple = not rules.capped and conversation.shared.turn is None
-    several: _Lot | None = None
-    for name, move, message in made:
-        if are_simple and (move.state, move.label) in rules.plans:
-            several = several or _Lot(conversation)
-            if several.take(name, message, at, events):
-                continue
-        if several is not None:
-            conversation, several = several.done(at), None
+    rules, done, count = conversation.rules, 0, len(made)
+    are_simple = bool(rules.plans) and not rules.capped and conversation.shared.turn is None
+    while done < count:
+        if are_simple:
+            conversation, done = _taken(conversation, made, done, at, events)
+            if done == count:
+                break
+        name, move, message = made[done]
         after, told = speaking.perform(conversation.view(name), move, message, at)
         conversation = _put(conversation, name, after)
         events.extend(told)
-    return conversation if several is None else several.done(at)
+        done += 1
+    return conversation
+
+
+def _taken(
+    conversation: Conversation,
+    made: Sequence[tuple[str, Move, Message]],
+    first: int,
+    at: float,
+    events: list[Event | Told],
+) -> tuple[Conversation, int]:
+    """Let simple moves take effect, up to one in whose lane something is open; what they change is put together at the end.
+
+    Args:
+        conversation: A conversation without an open gather.
+        made: Checked messages, each with its lane and its move.
+        first: How many of them have taken effect.
+        at: Now.
+        events: What happened; it is added to.
+
+    Returns:
+        The conversation, and how many of them have taken effect now.
+    """
+    rules, shared, lanes = conversation.rules, conversation.shared, conversation.lanes
+    n, seen, trunk, tally = shared.n, shared.seen, shared.trunk, shared.tally
+    plans, places, living, away = rules.plans, lanes.places, lanes.living, lanes.away
+    rows = [row.copy() for row in lanes.rows]
+    latest = told = None
+    other = now = conversation.here
+    for done in range(first, len(made)):
+        name, _, message = made[done]
+        place = places[name]
+        row, column = rows[place // ROW], place % ROW
+        here, before = row[column]
+        plan = plans.get((here.name, message.act))
+        if plan is None or here.frame is not None or is_open(here):
+            break
+        alike = None
+        if message is latest and told is not None:
+            alike = moved_alike(here, other, now, told)
+        if alike is not None:
+            now, told = alike
+        else:
+            known = seen.get(message.id)
+            is_first = known is None or known[0] > n
+            if is_first:
+                seen = put(seen, n, message.id, message)
+                n += 1
+            now, trunk, told = moved(here, plan, message, n, at, trunk, is_first=is_first)
+        latest, other = message, here
+        if plan.key:
+            tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)
+        plan = told.plan
+        if plan.tally:
+            living -= 1
+            tally = with_entry(tally, plan.tally, tally.get(plan.tally, 0) + 1)
+            row[column] = now, ()
+        else:
+            row[column] = now, (here, before[0]) if before else (here,)
+        away += plan.away
+        events.append(told)
+    else:
+        done = len(made)
+    if done == first:
+        return conversation, done
+    after = Conversation(
+        rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        Shared(at, n, seen, shared.spent, trunk, tally, None, shared.mended, shared.counted),
+        conversation.here,
+        (),
+        Lanes(places, rows, living, away),
+    )
+    return after, done
 
 
 def _staged(
@@ -656,7 +726,7 @@ def _staged(
     return _with_turn(conversation, turn, at), tuple(told)
 
 
-def _with_turn(conversation: Conversation, turn: GatherTurn, at: float) -> Conversation:
+def _with_turn(conversation: Conversation, turn: GatherTurn | None, at: float) -> Conversation:
     it = conversation.shared
     return Conversation(
         conversation.rules,

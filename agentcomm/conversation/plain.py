@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from agentcomm.acts.message import Message
-from agentcomm.acts.persistent import put, with_entry
+from agentcomm.acts.persistent import SMALL, put, with_entry
 from agentcomm.commitments.ledger import Change, Ledger, enter
 from agentcomm.conversation.commit import NO_FIELDS, Step, ended
 from agentcomm.conversation.events import (
@@ -37,6 +37,7 @@ __all__ = (
     "heard_again",
     "is_open",
     "moved",
+    "moved_alike",
     "say_made",
     "spelled",
     "take",
@@ -291,9 +292,12 @@ def moved(
     ledger, changes, effect = here.ledger, _NO_CHANGES, plan.effect
     if effect is not None:
         ledger, trunk, changes = enter(ledger, trunk, effect, plan.speaker, plan.to, name, lane)
-    heard = {plan.hearer: name} if plan.hearer else dict.fromkeys(plan.to, name)
-    last = {**here.last, **heard}
-    said = with_entry(here.said, label, Said(message, True, _DELIVERED, n))
+    hearer, said, entry = plan.hearer, here.said, Said(message, True, _DELIVERED, n)
+    last = {**here.last, hearer: name} if hearer else {**here.last, **dict.fromkeys(plan.to, name)}
+    if isinstance(said, dict) and len(said) < SMALL:
+        said = {**said, label: entry}
+    else:
+        said = with_entry(said, label, entry)
     outcome = plan.outcome
     ending: tuple[Event, ...] = plan.ended
     if outcome is None:
@@ -332,4 +336,52 @@ def moved(
         ),
         trunk,
         Told(plan, message, n, is_first, lane, changes, deadline, ending),
+    )
+
+
+def moved_alike(here: Position, other: Position, now: Position, told: Told) -> tuple[Position, Told] | None:
+    """Return a lane after the message that moved another, and what happened; None where that may be something else.
+
+    Args:
+        here: Where nothing is open.
+        other: The lane that was moved, before it.
+        now: The same after it.
+        told: What happened there.
+    """
+    plan = told.plan
+    if (
+        here.name != other.name
+        or here.said is not other.said
+        or here.last is not other.last
+        or here.used is not other.used
+        or plan.effect is not None
+        or plan.outcome is not None
+    ):
+        return None
+    lane = here.lane
+    return (
+        Position(  # in the order of its fields, for speed
+            now.name,
+            now.deadline,
+            here.owner,
+            lane,
+            now.latest,
+            0,
+            now.said,
+            now.last,
+            now.used,
+            _NOTHING,
+            here.ledger,
+            (),
+            (),
+            here.expired,
+            None,
+            (),
+            (),
+            plan.source if plan.races else here.raced,
+            (),
+            "",
+            None,
+        ),
+        Told(plan, told.message, told.n, False, lane, (), told.deadline, ()),
     )

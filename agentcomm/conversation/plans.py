@@ -22,6 +22,7 @@ class Plan:
         ended: What is told of its ending a talk that is no lane.
         after: What it does once its budget is used up.
         is_stageable: The same of a move at a gather, but for what bounds it together with other lanes.
+        is_for_all: It is said once for all lanes, and nothing has to be checked but who makes it and what it carries.
         grounded: What the record says of its being grounded, but for the message.
         moved: What the record says of the move, but for the message.
         is_bounded: Other lanes' moves may close it.
@@ -42,6 +43,7 @@ class Plan:
         "grounds",
         "hearer",
         "is_bounded",
+        "is_for_all",
         "is_free",
         "is_plain",
         "is_stageable",
@@ -78,6 +80,8 @@ class Plan:
         self.races = len(protocol.states[move.state].speakers) > 1
         self.is_plain = is_plain
         self.is_stageable = not (move.when or move.given or move.for_all)
+        is_simple = not (move.when or move.given or protocol.states[move.state].gather or is_capped)
+        self.is_for_all = move.for_all and is_simple and move.max is None and move.at_most is None
         self.is_bounded = move.at_most is not None or is_capped
         has_budget = move.max is not None and not move.then
         self.is_free = not (move.when or move.given or has_budget or self.is_bounded)

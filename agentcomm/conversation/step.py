@@ -63,14 +63,20 @@ def open_conversation(
     protocol, opening = rules.protocol, rules.kept.get("opening")
     if opening is None:
         opening = rules.kept["opening"] = _opening(rules)
-    names = tuple(members)
-    if names or protocol.many:
-        _check_members(protocol, names)
     limit = math.inf if protocol.limits.whole is None else protocol.limits.whole
     if whole is not None and whole < limit:
         limit = whole
-    opened = Conversation(rules, conversation_id, limit, names, _NEW, opening[0])
-    return lanes.advance(opened, 0.0, opening[1]) if protocol.many else (opened, opening[1])
+    names = tuple(members)
+    if not names and not protocol.many:
+        return Conversation(rules, conversation_id, limit, names, _NEW, opening[0]), opening[1]
+    begun = rules.kept.get("begun")
+    if begun is None or begun[0].members != names:
+        _check_members(protocol, names)
+        first = Conversation(rules, "", math.inf, names, _NEW, opening[0])
+        begun = rules.kept["begun"] = lanes.advance(first, 0.0, opening[1])
+    it, events = begun
+    opened = Conversation(rules, conversation_id, limit, names, it.shared, it.here, it.checkpoints, it.lanes)
+    return opened, events
 
 
 _NEW = Shared()

@@ -19,9 +19,11 @@ from agentcomm.conversation.events import (
     Grounded,
     Heard,
     LanesBegan,
+    Refused,
     Staged,
 )
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, floors, wants, wants_all
+from agentcomm.conversation.parts import ROW
 from agentcomm.conversation.plain import Several, Told
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import InternalError
@@ -199,21 +201,20 @@ class Plural:
     # --- what happened ---
 
     def _happened(self, events: Iterable[Event]) -> None:
-        stirred = self._stirred
-        parts: Iterable[object] = events
-        if type(events) is Told:
-            parts = (events,)
-        elif type(events) is Several:
-            parts = events.parts
+        stirred, running, spots = self._stirred, self._running, self._talk.stage.spots
+        kind: type = type(events)
+        parts: Iterable[object] = (
+            (events,) if kind is Told else cast("Several", events).parts if kind is Several else events
+        )
         for part in parts:
-            kind: type = type(part)
-            if kind in _FOLLOWING:
-                continue
+            kind = type(part)
             if kind is Told:  # a simple move: whoever has the floor now has it in this lane alone
                 told = cast("Told", part)
-                lane, spot = told.lane, self._talk.stage.spots.get(told.plan.target)
-                if not lane or self._running.get(lane) or not (spot is None or spot.is_joint):
+                lane, spot = told.lane, spots.get(told.plan.target)
+                if not lane or not (spot is None or spot.is_joint) or (running and running.get(lane)):
                     stirred[lane] = None
+            elif kind in _FOLLOWING:
+                continue
             elif kind is Heard:
                 stirred[cast("Heard", part).message.lane] = None
             elif kind is LanesBegan:
@@ -222,7 +223,7 @@ class Plural:
                 self._joint, self._opened = cast("GatherOpened", part).lanes, self._talk.conversation
             else:
                 stirred[getattr(part, "lane", "")] = None
-        if self._running.get("*"):
+        if running and running.get("*"):
             self._joint = self._joint or ()
 
     def _began(self, lanes: Sequence[str]) -> None:
@@ -264,21 +265,24 @@ class Plural:
         """Ask who has the floor in a lane; a go that has passed is over."""
         talk = self._talk
         conversation = talk.conversation
-        if not lane and conversation.begun:
+        lanes = conversation.lanes
+        if lane:
+            at = lanes.places[lane]
+            here = lanes.rows[at // ROW][at % ROW][0]
+        elif lanes.places:
             return
-        place = talk.place(lane)
-        here = place.here
-        going = self._running.get(lane)
-        spot = talk.stage.spots.get(here.name)
+        else:
+            here = conversation.here
+        going, spot = self._running.get(lane), talk.stage.spots.get(here.name)
         if spot is None or (lane and spot.is_joint and here.frame is None):
             if going:
                 self._end(going)
             return
         if here.frame is None and spot.role and not going:
             seat = talk.seat(spot.role, lane)
-            turn = Turn(conversation, seat, talk, lane, place, None, spot.moves)
-            self._start(lane, None, turn)
+            self._start(lane, None, Turn(conversation, seat, talk, lane, None, None, spot.moves, _here=here))
             return
+        place = talk.place(lane)
         roles = sorted(floors(place), key=lambda role: role != self._first(place)) or [""]
         wanted = {self._key(place, role): role for role in roles}
         self._end(going, wanted)
@@ -320,52 +324,42 @@ class Plural:
 
     def _start_joint(self, role: str, lanes: tuple[str, ...], floor: Mapping[str, Speak]) -> None:
         talk = self._talk
-        conversation, seat = talk.conversation, talk.seat(role, "")
-        refusals = talk.refusals or {}
-        make = partial(self._one_of, conversation, seat, refusals, floor)
+        conversation, seat, spots = talk.conversation, talk.seat(role, ""), talk.stage.spots
+        refusals: Mapping[str, Refused] = talk.refusals or {}
+        rows, places = conversation.lanes.rows, conversation.lanes.places
         first = lanes[0]
-        place = conversation.view(first)
-        spots = talk.stage.spots
-        spot = spots[place.position]
-        for_all = spot.is_for_all and all(
-            spots[conversation.view(lane).position] is spot for lane in lanes[1:]
-        )
-        turn = Turn(
-            conversation,
-            seat,
-            talk,
-            first,
-            _place=place,
-            _open=spot.moves,
-            _floor=floor.get(first),
-            refusal=refusals.get(first),
-            lanes=Turns(lanes, make) if for_all else {lane: make(lane) for lane in lanes},
-            for_all=for_all,
-        )
+        spot = spots[conversation.lanes[first].name]
+        for_all = spot.is_for_all
+        if for_all:
+            for lane in lanes:
+                place = places[lane]
+                if spots[rows[place // ROW][place % ROW][0].name] is not spot:
+                    for_all = False
+                    break
+
+        def make(lane: str) -> Turn:
+            place = places[lane]
+            here = rows[place // ROW][place % ROW][0]
+            moves = spots[here.name].moves
+            return Turn(
+                conversation,
+                seat,
+                talk,
+                lane,
+                None,
+                floor.get(lane),
+                moves,
+                None,
+                refusals.get(lane),
+                _here=here,
+            )
+
+        turn = make(first)
+        turn.lanes = Turns(lanes, make) if for_all else {lane: make(lane) for lane in lanes}
+        turn.for_all = for_all
         self._start("*", (role, *lanes), turn)
         if not self._running.get("*") and talk.conversation.turn is not None and self._joint is None:
             self._joint = ()  # lanes that are left without a move
-
-    def _one_of(
-        self,
-        conversation: Conversation,
-        seat: Any,
-        refusals: Mapping[str, Any],
-        floor: Mapping[str, Speak],
-        lane: str,
-    ) -> Turn:
-        place = conversation.view(lane)
-        moves = self._talk.stage.spots[place.position].moves
-        return Turn(
-            conversation,
-            seat,
-            self._talk,
-            lane,
-            _place=place,
-            _open=moves,
-            _floor=floor.get(lane),
-            refusal=refusals.get(lane),
-        )
 
     # --- those who take time ---
 

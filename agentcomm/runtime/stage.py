@@ -65,8 +65,11 @@ class Stage:
         """
         last = self._last
         if last is not None and not brief and judge is None and last.is_of(cast):
-            for agent in last.agents:
-                agent.check(self._acts, self.protocol.name)
+            count = Agent.registered
+            if last.registered != count:  # somebody may have a handler for what nobody can say
+                for agent in last.agents:
+                    agent.check(self._acts, self.protocol.name)
+                last.registered = count
             return last.casting
         check_cast(self.protocol, self._acts, cast, brief, human=self.rules.human)
         casting = Casting(self.protocol, cast, judge)
@@ -78,10 +81,10 @@ class Stage:
 class _Last:
     """The cast that was seated last, all of it agents."""
 
-    __slots__ = ("_ids", "_roles", "_several", "agents", "casting")
+    __slots__ = ("_ids", "_roles", "_several", "agents", "casting", "registered")
 
     def __init__(self, cast: Cast, casting: Casting, several: Sequence[Any] | None) -> None:
-        self.casting = casting
+        self.casting, self.registered = casting, -1
         self.agents: list[Agent] = [
             seat.player for seat in (*casting.roles.values(), *casting.members.values())
         ]

@@ -403,6 +403,8 @@ class Talk:
     def hear(self, turn: Turn, answer: Said | Evidence, until: float | None = None) -> Turn | None:
         """Let an answer count if it came in time; return the turn in which it is tried again, if it has to be."""
         now = int((self.clock() - self.begun) * 1e6) / 1e6
+        if turn.lanes and self._say_in_lanes(turn, answer, now):
+            return None
         if until is None:
             conversation = self.conversation
             here = conversation.here
@@ -474,31 +476,44 @@ class Talk:
         self._told(events, turn.spans)
         return True
 
-    def _say_in_lanes(self, turn: Turn, several: Sequence[Any], now: float) -> bool:
-        """Let the moves of a gather be heard, one after the other, if its turns have made them and they are plain."""
-        if self.watch is not None or self.spans is not None:  # who sees each as it happens
-            return False
-        turns, made = turn.lanes, list[tuple[Message, Position]]()
-        for one in several:
-            own = turns.get(one.lane) if type(one) is Message else None
-            if own is None or own.made is not one:
-                return False
-            made.append((one, own.here()))
+    def _say_in_lanes(self, turn: Turn, answer: object, now: float) -> bool:
+        """Let an answer for several lanes be heard that came in time, if its turns have made it and it is plain."""
         made_by = "handler" if turn.seat.agent is not None else ""
-        done = lanes.stage_made(self.conversation, made, self.sent + 1, made_by, now)
-        if done is None:
+        conversation, first = self.conversation, self.sent + 1
+        said: list[tuple[Say, Iterable[Event]]]
+        if type(answer) is Message:
+            if not turn.for_all or turn.made is not answer or turn.whole is not conversation:
+                return False
+            made_by = answer.made_by or made_by
+            one = lanes.say_for_all_made(conversation, answer, f"{self.id}:{first}", made_by, now)
+            if one is None:
+                return False
+            given, self.conversation, events = one
+            said, told = [(given, events)], events
+        elif (
+            type(answer) is list and self.watch is None and self.spans is None
+        ):  # who sees each as it happens
+            turns, made = turn.lanes, list[tuple[Message, Position]]()
+            for each in cast("list[Any]", answer):
+                own = turns.get(each.lane) if type(each) is Message else None
+                if own is None or own.made is not each:
+                    return False
+                made.append((each, own.here()))
+            done = lanes.stage_made(conversation, made, first, made_by, now)
+            if done is None:
+                return False
+            said, self.conversation = done
+            told = Several([part for _, events in said for part in _parts(events)])
+        else:
             return False
-        said, self.conversation = done
-        parts: list[Any] = []
         for given, events in said:
             self.recording.add(given, events, is_sealed=True)
-            parts += events.parts if type(events) is Several else events
-        self._told(Several(parts), None)
         self.sent += len(said)
         self.latest = said[-1][0].message
         if self.refusals:
-            for given, _ in said:
-                self.refusals.pop(given.message.lane, None)
+            for lane in turn.lanes:
+                self.refusals.pop(lane, None)
+        self._told(told, turn.spans)
         return True
 
     def _try_again(self, turn: Turn, refused: Refused) -> Turn | None:
@@ -582,8 +597,6 @@ class Talk:
             else list(cast("Sequence[Any]", answer))
         )
         own_turns, now = turn.lanes, self.now()
-        if len(several) > 1 and self._say_in_lanes(turn, several, now):
-            return
         for one in several or [Unspoken("it gave no move")]:
             if type(one) is Message and one.lane in own_turns:
                 own = own_turns[one.lane]
@@ -766,6 +779,10 @@ def opening(
         **({"protocols": dict(protocol.embedded)} if protocol.embedded else {}),
     }
     return data, body
+
+
+def _parts(events: Iterable[Event]) -> Iterable[Any]:
+    return events.parts if type(events) is Several else events
 
 
 def _silent(_turn: Turn) -> Said:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from random_protocols import random_rules
@@ -17,6 +18,7 @@ from agentcomm.conversation.reading import Unreadable, read, recorded
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.step import open_conversation, step
+from agentcomm.errors import UsageError
 from agentcomm.testing.choices import Dice
 from agentcomm.testing.walking import Manner, Walk, members_for, walk
 
@@ -184,6 +186,60 @@ def test_what_a_turn_made_for_several_lanes_comes_to_what_steps_make_of_it(name:
 def test_gathers_go_this_way():
     """The one above would hold if nothing were staged at once."""
     assert sum(stages_as_steps(shipped("protocols/contract-net.yaml"), seed) for seed in range(60)) > 5
+
+
+def says_for_all_as_steps(rules: Rules, seed: int) -> int:
+    """Walk; compare whatever is said for all with what a step makes of it; return how much was said so."""
+    talk, count = walked(rules, seed), 0
+    now, _ = open_conversation(rules, "walk", members=talk.members)
+    for given_, _ in talk.steps:
+        it, at = given_.message if isinstance(given_, Say) else None, max(given_.at, now.at)
+        here = next((one for one in now.lanes.values() if one.outcome is None), None)
+        move = None if here is None else rules.protocol.states[here.name].moves.get(it.act if it else "")
+        if it is not None and move is not None and now.outcome is None:
+            try:
+                made = Message(
+                    act=move.label, content=read(move.act, it.content), sender=it.sender, lane=it.lane
+                )
+            except Unreadable:
+                made = None
+            done = made and lanes.say_for_all_made(now, made, "fresh", "handler", at)
+            if done:
+                said, after, events = done
+                other, told = step(now, Say(msgspec.structs.replace(it, id="fresh", made_by="handler"), at))
+                assert tuple(events) == told
+                assert state_hash(after) == state_hash(other)
+                again, same = step(now, said)  # what is kept of it replays
+                assert same == told
+                assert state_hash(again) == state_hash(after)
+                count += 1
+        now, _ = step(now, given_)
+    return count
+
+
+@SOME
+@given(st.one_of(st.sampled_from(LANED), st.integers(0, 400)), st.integers(0, 10**6))
+def test_what_a_turn_made_for_all_lanes_comes_to_what_a_step_makes_of_it(name: Any, seed: int):
+    says_for_all_as_steps(rules_of(name), seed)
+
+
+def test_what_is_said_for_all_goes_this_way():
+    """The one above would hold if nothing did."""
+    assert sum(says_for_all_as_steps(shipped("protocols/dutch-auction.yaml"), seed) for seed in range(20)) > 5
+
+
+def test_members_are_looked_at_again_where_others_take_part():
+    """What was begun for a cast is not taken for another cast."""
+    rules = shipped("protocols/contract-net.yaml")
+    first, opened = open_conversation(rules, "one", members=("ann", "bob"))
+    again, same = open_conversation(rules, "two", members=("ann", "bob"), whole=1.0)
+    other, _ = open_conversation(rules, "three", members=("bob", "ann", "eve"))
+    assert again.lanes is first.lanes
+    assert same == opened
+    assert (again.id, again.whole) == ("two", 1.0)
+    assert [*other.lanes] == ["bob", "ann", "eve"]
+    with pytest.raises(UsageError, match="two bidders have one name"):
+        open_conversation(rules, "four", members=("ann", "ann"))
 
 
 def test_most_messages_of_a_plain_talk_go_this_way():
