@@ -12,7 +12,7 @@ def token_after(claim: Claim | None, entry: Entry) -> str:
     It is the same if the answer is lost and the same is asked again, and as short however often that is done.
     """
     known = claim.token if claim is not None else ""
-    return f"{known.partition('+')[0]}+{entry.seq}"
+    return f"{known.partition('+')[0]}+{entry.seq + entry.count}"
 
 
 def no_such(conversation: str) -> StoreError:

@@ -47,10 +47,13 @@ _AHEAD = 24 * 3600.0
 _AMONG = 0.1
 """Seconds between looks for what others wrote, while this process writes."""
 _NAMES = 100_000
-"""Conversations whose number is kept in memory."""
+"""Conversations whose number is kept in memory; it is only used where a claim must stand in that conversation, too."""
 _CHUNK = 256
 _PAGE = 8192
 """Bytes: of a page half as long, rows of a usual length would leave a sixth empty."""
+
+_CHECKPOINT = 250
+"""Pages after which they go to their places: while the journal still grows, each sync costs twice as much as in one used again."""
 
 _File = sqlite3.Connection
 
@@ -96,14 +99,12 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise told(error, str(self.path)) from error
         self._seen = self._rows("PRAGMA data_version", ())[0][0]
-        self._heads: dict[int, int] = {}
-        """Records of conversations, as long as nobody else writes; the writer's own."""
         self._version = -1
         self._tokens = map(f"{secrets.token_hex(8)}-{{:x}}".format, numbers())
         """Tokens of claims: they tell one from another, and are no secret."""
         self._others = False
         self._looked, self._told = 0, 0.0
-        self._writer = Writer(self._connect_writer, str(self.path), self._begun, self._heads.clear)
+        self._writer = Writer(self._connect_writer, str(self.path), self._begun, self._names.clear)
         if any(
             self._rows(query, (self.now() + _AHEAD,)) for query in _FROM_BEFORE
         ):  # else opening takes no lock
@@ -138,6 +139,7 @@ class SQLiteStore:
         file.execute(f"PRAGMA synchronous = {self._synchronous}")
         file.execute("PRAGMA temp_store = MEMORY")
         file.execute("PRAGMA journal_size_limit = 67108864")
+        file.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         return file
 
     def _connect_writer(self) -> _File:
@@ -189,7 +191,6 @@ class SQLiteStore:
                 file.execute("INSERT INTO leans VALUES (?, ?, ?)", (conv, place, name))
             _append(file, conv, first)
             self._names[conversation] = conv
-            self._heads[conv] = first.seq + first.count
             _keep_receipt(file, receipt, conv)
             kept = _deliver(file, conversation, conv, out, token, now, lease)
             _time(file, conv, timers)
@@ -306,6 +307,7 @@ class SQLiteStore:
             and conv is not None
             and consume
             and receipt is None
+            and claim.token.endswith(f"+{entry.seq}")
             and claim.mailbox
         ):
             if closes is not None:
@@ -317,7 +319,7 @@ class SQLiteStore:
                 and out[0].keep
                 and claim.until >= now + lease / 2
             ):
-                one = GoOn(self._heads, conv, claim, entry, out[0], self._slowly, given)
+                one = GoOn(conv, claim, entry, out[0], self._slowly, given)
                 if is_alone and (made := self._writer.now(one.at_once)) is not None:
                     return Done(made)
         done = self._writer.submit(one or (lambda file: self._slowly(file, *given)))
@@ -345,12 +347,13 @@ class SQLiteStore:
         conv = self._number(file, conversation)
         token = token_after(claim, entry) if entry is not None else next(self._tokens)
         settle(file, "d.conv = ?", (conv,))
+        head = _head(file, conv)
         if (
             claim is not None
             and claim.mailbox
             and claim.token[0] != "+"
             and entry is not None
-            and self._heads.get(conv) == entry.seq
+            and head == entry.seq
             and consume
             and not timers
             and closes is None
@@ -361,12 +364,8 @@ class SQLiteStore:
             kept = _go_on(file, conv, claim, out[0], token, now, lease)
             if kept is not None:
                 _append(file, conv, entry)
-                self._heads[conv] = head = entry.seq + entry.count
                 _snap(file, conv, snapshot)
-                return Committed(head, (kept,))
-        head = self._heads.get(conv)
-        if head is None:
-            head = self._heads[conv] = _head(file, conv)
+                return Committed(head + entry.count, (kept,))
         if entry is not None and entry.seq < head and _stands(file, conv, entry):
             return Committed(head, _kept(file, conversation, conv, token), was_done=True)
         if receipt is not None and (known := _receipt(file, receipt)):
@@ -379,7 +378,7 @@ class SQLiteStore:
             if head != entry.seq:
                 return Stale("seq")
             _append(file, conv, entry)
-            head = self._heads[conv] = head + entry.count
+            head += entry.count
         _keep_receipt(file, receipt, conv)
         if claim is not None and consume and closes is None:
             table = "delivery" if claim.mailbox else "timer"
@@ -470,7 +469,6 @@ class SQLiteStore:
         version = file.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self._version, self._others = version, True
-            self._heads.clear()
 
     def _has_changed(self) -> bool:
         """Say whether another process may have written something."""
@@ -556,7 +554,6 @@ class SQLiteStore:
             ).fetchall()
             for conv, name in found:
                 self._names.pop(name, None)
-                self._heads.pop(conv, None)
                 file.execute("INSERT INTO pruning VALUES (?)", (conv,))
                 for table in (
                     "entry",
@@ -637,15 +634,12 @@ class SQLiteStore:
             raise told(error, str(self.path)) from error
 
     def _number(self, file: _File, conversation: str) -> int:
-        conv = self._names.get(conversation)
-        if conv is None:
-            row = file.execute("SELECT k FROM conversation WHERE id = ?", (conversation,)).fetchone()
-            if row is None:
-                raise no_such(conversation)
-            if len(self._names) >= _NAMES:
-                self._names.clear()
-                self._heads.clear()
-            conv = self._names[conversation] = int(row[0])
+        row = file.execute("SELECT k FROM conversation WHERE id = ?", (conversation,)).fetchone()
+        if row is None:
+            raise no_such(conversation)
+        if len(self._names) >= _NAMES:
+            self._names.clear()
+        conv = self._names[conversation] = int(row[0])
         return conv
 
 

@@ -1,9 +1,10 @@
 """What most commits are, done for many conversations in as few statements as there are tables.
 
 A delivery whose owner goes on with it is not written at every turn. Its row is then `held = 2`, which says: the conversation has no
-other one; the row's token is that of the claim with a star for its tail, which is the place of the last entry; and what is to be done stands
-beside that entry, if it does not stand in the row. Whoever wants anything else in the conversation writes it down first, with `settle`.
-So a turn that goes on is one row, on two conditions: the claim stands, and the last entry is the one that it was made with.
+other one; the row's token is that of the claim with a star for its tail, which is the place where the record went on; and what is to be
+done stands beside the last entry, if it does not stand in the row. Whoever wants anything else in the conversation writes it down first,
+with `settle`. So a turn that goes on is one row, on two conditions: the claim stands, and there is nothing yet at the place that the
+claim names: all that follow from one another fill their places one after the other.
 """
 
 import sqlite3
@@ -26,13 +27,13 @@ LAST = "(SELECT max(seq) FROM entry WHERE conv = d.conv)"
 
 def settle(file: _File, where: str, given: Sequence[object]) -> None:
     """Write down what the rows of some deliveries leave to the last entry."""
-    for k, seq, box, group, note in file.execute(
-        "SELECT d.k, e.seq, e.box, e.grp, e.note FROM delivery d"  # noqa: S608
+    for k, head, box, group, note in file.execute(
+        "SELECT d.k, e.seq + e.count, e.box, e.grp, e.note FROM delivery d"  # noqa: S608
         f" JOIN entry e ON e.conv = d.conv AND e.seq = {LAST} WHERE d.held AND d.held = 2 AND {where}",
         given,
     ).fetchall():
         file.execute(
-            "UPDATE delivery SET held = 1, token = rtrim(token, '*') || '+' || ? WHERE k = ?", (seq, k)
+            "UPDATE delivery SET held = 1, token = rtrim(token, '*') || '+' || ? WHERE k = ?", (head, k)
         )
         if box is not None:
             file.execute(
@@ -49,75 +50,57 @@ class GoOn:
     """A turn after which its owner goes on: all that becomes of the conversation is one entry, and one delivery that he keeps.
 
     Args:
-        heads: Number of a conversation -> its head; the new one is put there.
         conv: Number of the conversation.
-        claim: Of who goes on.
+        claim: Of who goes on; it names the place of the entry.
         entry: What is appended.
         out: What he goes on with.
         otherwise: Does it where it is not that simple, with what is given.
         given: What that needs.
     """
 
-    __slots__ = ("_claim", "_entry", "_given", "_heads", "_otherwise", "_out", "_token", "row")
+    __slots__ = ("_given", "_otherwise", "done", "row")
 
     def __init__(
-        self,
-        heads: dict[int, int],
-        conv: int,
-        claim: Claim,
-        entry: Entry,
-        out: Delivery,
-        otherwise: Any,
-        given: Any,
+        self, conv: int, claim: Claim, entry: Entry, out: Delivery, otherwise: Any, given: Any
     ) -> None:
-        base, _, was = claim.token.partition("+")
-        self.row = (
-            conv, entry.seq, entry.count, pack(entry.data), out.mailbox, out.group, out.note, claim.id, f"{base}*", was
-        )  # fmt: skip
-        self._token = f"{base}+{entry.seq}"
-        self._claim, self._entry, self._out, self._heads = claim, entry, out, heads
+        base, head = claim.token.partition("+")[0], entry.seq + entry.count
+        box, group, note = out.mailbox, out.group, out.note
+        self.row = conv, entry.seq, entry.count, pack(entry.data), box, group, note, claim.id, f"{base}*"
+        kept = Claim(claim.conversation, box, group, note, f"{base}+{head}", claim.until, 1, claim.id)
+        self.done = Committed(head, (kept,))
+        """What it comes to."""
         self._otherwise, self._given = otherwise, given
 
     def __call__(self, file: _File) -> Committed | Stale:
         """Do it."""
-        return self.at_once(file) or self._otherwise(file, *self._given)
+        return self._otherwise(file, *self._given)
 
     def at_once(self, file: _File) -> Committed | None:
         """Do it in one statement; None if it is not that simple."""
         try:
-            return self.done() if file.execute(_ENTRY, self.row).rowcount else None
+            return self.done if file.execute(_ENTRY, self.row).rowcount else None
         except sqlite3.IntegrityError:
             return None  # there is an entry at that place
-
-    def done(self) -> Committed:
-        """Return what it came to."""
-        one, entry, claim = self._out, self._entry, self._claim
-        kept = Claim(
-            claim.conversation, one.mailbox, one.group, one.note, self._token, claim.until, 1, claim.id
-        )
-        self._heads[self.row[0]] = head = entry.seq + entry.count
-        return Committed(head, (kept,))
 
     @staticmethod
     def together(file: _File, ones: "Sequence[GoOn]") -> "list[Any] | None":
         """Do some at once; None if one of them is not that simple."""
-        return [one.done() for one in ones] if _append(file, [one.row for one in ones]) else None
+        return [one.done for one in ones] if _append(file, [one.row for one in ones]) else None
 
 
 class Close:
     """A turn that ends a conversation; takes what `GoOn` does, and what is said of the conversation in lists, and when it is."""
 
-    __slots__ = ("_given", "_head", "_otherwise", "row", "said")
+    __slots__ = ("_given", "_otherwise", "done", "row", "said")
 
     def __init__(
         self, conv: int, claim: Claim, entry: Entry, about: bytes, now: float, otherwise: Any, given: Any
     ) -> None:
-        base, _, was = claim.token.partition("+")
-        self.row = (
-            conv, entry.seq, entry.count, pack(entry.data), None, None, None, claim.id, f"{base}*", was
-        )  # fmt: skip
+        base = claim.token.partition("+")[0]
+        self.row = conv, entry.seq, entry.count, pack(entry.data), None, None, None, claim.id, f"{base}*"
         self.said = now, about, conv
-        self._head, self._otherwise, self._given = entry.seq + entry.count, otherwise, given
+        self.done = Committed(entry.seq + entry.count)
+        self._otherwise, self._given = otherwise, given
 
     def __call__(self, file: _File) -> Committed | Stale:
         """Do it."""
@@ -134,7 +117,7 @@ class Close:
         which = (msgspec.json.encode([one.said[2] for one in ones]).decode(),)
         for table in ("delivery", "timer", "snapshot"):
             file.execute(f"DELETE FROM {table} WHERE conv IN (SELECT value FROM json_each(?))", which)  # noqa: S608
-        return [Committed(one._head) for one in ones]  # noqa: SLF001
+        return [one.done for one in ones]
 
 
 class Open:
@@ -220,7 +203,7 @@ class Open:
                     )
                 )
                 if held:
-                    named = f"{token}+{first.seq}"
+                    named = f"{token}+{first.seq + first.count}"
                     kept = (Claim(one.conversation, out.mailbox, out.group, out.note, named, free, 1, k),)
             opened.append(Opened(one.conversation, is_new=True, kept=kept))
         try:
@@ -240,13 +223,12 @@ class Open:
 _ENTRY = (
     "INSERT INTO entry(conv, seq, count, lines, box, grp, note) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
     " WHERE EXISTS (SELECT 1 FROM delivery WHERE k = ?8 AND conv = ?1 AND token = ?9 AND held = 2)"
-    " AND EXISTS (SELECT 1 FROM entry WHERE conv = ?1 AND seq = CAST(?10 AS INTEGER) AND seq + count = ?2)"
 )
+"""Nothing is asked of `entry` itself, or SQLite would keep the row elsewhere first: its index refuses a second one at a place."""
 _ENTRIES = (
     "INSERT INTO entry(conv, seq, count, lines, box, grp, note)"
     " SELECT column1, column2, column3, column4, column5, column6, column7 FROM (VALUES {}) AS v"
     " WHERE EXISTS (SELECT 1 FROM delivery WHERE k = v.column8 AND conv = v.column1 AND token = v.column9 AND held = 2)"
-    " AND EXISTS (SELECT 1 FROM entry WHERE conv = v.column1 AND seq = CAST(v.column10 AS INTEGER) AND seq + count = v.column2)"
 )
 _SIZES = (64, 32, 16, 8, 4, 2, 1)
 """Rows that one statement takes."""

@@ -181,3 +181,17 @@ def test_what_is_packed_comes_back_to_the_byte():
     for broken in (b"\x01abc", b"\x04abc", pack(words)[:-20]):
         with pytest.raises(RecordError, match="cannot be read"):
             unpack(broken)
+
+
+async def test_a_number_that_another_process_gave_to_another_conversation_is_not_mistaken(path):
+    one, two = SQLiteStore(path), SQLiteStore(path)
+    await one.open("c", Entry(0, 1, b"0\n"))
+    await one.commit("c", None, Entry(1, 1, b"1\n"), closes=b"over")
+    assert await two.prune(before=one.now() + 1.0) == 1
+    await two.open("d", Entry(0, 2, b"0\n1\n"))
+    with pytest.raises(StoreError) as caught:
+        await one.commit("c", None, Entry(2, 1, b"2\n"))
+    assert caught.value.code == "X406"
+    assert [entry.seq for entry in two.read("d")] == [0]
+    one.close()
+    two.close()
