@@ -34,7 +34,6 @@ __all__ = (
     "Put",
     "Short",
     "Took",
-    "count_of",
     "lines_of",
     "link_of",
     "message_of",
@@ -205,18 +204,6 @@ def _differs(message: Message, said: Message) -> dict[str, Any]:
 def put(time: float, kind: Kind, type_: str, data: Any, body: Any = None, blob: str = "") -> Any:
     """Return another record as a part."""
     return "p", time, kind, type_, data, body, blob
-
-
-def count_of(part: Any) -> int:
-    """Return how many records a part stands for."""
-    if part[0] == "m":
-        _, _, _, _, n, grounds, _, _, *rest = part
-        deadline, changes, ending = (*rest, *_MISSING[len(rest) :])
-        return _counted(n, grounds, deadline, changes, ending)
-    return 1 if part[0] == "p" else (part[2] is not None) + len(part[3])
-
-
-_MISSING: tuple[Any, ...] = (None, (), ())
 
 
 def sealed_up(parts: Sequence[Any], salt: str, link: bytes) -> tuple[bytes, bytes]:

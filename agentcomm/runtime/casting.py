@@ -28,12 +28,14 @@ class Casting:
         members: Member -> its seat.
         names: Role or member -> how transcripts call who plays it.
         judge: Who says whether a demonstration shows understanding.
+        told: What lists say of a conversation with this cast, once somebody wanted to know.
     """
 
-    __slots__ = ("judge", "members", "names", "roles")
+    __slots__ = ("judge", "members", "names", "roles", "told")
 
     def __init__(self, protocol: Protocol, cast: Cast, judge: Judge | None = None) -> None:
         self.judge = judge
+        self.told = b""
         roles, members = _split(protocol, cast)
         self.roles = {role: _seat(role, role, player) for role, player in roles.items()}
         self.members = {name: _seat(protocol.many, name, player) for name, player in members.items()}

@@ -7,16 +7,19 @@ asked and answered by then goes with it.
 import asyncio
 import contextvars
 import inspect
+from collections.abc import Awaitable
 from time import monotonic
 from types import CoroutineType
 from typing import Any
 
 from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Turn
+from agentcomm.conversation.plain import say_made
 from agentcomm.errors import StoreError
-from agentcomm.runtime.hosted import HostedTalk
+from agentcomm.runtime.hosted import HERE, HostedTalk
 from agentcomm.runtime.work import First, Parcel
-from agentcomm.store.base import Claim, Committed, Done, Stale
+from agentcomm.store.base import Claim, Committed, Delivery, Stale
+from agentcomm.store.doing import Doing, Done
 
 __all__ = ("Flight",)
 
@@ -33,10 +36,13 @@ class Flight:
         claim: On what is to be done in it.
     """
 
-    __slots__ = ("_answer", "_claim", "_context", "_host", "_loop", "_parcel", "_turn", "talk")
+    __slots__ = ("_answer", "_context", "_host", "_is_watched", "_loop", "_parcel", "_turn", "claim", "talk")
 
     def __init__(self, host: Any, talk: HostedTalk, claim: Claim) -> None:
-        self._host, self.talk, self._claim = host, talk, claim
+        self._host, self.talk = host, talk
+        self.claim = claim
+        """What is held."""
+        self._is_watched = talk.watch is not None or talk.happened is not None
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         self._turn: Turn | None = None
@@ -49,18 +55,25 @@ class Flight:
 
     def _run(self) -> None:
         until = monotonic() + _SLICE
-        while self._ask():
-            doing = self._commit()
-            if isinstance(doing, asyncio.Future):
-                doing.add_done_callback(self._done, context=self._context)
+        while (turn := self._ask()) is not None:
+            doing = self._commit(turn, self._answer)
+            if isinstance(doing, Doing):
+                doing.then(self._told)
                 return
-            if doing is None or not self._seen(doing.value):
+            if not isinstance(doing, Done):
+                if doing is not None:
+                    asyncio.ensure_future(doing).add_done_callback(self._done, context=self._context)
+                return
+            if not self._seen(doing.value):
                 return
             if monotonic() > until:
                 self.start()
                 return
 
-    def _done(self, doing: "asyncio.Future[Committed | Stale]") -> None:
+    def _told(self, doing: "Doing[Committed | Stale]") -> None:
+        self._context.run(self._done, doing)
+
+    def _done(self, doing: "Doing[Committed | Stale] | asyncio.Future[Committed | Stale]") -> None:
         try:
             done = doing.result()
         except StoreError:  # was it done? the same again tells
@@ -71,72 +84,121 @@ class Flight:
             self._run()
 
     def _land(self, first: First | None) -> None:
-        self._host.landed(self, self._claim, first)
+        self._host.landed(self, self.claim, first)
 
-    def _ask(self) -> bool:
-        """Let an agent speak; False if that is not for here."""
+    def _ask(self) -> Turn | None:
+        """Let an agent speak; None if that is not for here."""
         host, talk = self._host, self.talk
         conversation = talk.conversation
-        spot = talk.stage.spots.get(conversation.here.name)
-        ahead = talk.ahead
+        here = conversation.here
+        spot = talk.stage.spots.get(here.name)
+        ahead, note = talk.ahead
         if (
             host.is_draining
-            or host.quiet.is_wanted
+            or host.quiet.wanted
             or talk.lock.is_held
             or talk.steps
             or spot is None
-            or not spot.role
-            or conversation.here.frame is not None
-            or ahead[0] is not conversation
-            or ahead[1] != self._claim.note
+            or not (role := spot.role)
+            or here.frame is not None
+            or ahead is not conversation
+            or note != self.claim.note
         ):
             self._land(None)
-            return False
-        host.cut("claimed")
-        host.cut("loaded")
+            return None
+        cut = host.cut
+        if cut is not None:
+            cut("claimed")
+            cut("loaded")
+            cut("before:ask")
         latest = talk.latest
-        if latest is None or latest.id != conversation.here.latest or spot.role not in latest.receivers:
+        if latest is None or latest.id != here.latest or role not in latest.receivers:
             latest = None
-        seat = talk.casting.roles[spot.role]
+        seat = talk.casting.roles[role]
         turn = self._turn = Turn(conversation, seat, talk, "", conversation, None, spot.moves, latest)
-        host.cut("before:ask")
         try:
             answer = self._answer = seat.ask(turn)
         except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
             self._land(First(turn, error=error))
-            return False
+            return None
         if type(answer) is not Message and (type(answer) is CoroutineType or inspect.isawaitable(answer)):
             self._land(First(turn, answer))
-            return False
-        host.cut("after:ask")
-        return True
+            return None
+        if cut is not None:
+            cut("after:ask")
+            cut("before:commit")
+        return turn
 
-    def _commit(self) -> "Done[Committed | Stale] | asyncio.Future[Committed | Stale] | None":
+    def _commit(self, turn: Turn, answer: Any) -> Awaitable[Committed | Stale] | None:
         """Let what was said count, and have it kept; None if that is not for here."""
-        host, talk, turn = self._host, self.talk, self._turn
-        assert turn is not None  # noqa: S101
-        host.cut("before:commit")
-        talk.lock.hold()
+        host, talk = self._host, self.talk
+        talk.lock.is_held = True
         try:
-            answer = self._answer
-            if type(answer) is Message and talk.hear_made(turn, answer):
-                again = None
-            else:
-                again = talk.hear(turn, answer)
-            parcel = None if again is not None else Parcel(host, talk, host.deliveries(talk), is_used=True)
+            parcel = self._plain(turn, answer)
+            if parcel is None:
+                if type(answer) is Message and talk.hear_made(turn, answer):
+                    again = None
+                else:
+                    again = talk.hear(turn, answer)
+                if again is None:
+                    parcel = Parcel.of(host, talk, host.deliveries(talk), is_used=True)
         except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
             self._undo(First(turn, error=error))
             return None
         if parcel is None:
-            self._undo(First(turn, self._answer))
+            self._undo(First(turn, answer))
             return None
         self._parcel = parcel
         try:
-            doing = parcel.sent(host, talk, self._claim, is_alone=host.is_alone)
+            return parcel.sent(host, talk, self.claim, is_alone=host.is_alone)
         except StoreError:
-            self._land(First(turn, self._answer, parcel=parcel))
+            self._land(First(turn, answer, parcel=parcel))
             return None
-        return doing if isinstance(doing, Done | asyncio.Future) else asyncio.ensure_future(doing)
+
+    def _plain(self, turn: Turn, made: Any) -> Parcel | None:
+        """Let a plain move count that the turn itself has made; else return None, and nothing has changed.
+
+        It comes to what `hear_made`, `deliveries` and `Parcel.of` make of it.
+        """
+        talk = self.talk
+        conversation, stored = talk.conversation, talk.stored
+        if (
+            self._is_watched
+            or made is not turn.made
+            or made is None
+            or turn.whole is not conversation
+            or talk.is_asked
+            or not stored.is_empty
+        ):
+            return None
+        here, clock = conversation.here, talk.clock()
+        now = int((clock - talk.begun) * 1e6) / 1e6
+        if now >= here.deadline or now >= conversation.whole:
+            return None
+        made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
+        done = say_made(conversation, made, f"{talk.id}:{conversation.shared.n + 1}", made_by, now)
+        if done is None:
+            return None
+        given, after, told = done
+        talk.conversation, talk.latest, talk.stirred = after, given.message, HERE
+        talk.sent += 1
+        host, here = self._host, after.here
+        spot = talk.stage.spots.get(here.name)
+        if spot is None:
+            if after.outcome is not None:
+                entry = stored.entry_of(given, told, clock, after)
+                return Parcel((), entry, closes=host.about(talk))
+        elif (
+            (role := spot.role)
+            and not talk.is_due(after)
+            and not host.is_full(mailbox := talk.casting.roles[role].name)
+        ):
+            note = f"{role}/{here.name}/{after.shared.n}"
+            talk.ahead = after, note
+            out = Delivery(mailbox, "", note, host.keeps(mailbox))
+            return Parcel((out,), stored.entry_of(given, told, clock))
+        stored.add(given, told, is_sealed=True)
+        return Parcel.of(host, talk, host.deliveries(talk), is_used=True)
 
     def _undo(self, first: First) -> None:
         self.talk.back()
@@ -147,11 +209,12 @@ class Flight:
         """Take note of what became of a turn; say whether there is another one for here."""
         host, talk, parcel = self._host, self.talk, self._parcel
         assert parcel is not None  # noqa: S101
-        assert self._turn is not None  # noqa: S101
         if type(done) is not Committed:
+            assert self._turn is not None  # noqa: S101
             self._undo(First(self._turn, self._answer))
             return False
-        host.cut("after:commit")
+        if host.cut is not None:
+            host.cut("after:commit")
         try:
             parcel.counts(host, talk)
         except Exception as error:  # noqa: BLE001  (whoever watches may raise anything, and it is kept all the same)
@@ -159,15 +222,10 @@ class Flight:
         if parcel.closes is not None:
             host.closed(talk)
         talk.lock.leave()
-        kept = done.kept
-        if not kept:
+        if not done.kept:
             host.landed(self, None, None)
             return False
-        host.holds(kept[0], self._claim)
-        self._claim = kept[0]
+        claim = done.kept[0]
+        host.holds(claim, self.claim)
+        self.claim = claim
         return True
-
-    @property
-    def claim(self) -> Claim:
-        """What is held."""
-        return self._claim

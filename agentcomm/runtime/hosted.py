@@ -16,13 +16,14 @@ from agentcomm.agents.calibration import witnessed
 from agentcomm.agents.calls import Calls
 from agentcomm.agents.choose import choose
 from agentcomm.agents.turn import Journal, Recalled, Seat, Turn
+from agentcomm.conversation.entries import put, took
 from agentcomm.conversation.events import Event, Evidence, GatherOpened, Heard, LanesBegan
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, floors, limit_of, wants, wants_all
 from agentcomm.conversation.snapshot import Kept, taken
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.tape import Step, Tape
-from agentcomm.conversation.transcript import blob_name, dump, plain_bytes
+from agentcomm.conversation.transcript import blob_name, dump
 from agentcomm.protocol.graph import Move
 from agentcomm.runtime.casting import Casting
 from agentcomm.runtime.driving import Turns
@@ -106,18 +107,25 @@ def law_of(stage: Stage) -> tuple[str, bytes]:
     return found
 
 
-def _plainly_opened(stage: Stage, casting: Casting, name: str) -> msgspec.Raw:
-    """Return the structure of the record that opens a conversation of which nothing was told but its cast: the same but for its id."""
+def _plainly_opened(
+    stage: Stage, casting: Casting, name: str, at: float, events: tuple[Event, ...]
+) -> msgspec.Raw:
+    """Return the parts of an opening of which nothing was told but its cast: the same for all but for its id and its time."""
     rules = stage.rules
-    kept: dict[int, tuple[Casting, bytes, bytes]] = rules.kept.setdefault("openings", {})
+    kept: dict[int, tuple[Casting, bytes, bytes, bytes]] = rules.kept.setdefault("openings", {})
     found = kept.get(id(casting))
     if found is None or found[0] is not casting:
         data, _ = opening(rules, casting.players(), _NAMELESS, None, [])
-        head, _, tail = plain_bytes(data, "conversation").partition(b'"conversation":' + dump(_NAMELESS))
+        first = put(0.0, "open", "conversation", data, blob=law_of(stage)[0])
+        head, _, tail = dump(first).partition(b'"conversation":' + dump(_NAMELESS))
+        then = dump(took(0.0, None, events, is_sealed=True))
         while len(kept) >= _CASTINGS:
             kept.pop(next(iter(kept)))
-        found = kept[id(casting)] = casting, head + b'"conversation":', tail
-    return msgspec.Raw(found[1] + dump(name) + found[2])
+        begin = len(b'["p",0.0')
+        found = kept[id(casting)] = casting, head[begin:] + b'"conversation":', tail, then[begin:]
+    time = dump(at)
+    _, head, tail, then = found
+    return msgspec.Raw(b"".join((b'["p",', time, head, dump(name), tail, b',["t",', time, then)))
 
 
 _NAMELESS = "\ufdd0"
@@ -205,10 +213,11 @@ class HostedTalk(Talk):
             return self._resumed[0], ()
         rules, members = self.stage.rules, list(self.casting.members)
         begun, events = open_conversation(rules, self.id, whole=whole, members=members)
-        if members or opened or whole is not None:
-            data, _ = opening(rules, self.casting.players(), self.id, whole, members, opened)
-        else:
-            data = _plainly_opened(self.stage, self.casting, self.id)
+        if not (members or opened or self.brief or whole is not None):
+            made = _plainly_opened(self.stage, self.casting, self.id, round(self.begun, 3), events)
+            self.stored.opens(made, 1 + len(events))
+            return begun, events
+        data, _ = opening(rules, self.casting.players(), self.id, whole, members, opened)
         self.stored.put("open", "conversation", data, blob=law_of(self.stage)[0])
         if self.brief:
             self.stored.put("open", "brief", {}, to_plain(self.brief))
@@ -307,6 +316,13 @@ class HostedTalk(Talk):
         self.mark = conversation, self.stored.place, self.latest, self.sent
         if self.watch is not None or self.spans is not None:
             super()._told(tuple(every), None)
+
+    def is_due(self, after: Conversation) -> bool:
+        """Say whether a conversation as it comes to be needs more than an entry: a timer, or a snapshot."""
+        here, armed = after.here, self.armed
+        due = here.deadline if here.deadline < after.whole else after.whole  # noqa: FURB136  (a call costs more)
+        last = self.snapped.shared.n if self.snapped is not None else 0
+        return after.shared.n >= last + _EACH or (due < math.inf if armed is None else due < armed - 0.001)
 
     def snapshot(self, seq: int, steps: Callable[[], tuple[Step, ...]]) -> tuple[Snapshot, Kept] | None:
         """Return a snapshot, if it is time for one and it can be had.

@@ -75,15 +75,10 @@ class Quiet:
 
     def __init__(self) -> None:
         self._in = 0
-        self._wanted = 0
-        """Those who are alone or want to be."""
+        self.wanted = 0
+        """How many are alone or want to be."""
         self._one = asyncio.Lock()
         self._waiting: set[asyncio.Future[None]] = set()
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether somebody is alone or wants to be."""
-        return self._wanted > 0
 
     def enter(self) -> None:
         """Be in among others, until `exit`, for what is no task; nobody may want to be alone."""
@@ -140,13 +135,13 @@ class Quiet:
                     self._exit(place)
 
     async def _enter(self, place: _Place) -> None:
-        if self._wanted:
-            await self._until(lambda: not self._wanted)
+        if self.wanted:
+            await self._until(lambda: not self.wanted)
         self._in += 1
         place.is_in = True
 
     async def _enter_alone(self, place: _Place) -> None:
-        self._wanted += 1
+        self.wanted += 1
         place.is_wanted = True
         await self._one.acquire()
         place.has_lock = True
@@ -161,7 +156,7 @@ class Quiet:
             self._one.release()
         if place.is_wanted:
             place.is_wanted = False
-            self._wanted -= 1
+            self.wanted -= 1
         self._tell()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:

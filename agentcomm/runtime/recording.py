@@ -11,12 +11,13 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.conversation.audit import WITHHELD
-from agentcomm.conversation.entries import count_of, put, sealed_up, short, took
+from agentcomm.conversation.entries import put, sealed_up, short, took
 from agentcomm.conversation.events import Event, Input, Say
 from agentcomm.conversation.plain import Told
 from agentcomm.conversation.reading import recorded
 from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.transcript import Chain, Kind, plain_bytes
+from agentcomm.store.base import Entry
 from agentcomm.store.jsonl import JsonlLog, MemoryLog
 from agentcomm.tracing.content import Level
 
@@ -212,7 +213,7 @@ class Stored(Recording):
         place: Records before, and what chains the next entry to them.
     """
 
-    __slots__ = ("_read", "place")
+    __slots__ = ("_count", "_read", "place")
 
     def __init__(
         self,
@@ -223,6 +224,8 @@ class Stored(Recording):
         super().__init__(clock=clock)
         self.place = place
         """Records that the store has, or will have with the entry that was made last, and the link to them."""
+        self._count = 0
+        """Records that wait."""
         self._read = read
 
     @property
@@ -235,8 +238,16 @@ class Stored(Recording):
         now = round(self._clock(), 3)
         if is_sealed and type(given) is Say and type(events) is Told:
             self._waiting.append(short(now, given, events))
+            self._count += 1 + events.length
         else:
-            self._waiting.append(took(now, given, tuple(events), is_sealed=is_sealed))
+            several = tuple(events)
+            self._waiting.append(took(now, given, several, is_sealed=is_sealed))
+            self._count += (given is not None) + len(several)
+
+    def opens(self, parts: msgspec.Raw, count: int) -> None:
+        """Keep what begins it: parts as they are written, with a comma between two, and how many records they stand for."""
+        self._waiting.append(parts)
+        self._count += count
 
     def put(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, kind: Kind, type_: str, data: dict[str, Any] | msgspec.Raw, body: Any = None, *, blob: str = ""
@@ -256,30 +267,43 @@ class Stored(Recording):
         known = data if isinstance(data, msgspec.Raw) else msgspec.Raw(plain_bytes(data, type_))
         said = None if body is None else msgspec.Raw(plain_bytes(body, type_))
         self._waiting.append(put(round(self._clock(), 3), kind, type_, known, said, blob))
+        self._count += 1
 
     def seal(self, conversation: Conversation) -> None:
         """Keep the last record: the state's hash and the outcome."""
-        outcome = conversation.outcome
-        data = {
-            "count": self.place[0] + sum(map(count_of, self._waiting)),
-            "state": state_hash(conversation),
-            "outcome": outcome.name if outcome else None,
-            "class": outcome.kind.value if outcome else None,
-        }
-        self.put("seal", "conversation", data)
+        self._waiting.append(_seal(round(self._clock(), 3), conversation, self.place[0] + self._count))
+        self._count += 1
 
-    def entry(self) -> tuple[int, int, bytes]:
-        """Return place, count and bytes of what waits; it waits no more."""
+    def entry(self) -> Entry:
+        """Return what waits, to be appended; it waits no more."""
         first, link = self.place
-        waiting, self._waiting = self._waiting, []
-        count = count_of(waiting[0]) if len(waiting) == 1 else sum(map(count_of, waiting))
+        waiting, count = self._waiting, self._count
+        self._waiting, self._count = [], 0
         data, link = sealed_up(waiting, drawn(), link)
         self.place = first + count, link
-        return first, count, data
+        return Entry(first, count, data)
+
+    def entry_of(self, given: Say, told: Told, at: float, ended: Conversation | None = None) -> Entry:
+        """Return a plain move, to be appended; nothing may wait.
+
+        Args:
+            given: What was said, known to be sound and immutable.
+            told: What happened.
+            at: When, in seconds since 1970.
+            ended: The conversation, if it ended by it: its seal is the last record.
+        """
+        first, link = self.place
+        at, count = round(at, 3), 1 + told.length
+        parts = (short(at, given, told),)
+        if ended is not None:
+            parts, count = (*parts, _seal(at, ended, first + count)), count + 1
+        data, link = sealed_up(parts, drawn(), link)
+        self.place = first + count, link
+        return Entry(first, count, data)
 
     def back(self, place: tuple[int, bytes]) -> None:
         """Forget what was not kept: others wrote, up to this place."""
-        self._waiting = []
+        self._waiting, self._count = [], 0
         self.place = place
 
     def lines(self) -> list[bytes]:
@@ -288,6 +312,18 @@ class Stored(Recording):
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def _seal(at: float, conversation: Conversation, count: int) -> Any:
+    """Return the last record of a conversation as a part, behind so many others."""
+    outcome = conversation.outcome
+    data = {
+        "count": count,
+        "state": state_hash(conversation),
+        "outcome": outcome.name if outcome else None,
+        "class": outcome.kind.value if outcome else None,
+    }
+    return put(at, "seal", "conversation", data)
 
 
 _salts: list[str] = []

@@ -42,7 +42,7 @@ from agentcomm.runtime.resuming import Resumed, Resuming
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.standing import Standing, standing
 from agentcomm.runtime.work import First, Lost, Work
-from agentcomm.store.base import Claim, Delivery, Entry, Receipt, Store, Timer
+from agentcomm.store.base import Claim, Delivery, Receipt, Store, Timer
 from agentcomm.store.memory import MemoryStore
 
 __all__ = ("Runtime",)
@@ -138,6 +138,8 @@ class Runtime:
         self._holding: Counter[asyncio.Task[Any] | None] = Counter()
         """Those of them whose turn waits for other conversations, and for how many."""
         self._waiters: dict[str, list[asyncio.Future[HostedTalk | None]]] = {}
+        self._looking: asyncio.TimerHandle | None = None
+        """Due when those who wait look again."""
         self._followers: dict[str, list[asyncio.Future[None]]] = {}
         self._full: dict[str, tuple[float, bool]] = {}
         self._room = asyncio.Event()
@@ -146,9 +148,9 @@ class Runtime:
         self._dispatcher: asyncio.Task[None] | None = None
         self._beat: threading.Thread | None = None
         self._stop_beat = threading.Event()
-        self._began = self.store.now(), monotonic()
+        self._offset = self.store.now() - monotonic()
         self._drift = 0.0
-        self.cut: Callable[[str], None] = _uncut
+        self.cut: Callable[[str], None] | None = None
         """Called at every step of a turn, for tests that end the process there."""
 
     def _host(self, player: Player) -> str:
@@ -167,8 +169,7 @@ class Runtime:
 
     def now(self) -> float:
         """Return seconds since 1970 that never jump while this process runs; the store's clock may be set."""
-        wall, steady = self._began
-        return wall + monotonic() - steady
+        return self._offset + monotonic()
 
     def wall(self, at: float) -> float:
         """Return a time as the store's clock shows it."""
@@ -280,7 +281,7 @@ class Runtime:
             or talk.ahead[1] != claim.note
             or talk.spans is not None
             or talk.casting.members
-            or self.quiet.is_wanted
+            or self.quiet.wanted
         ):
             self._spawn(claim, is_fresh=True)
             return
@@ -360,6 +361,10 @@ class Runtime:
 
     # --- work ---
 
+    def _cut(self, place: str) -> None:
+        if self.cut is not None:
+            self.cut(place)
+
     async def _deal(
         self, claim: Claim, first: First | None, talk: HostedTalk | None, *, is_fresh: bool
     ) -> None:
@@ -367,7 +372,7 @@ class Runtime:
         self._claims[claim.token] = claim, task
         try:
             if first is None:
-                self.cut("claimed")
+                self._cut("claimed")
             if self.is_draining and is_fresh and first is None:
                 await self.store.give_back(claim, not_before=self.store.now(), reason="")
                 return
@@ -404,7 +409,7 @@ class Runtime:
 
     async def _take(self, talk: HostedTalk, claim: Claim, first: First | None) -> tuple[Claim, ...]:
         if first is None:
-            self.cut("loaded")
+            self._cut("loaded")
         work = Work(self, talk, claim)
         if not claim.mailbox:
             return await work.timer()
@@ -637,19 +642,17 @@ class Runtime:
 
     def about(self, talk: HostedTalk) -> bytes:
         """Return what a list says of a conversation."""
-        conversation, protocol = talk.conversation, talk.stage.protocol
+        conversation, protocol, casting = talk.conversation, talk.stage.protocol, talk.casting
+        told = casting.told
+        if not told:
+            told = casting.told = msgspec.json.encode(
+                {"protocol": protocol.name, "version": protocol.version, "cast": casting.names}
+            )
         outcome = conversation.outcome
-        told = {
-            "protocol": protocol.name,
-            "version": protocol.version,
-            "cast": talk.casting.names,
-            **(
-                {"outcome": outcome.name, "class": outcome.kind.value, "messages": conversation.n}
-                if outcome is not None
-                else {}
-            ),
-        }
-        return msgspec.json.encode(told)
+        if outcome is None:
+            return told
+        ended = {"outcome": outcome.name, "class": outcome.kind.value, "messages": conversation.n}
+        return told[:-1] + b"," + msgspec.json.encode(ended)[1:]
 
     def told(self, talk: HostedTalk) -> None:
         """Wake those who follow it."""
@@ -781,7 +784,7 @@ class Runtime:
         try:
             opened = await self.store.open(
                 name,
-                Entry(*talk.stored.entry()),
+                talk.stored.entry(),
                 out,
                 timers,
                 about=self.about(talk),
@@ -833,16 +836,24 @@ class Runtime:
             waiter: asyncio.Future[HostedTalk | None] = loop.create_future()
             waiters = self._waiters.setdefault(conversation, [])
             waiters.append(waiter)
-            later = loop.call_later(_LOOK, _give_up, waiter)
+            if self._looking is None:
+                self._looking = loop.call_later(_LOOK, self._look_again)
             try:
                 ended = await waiter
             finally:
-                later.cancel()
                 waiters.remove(waiter)
                 if not waiters and self._waiters.get(conversation) is waiters:
                     del self._waiters[conversation]
             if ended is not None:
                 return ended.result()
+
+    def _look_again(self) -> None:
+        """Let those who wait for the end of a conversation look whether another process brought it."""
+        self._looking = None
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def follow(self, conversation: str, *, after: int = 0) -> AsyncGenerator[tuple[int, Event]]:
         """Give the events of a conversation with their numbers, from 1, as they are kept; until it is over, or this drains.
@@ -1125,14 +1136,5 @@ def _unfit(talk: HostedTalk, turn: Turn, message: Message) -> Refused | None:
     return Refused(turn.role, message.act, "differs", why, tuple(map(signature, turn.moves)), left, turn.lane)
 
 
-def _give_up(waiter: "asyncio.Future[Any]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
-
-
 def _over(talk: HostedTalk) -> UsageError:
     return UsageError(f"{talk.id} is over", fix="open another conversation", code="U422")
-
-
-def _uncut(_name: str) -> None:
-    return

@@ -3,19 +3,21 @@
 import asyncio
 import inspect
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, Self, cast
 
 from agentcomm.acts.message import Message
 from agentcomm.agents.turn import Recalled, Turn
 from agentcomm.conversation.events import Tick
+from agentcomm.conversation.snapshot import Kept
 from agentcomm.conversation.tape import Step
 from agentcomm.errors import AgentcommError, StoreError
 from agentcomm.runtime.hosted import DEADLINE, HERE, Go, HostedTalk, Waits
 from agentcomm.runtime.measures import Measured
 from agentcomm.runtime.span_late import CONTEXT
 from agentcomm.runtime.waiting import Late, answer_within
-from agentcomm.store.base import Claim, Committed, Delivery, Done, Entry, Stale, Store, Timer
+from agentcomm.store.base import Claim, Committed, Delivery, Entry, Snapshot, Stale, Store, Timer
+from agentcomm.store.doing import Doing, Done
 
 __all__ = ("First", "Hosting", "Lost", "Parcel", "Work")
 
@@ -28,7 +30,7 @@ class Hosting(Protocol):
 
     store: Store
     lease: float
-    cut: Callable[[str], None]
+    cut: Callable[[str], None] | None
 
     def deliveries(self, talk: HostedTalk) -> list[Delivery]:
         """Return who has something to do where something happened."""
@@ -71,44 +73,78 @@ class Parcel:
     """What one commit keeps.
 
     Args:
-        host: Who hosts the talk.
-        talk: What became of it is in it; its entry is made here.
         out: Who has something to do now.
+        entry: What is appended.
         is_used: Whether the claim is used up.
-        beside: Returns what is on record of turns that go on beside this one.
+        groups: In which something happened.
+        due: When something is due that the store does not yet know of.
+        timers: Of that.
+        snapped: A snapshot, and what it becomes here.
+        closes: What a list says of a conversation that has ended.
     """
 
     __slots__ = ("_due", "_entry", "_snap", "_timers", "closes", "groups", "is_used", "out")
 
     def __init__(
         self,
+        out: Sequence[Delivery],
+        entry: Entry | None,
+        *,
+        is_used: bool = True,
+        groups: tuple[str, ...] = ("",),
+        due: float | None = None,
+        timers: tuple[Timer, ...] = (),
+        snap: tuple[Snapshot, Kept] | None = None,
+        closes: bytes | None = None,
+    ) -> None:
+        self.out, self.is_used, self.groups, self.closes = out, is_used, groups, closes
+        self._entry, self._due, self._timers, self._snap = entry, due, timers, snap
+
+    @classmethod
+    def of(
+        cls,
         host: "Hosting",
         talk: HostedTalk,
-        out: list[Delivery],
+        out: Sequence[Delivery],
         *,
         is_used: bool,
         beside: Callable[[], tuple[Step, ...]] = tuple,
-    ) -> None:
-        self.out, self.is_used = out, is_used
+    ) -> Self:
+        """Return what is to be kept of a talk.
+
+        Args:
+            host: Who hosts it.
+            talk: What became of it is in it; its entry is made here.
+            out: Who has something to do now.
+            is_used: Whether the claim is used up.
+            beside: Returns what is on record of turns that go on beside this one.
+        """
         conversation, stored, armed = talk.conversation, talk.stored, talk.armed
-        self.closes: bytes | None = None
+        closes = snap = entry = None
         if conversation.outcome is not None:
             stored.seal(conversation)
-            self.closes = host.about(talk)
+            closes = host.about(talk)
         here, stirred = conversation.here, talk.stirred
         if armed is not None and stirred is HERE and here.frame is None:
             due = min(here.deadline, conversation.whole)
         else:
             due = talk.next_due(stirred if armed is not None else talk.groups())
         is_sooner = due < math.inf and (armed is None or due < armed - 0.001)
-        self._due = due if is_sooner else None
-        self._timers = (Timer(DEADLINE, host.wall(talk.begun + due)),) if is_sooner else ()
-        self.groups = _ONE if stirred is HERE else tuple(stirred)
-        self._entry = self._snap = None
+        timers = (Timer(DEADLINE, host.wall(talk.begun + due)),) if is_sooner else ()
         if not stored.is_empty:
-            entry = self._entry = Entry(*stored.entry())
-            if is_used and self.closes is None:
-                self._snap = talk.snapshot(entry.seq, beside)
+            entry = stored.entry()
+            if is_used and closes is None:
+                snap = talk.snapshot(entry.seq, beside)
+        return cls(
+            out,
+            entry,
+            is_used=is_used,
+            groups=_ONE if stirred is HERE else tuple(stirred),
+            due=due if is_sooner else None,
+            timers=timers,
+            snap=snap,
+            closes=closes,
+        )
 
     def sent(
         self, host: "Hosting", talk: HostedTalk, claim: Claim | None, *, is_alone: bool = False
@@ -175,6 +211,10 @@ class First:
             self._answer.close()
 
 
+def _uncut(_place: str) -> None:
+    return
+
+
 class Work:
     """What is done under one claim; it is the journal of its turn.
 
@@ -189,7 +229,7 @@ class Work:
         self.go = claim.note if claim is not None else ""
         self._steps: list[tuple[str, dict[str, Any], Any]] = []
         self._kept: list[Step] = []
-        self._cut: Callable[[str], None] = runtime.cut
+        self._cut: Callable[[str], None] = runtime.cut or _uncut
         self._spans: Any = None
         """What draws the turn."""
         self._is_over = False
@@ -311,7 +351,7 @@ class Work:
             came = [Step(CONTEXT, {"go": one.note, "traceparent": parent}, None) for one in out]
             for one in came:
                 talk.stored.put("step", one.type, one.data)
-        return Parcel(runtime, talk, out, is_used=is_used, beside=lambda: self._of_others(came))
+        return Parcel.of(runtime, talk, out, is_used=is_used, beside=lambda: self._of_others(came))
 
     def _outrun(self, parcel: "Parcel") -> list["Work"]:
         """Return the other turns of this process whose go has passed with this one, such as that of a role which lost a race."""
@@ -365,9 +405,9 @@ class Work:
         """Wait for a commit; if this is cancelled meanwhile, nobody goes on with what it keeps."""
         if isinstance(doing, Done):
             return doing.value
-        future = asyncio.ensure_future(doing)
+        future = doing if isinstance(doing, Doing) else asyncio.ensure_future(doing)
         try:
-            return await (future if future is doing else asyncio.shield(future))
+            return await (future if isinstance(future, Doing) else asyncio.shield(future))
         except asyncio.CancelledError:
             done = await future
             store = self.runtime.store

@@ -9,9 +9,9 @@ of it or nothing. Somebody whose lease ran out is told that he is stale, and has
 Times are seconds since 1970 by the store's own clock, `now`.
 """
 
-from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -21,7 +21,6 @@ __all__ = (
     "Committed",
     "Dead",
     "Delivery",
-    "Done",
     "Entry",
     "Opened",
     "Receipt",
@@ -173,22 +172,6 @@ class Dead(msgspec.Struct, frozen=True, gc=False):
     attempt: int
 
 
-T = TypeVar("T")
-
-
-class Done(Awaitable[T]):
-    """What was done by the time that it was returned: who waits for it, does not wait."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return self.value
-        yield  # pragma: no cover  (makes it a generator)
-
-
 class Store(Protocol):
     """The eight methods that a runtime needs, and beside them what people who look after a store need.
 
@@ -267,7 +250,7 @@ class Store(Protocol):
         lease: float = 30.0,
         is_alone: bool = False,
     ) -> Awaitable[Committed | Stale]:
-        """Do one turn, all of it or nothing. A future that is returned cannot be cancelled; a `Done` says that it is done already.
+        """Do one turn, all of it or nothing. A `Done` says that it is done already; a `Doing` is done whether somebody waits for it or not.
 
         Args:
             conversation: In which.

@@ -12,7 +12,6 @@ from agentcomm.store.base import (
     Committed,
     Dead,
     Delivery,
-    Done,
     Entry,
     Opened,
     Receipt,
@@ -23,6 +22,7 @@ from agentcomm.store.base import (
     Waiting,
 )
 from agentcomm.store.bell import Bell, is_news
+from agentcomm.store.doing import Done
 from agentcomm.store.faults import key_used, no_such, there_already, token_after
 
 __all__ = ("MemoryStore",)

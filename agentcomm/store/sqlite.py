@@ -20,7 +20,6 @@ from agentcomm.store.base import (
     Committed,
     Dead,
     Delivery,
-    Done,
     Entry,
     Opened,
     Receipt,
@@ -31,6 +30,7 @@ from agentcomm.store.base import (
     Waiting,
 )
 from agentcomm.store.bell import Bell, is_news
+from agentcomm.store.doing import Doing, Done
 from agentcomm.store.faults import key_used, no_such, there_already, token_after
 from agentcomm.store.packing import pack, unpack
 from agentcomm.store.places import refuse_network
@@ -282,7 +282,7 @@ class SQLiteStore:
         snapshot: Snapshot | None = None,
         lease: float = 30.0,
         is_alone: bool = False,
-    ) -> "asyncio.Future[Committed | Stale] | Done[Committed | Stale]":
+    ) -> Doing[Committed | Stale] | Done[Committed | Stale]:
         """Do one turn; see `Store`. It is done whether somebody waits for it or not."""
         now = self.now()
         conv = self._names.get(conversation)
@@ -324,7 +324,7 @@ class SQLiteStore:
                     return Done(made)
         done = self._writer.submit(one or (lambda file: self._slowly(file, *given)))
         if is_news(out, timers):
-            done.add_done_callback(self._bell.ring)
+            done.then(self._bell.ring)
         return done
 
     def _slowly(

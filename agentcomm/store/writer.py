@@ -11,6 +11,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from agentcomm.errors import RecordError, StoreError
+from agentcomm.store.doing import Doing
 
 __all__ = ("Writer", "told")
 
@@ -25,6 +26,8 @@ _PATIENCE = 30.0
 """Seconds that a transaction waits for other processes."""
 _SLOW, _OFTEN, _PAUSE = 0.05, 3, 1.0
 """Seconds of a write, and how many of them in a row, after which nothing is written at once for a while."""
+_SLICE = 0.005
+"""Seconds for which answers are told before others in the loop get their turn."""
 _Item = tuple[Work, Any, Any]
 """The work, the loop in which somebody waits (or None), and what he waits for."""
 
@@ -69,20 +72,20 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="agentcomm-store", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
-        """Have something done; what is returned comes to its result once it is on disk, and cannot be cancelled."""
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> "Doing[T]":
+        """Have something done; what is returned comes to its result once it is on disk."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = _Doing(loop=loop)
+        doing: Doing[T] = Doing(loop)
         if self._is_closing:
             raise self._closed()
         batch = self._batches.get(loop)
         if batch is None:
             batch = self._batches[loop] = []
             loop.call_soon(self._flush, loop)
-        batch.append((work, loop, future))
+        batch.append((work, loop, doing))
         if len(batch) >= _BATCH:  # the loop goes on while this is written
             self._flush(loop)
-        return future
+        return doing
 
     def now(self, work: Callable[[sqlite3.Connection], T | None]) -> T | None:
         """Do at once, in this thread, what is one statement, for somebody who has nothing else to do.
@@ -235,14 +238,6 @@ def _grouped(
     return rest
 
 
-class _Doing(asyncio.Future[T]):
-    """It is done whether somebody waits for it or not; whoever is cancelled while waiting is cancelled once it is done."""
-
-    def cancel(self, msg: Any = None) -> bool:
-        del msg
-        return False
-
-
 class _Answer:
     """What somebody waits for who has no event loop."""
 
@@ -263,17 +258,17 @@ def _tell(done: list[tuple[_Item, Any, BaseException | None]]) -> None:
             by_loop.setdefault(loop, []).append((waiting, value, error))
     for loop, answers in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop is over, and nobody waits any more
-            loop.call_soon_threadsafe(_settle, answers)
+            loop.call_soon_threadsafe(_settle, loop, answers)
 
 
-def _settle(answers: list[tuple[Any, Any, BaseException | None]]) -> None:
-    for future, value, error in answers:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
+def _settle(loop: asyncio.AbstractEventLoop, answers: list[tuple[Any, Any, BaseException | None]]) -> None:
+    """Tell some answers, and the rest once others in the loop had their turn."""
+    until = monotonic() + _SLICE
+    for place, (doing, value, error) in enumerate(answers, 1):
+        doing.settle(value, error)
+        if monotonic() > until and place < len(answers):
+            loop.call_soon(_settle, loop, answers[place:])
+            return
 
 
 def told(error: BaseException, where: str) -> BaseException:

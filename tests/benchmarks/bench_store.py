@@ -239,15 +239,14 @@ async def many(folder: Path, count: int, texts: list[str], flight: int = 64) -> 
     bob.on("request", state="agreed")(lambda turn: turn.say("inform-result", result=texts[1]))
     request = load("request")
     cast = {"initiator": ann, "participant": bob}
-    some = asyncio.Semaphore(flight)
     async with Runtime(store=store, agents=[ann, bob], turns=flight, backlog=10**9) as runtime:
 
-        async def one() -> None:
-            async with some:
+        async def worker(mine: range) -> None:
+            for _ in mine:
                 await runtime.outcome(await runtime.open(request, cast=cast))
 
         began, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(one() for _ in range(count)))
+        await asyncio.gather(*(worker(range(n, count, flight)) for n in range(flight)))
         spent, cpu = time.perf_counter() - began, time.process_time() - cpu
     entries = store._writer.call(lambda file: file.execute("SELECT count(*) FROM entry").fetchone()[0])
     rows = [row[0] for row in store._rows("SELECT lines FROM entry LIMIT 2000", ())]
