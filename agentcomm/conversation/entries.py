@@ -90,7 +90,8 @@ class Short(msgspec.Struct, frozen=True, array_like=True, tag_field="t", tag="m"
 
     def count(self) -> int:
         """Return how many records it stands for."""
-        return _counted(self.n, self.grounds, self.deadline, self.changes, self.ending)
+        more = (self.deadline is not None) + len(self.changes) + len(self.ending)
+        return 2 + (self.n > 0) + self.grounds + more
 
 
 class Put(msgspec.Struct, frozen=True, array_like=True, tag_field="t", tag="p", gc=False):
@@ -146,24 +147,24 @@ def short(time: float, given: Say, told: Told) -> Any:
     plan, said, lane = told.plan, told.message, told.lane
     if lane != said.lane or said.about:
         return took(time, given, told.events(), is_sealed=True)
-    name = said.id
-    words = flat(said.content)
-    content = said.content if words is None else words
+    name, content = said.id, said.content
+    words = flat(content)
+    if words is not None:
+        content = words
     values = [said.act, content, name, said.sender, said.receivers, said.in_reply_to, said.made_by]
     if lane:
         values += "", lane
+    n = told.n if told.is_first else 0
+    made = "m", time, values, given.at, n, 1 if plan.grounds else 0, plan.source, plan.target
     changes: list[Any] = []
     for change in told.changes:
         now, was = change.now, change.was
         about = 0 if now.id is name else now.id
         before = "" if was is None else was.status
         changes.append(("commitment", about, now.act, now.debtor, now.creditor, before, now.status, lane))
-    ending = [_event(event, name) for event in told.ending]
-    deadline = told.deadline if not ending and told.deadline < math.inf else None
-    n = told.n if told.is_first else 0
-    made = "m", time, values, given.at, n, int(plan.grounds), plan.source, plan.target
-    if ending:
-        return *made, None, changes, ending
+    if told.ending:
+        return *made, None, changes, [_event(event, name) for event in told.ending]
+    deadline = told.deadline if told.deadline < math.inf else None
     if changes:
         return *made, deadline, changes
     return made if deadline is None else (*made, deadline)
@@ -186,10 +187,6 @@ def spelt_out(part: Short) -> tuple[list[Any], list[Any]]:
         events.append(["deadline", part.target, part.deadline, lane])
     events += part.ending
     return ["say", said, part.at], events
-
-
-def _counted(n: int, grounds: int, deadline: float | None, changes: Any, ending: Any) -> int:
-    return 2 + (n > 0) + (grounds > 0) + (deadline is not None) + len(changes) + len(ending)
 
 
 def _differs(message: Message, said: Message) -> dict[str, Any]:

@@ -168,31 +168,34 @@ def altered(conversation: Conversation, **changes: Any) -> Conversation:
 
 def state_hash(conversation: Conversation) -> str:
     """Return the `sha256:` of everything that is the case; equal after a replay. Costs as much as the record is long."""
-    here, shared, lanes = conversation.here, conversation.shared, conversation.lanes
+    shared, lanes = conversation.shared, conversation.lanes
+    common = _asdict(shared)
+    common["seen"] = list(entries(shared.seen, shared.n))
+    if shared.trunk is not None:
+        common["trunk"] = _encode(shared.trunk)
+    if shared.turn is not None:
+        common["turn"] = _encode(shared.turn)
     view = {
         "protocol": conversation.protocol.hash,
         "id": conversation.id,
         "whole": str(conversation.whole),
         "members": conversation.members,
-        "shared": {**_as_data(shared), "seen": list(entries(shared.seen, shared.n))},
-        "here": _as_data(here),
-        "checkpoints": [_as_data(one) for one in conversation.checkpoints],
-        "lanes": {name: [_as_data(one) for one in (lanes[name], *lanes.at(name)[1])] for name in lanes},
+        "shared": common,
+        "here": _as_data(conversation.here),
+        "checkpoints": [*map(_as_data, conversation.checkpoints)],
+        "lanes": {name: [*map(_as_data, (lanes[name], *lanes.at(name)[1]))] for name in lanes},
     }
-    data = msgspec.json.encode(view, enc_hook=_encode, order="deterministic")
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return "sha256:" + hashlib.sha256(_written(view)).hexdigest()
 
 
-def _as_data(value: Any) -> dict[str, Any]:
-    return {
-        name: item if type(item) in _AS_IT_IS else _encode(item)
-        for name in value.__struct_fields__
-        for item in (getattr(value, name),)
-    }
+_asdict = msgspec.structs.asdict
 
 
-_AS_IT_IS: set[Any] = {dict, type(None), str, int, float, bool, tuple, list}
-"""Types of values that are written as they are; structs are added as they come."""
+def _as_data(position: Position) -> dict[str, Any]:
+    """Return a position as a map, whose names are written in their order; the ledger is no struct of its own there."""
+    data = _asdict(position)
+    data["ledger"] = _encode(position.ledger)
+    return data
 
 
 def _encode(value: Any) -> Any:
@@ -203,13 +206,11 @@ def _encode(value: Any) -> Any:
         case HashTrieMap():
             return dict(cast("Mapping[str, Any]", value))
         case Ledger():
-            return [*value, value.n]
+            return [*(value if value.count else value.live), value.n]
         case GatherTurn():
             return [list(value.lanes), value.left, value.counts, list(entries(value.staged, value.count))]
-        case msgspec.Struct():
-            _AS_IT_IS.add(type(value))
-            return value
-        case dict() | None | str() | int() | float() | tuple() | list():
-            return cast("Any", value)
         case _:
             return to_plain(value)
+
+
+_written = msgspec.json.Encoder(enc_hook=_encode, order="deterministic").encode

@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from time import time
 from typing import Any, cast
@@ -21,7 +22,7 @@ from agentcomm.store.base import Entry
 from agentcomm.store.jsonl import JsonlLog, MemoryLog
 from agentcomm.tracing.content import Level
 
-__all__ = ("Recording", "drawn")
+__all__ = ("Recording", "drawn", "new_id")
 
 _Part = Callable[[Chain], bytes]
 """Gives the lines of something that is not yet written."""
@@ -339,5 +340,22 @@ def drawn() -> str:
     return _salts.pop()
 
 
+_drawn = count(secrets.randbits(32))
+
+
+def new_id() -> str:
+    """Return 16 hexadecimal digits that nobody else draws, of which half cannot be guessed.
+
+    They stand behind those that were drawn before, so that an index has all that begins at one time on one page.
+    """
+    return f"{next(_drawn) & 0xFFFFFFFF:08x}{drawn()[:8]}"
+
+
+def _anew() -> None:
+    global _drawn  # noqa: PLW0603
+    _salts.clear()
+    _drawn = count(secrets.randbits(32))
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_salts.clear)  # a child draws its own
+    os.register_at_fork(after_in_child=_anew)  # a child draws its own

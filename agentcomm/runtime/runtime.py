@@ -36,7 +36,7 @@ from agentcomm.runtime.flight import Flight
 from agentcomm.runtime.hosted import HERE, JUDGE, Go, HostedTalk, law_of
 from agentcomm.runtime.inner import Asked
 from agentcomm.runtime.quiet import Quiet
-from agentcomm.runtime.recording import Stored, drawn
+from agentcomm.runtime.recording import Stored, new_id
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.resuming import Resumed, Resuming
 from agentcomm.runtime.stage import Stage
@@ -715,7 +715,7 @@ class Runtime:
                 [protocol.hash, casting.names, to_plain(told), deadline], default=str, sort_keys=True
             )
             receipt = Receipt(principal, key, asked)
-        name = conversation_id or f"conv-{drawn()}"
+        name = conversation_id or f"conv-{new_id()}"
         return await self._open(name, stage, casting, told, seconds(deadline), receipt)
 
     async def _hold(self, name: str, asked: Asked, opened: Mapping[str, Any], work: Work) -> Result:

@@ -32,10 +32,10 @@ class Doing(Generic[T]):
         loop: In which it is told.
     """
 
-    __slots__ = ("_error", "_is_done", "_loop", "_tell", "_value")
+    __slots__ = ("_error", "_is_done", "_tell", "_value", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._is_done = False
         self._value: Any = None
         self._error: BaseException | None = None
@@ -52,7 +52,7 @@ class Doing(Generic[T]):
             try:
                 tell(self)
             except Exception as raised:  # noqa: BLE001  (others wait behind it)
-                self._loop.call_exception_handler(
+                self.loop.call_exception_handler(
                     {"message": "whoever was told what a store did failed", "exception": raised}
                 )
 
@@ -68,7 +68,7 @@ class Doing(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self._is_done:
-            waiting = _Waiting(loop=self._loop)
+            waiting = _Waiting(loop=self.loop)
             self.then(lambda _: waiting.set_result(None))
             yield from waiting
         return self.result()

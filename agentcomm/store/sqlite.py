@@ -52,8 +52,10 @@ _CHUNK = 256
 _PAGE = 8192
 """Bytes: of a page half as long, rows of a usual length would leave a sixth empty."""
 
-_CHECKPOINT = 250
-"""Pages after which they go to their places: while the journal still grows, each sync costs twice as much as in one used again."""
+_CHECKPOINT, _CHECKPOINT_OF_MANY = 250, 1000
+"""Pages of the journal after which they go to their places: while it still grows, each sync costs twice as much as in one used again;
+where many share a sync, fewer journeys count for more."""
+_MANY = 8
 
 _File = sqlite3.Connection
 
@@ -99,7 +101,7 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise told(error, str(self.path)) from error
         self._seen = self._rows("PRAGMA data_version", ())[0][0]
-        self._version = -1
+        self._version, self._pages = -1, _CHECKPOINT
         self._tokens = map(f"{secrets.token_hex(8)}-{{:x}}".format, numbers())
         """Tokens of claims: they tell one from another, and are no secret."""
         self._others = False
@@ -198,10 +200,11 @@ class SQLiteStore:
 
         one: Callable[[_File], Opened] = work
         if receipt is None and len(out) <= 1 and len(timers) <= 1 and first.seq == 0:
-            times = now, now + lease
-            one = Open(
-                self._names, conversation, first, out[0] if out else None, timers, shared or {}, about, token, times, work
-            )  # fmt: skip
+            begins = out[0] if out else None
+            free = now + lease if begins is None or begins.keep else max(begins.not_before, now)
+            entry = 0, first.count, pack(first.data)
+            talk = conversation, now, about
+            one = Open(self._names, talk, entry, begins, token, free, timers, shared or {}, work)
         done = await self._writer.submit(one)
         if is_news(out, timers):
             self._bell.ring()
@@ -284,8 +287,7 @@ class SQLiteStore:
         is_alone: bool = False,
     ) -> Doing[Committed | Stale] | Done[Committed | Stale]:
         """Do one turn; see `Store`. It is done whether somebody waits for it or not."""
-        now = self.now()
-        conv = self._names.get(conversation)
+        now = self._clock()
         given = (
             conversation,
             claim,
@@ -300,29 +302,31 @@ class SQLiteStore:
             lease,
             now,
         )
-        one: Any = None
-        if (
-            claim is not None
-            and entry is not None
-            and conv is not None
-            and consume
-            and receipt is None
-            and claim.token.endswith(f"+{entry.seq}")
-            and claim.mailbox
-        ):
-            if closes is not None:
-                one = Close(conv, claim, entry, closes, now, self._slowly, given)
-            elif (
-                not timers
-                and snapshot is None
-                and len(out) == 1
-                and out[0].keep
-                and claim.until >= now + lease / 2
-            ):
-                one = GoOn(conv, claim, entry, out[0], self._slowly, given)
-                if is_alone and (made := self._writer.now(one.at_once)) is not None:
-                    return Done(made)
-        done = self._writer.submit(one or (lambda file: self._slowly(file, *given)))
+        if claim is not None and entry is not None and consume and receipt is None and claim.mailbox:
+            conv = self._names.get(conversation)
+            base, _, place = claim.token.partition("+")
+            if conv is not None and place == str(entry.seq):
+                seq, count = entry.seq, entry.count
+                data, starred, head = pack(entry.data), f"{base}*", seq + count
+                if closes is not None:
+                    row = conv, seq, count, data, None, None, None, claim.id, starred
+                    said = now, closes, conv
+                    return self._writer.submit(Close(row, Committed(head), self._slowly, given, said))
+                if (
+                    not timers
+                    and snapshot is None
+                    and len(out) == 1
+                    and (one := out[0]).keep
+                    and claim.until >= now + lease / 2
+                ):
+                    box, group, note = one.mailbox, one.group, one.note
+                    kept = Claim(conversation, box, group, note, f"{base}+{head}", claim.until, 1, claim.id)
+                    row = conv, seq, count, data, box, group, note, claim.id, starred
+                    turn = GoOn(row, Committed(head, (kept,)), self._slowly, given)
+                    if is_alone and (made := self._writer.now(turn.at_once)) is not None:
+                        return Done(made)
+                    return self._writer.submit(turn)
+        done = self._writer.submit(lambda file: self._slowly(file, *given))
         if is_news(out, timers):
             done.then(self._bell.ring)
         return done
@@ -464,8 +468,12 @@ class SQLiteStore:
             if await self._bell.rings(min(left, self._poll)):
                 return
 
-    def _begun(self, file: _File) -> None:
-        """Look, in the writer's thread, whether another process wrote since the last transaction."""
+    def _begun(self, file: _File, count: int) -> None:
+        """Look, in the writer's thread, whether another process wrote since the last transaction; this one does so many pieces."""
+        pages = _CHECKPOINT_OF_MANY if count >= _MANY else _CHECKPOINT
+        if pages != self._pages:
+            self._pages = pages
+            file.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         version = file.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self._version, self._others = version, True

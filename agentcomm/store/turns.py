@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from agentcomm.store.base import Claim, Committed, Delivery, Entry, Opened, Stale, Timer
+from agentcomm.store.base import Claim, Committed, Delivery, Opened, Stale, Timer
 from agentcomm.store.packing import pack
 
 __all__ = ("LAST", "Close", "GoOn", "Open", "settle", "starred")
@@ -46,34 +46,20 @@ def starred(token: str) -> str:
     return f"{token.partition('+')[0]}*"
 
 
-class GoOn:
-    """A turn after which its owner goes on: all that becomes of the conversation is one entry, and one delivery that he keeps.
+class GoOn(msgspec.Struct, frozen=True, gc=False):
+    """A turn after which its owner goes on: all that becomes of the conversation is one entry, and one delivery that he keeps."""
 
-    Args:
-        conv: Number of the conversation.
-        claim: Of who goes on; it names the place of the entry.
-        entry: What is appended.
-        out: What he goes on with.
-        otherwise: Does it where it is not that simple, with what is given.
-        given: What that needs.
-    """
-
-    __slots__ = ("_given", "_otherwise", "done", "row")
-
-    def __init__(
-        self, conv: int, claim: Claim, entry: Entry, out: Delivery, otherwise: Any, given: Any
-    ) -> None:
-        base, head = claim.token.partition("+")[0], entry.seq + entry.count
-        box, group, note = out.mailbox, out.group, out.note
-        self.row = conv, entry.seq, entry.count, pack(entry.data), box, group, note, claim.id, f"{base}*"
-        kept = Claim(claim.conversation, box, group, note, f"{base}+{head}", claim.until, 1, claim.id)
-        self.done = Committed(head, (kept,))
-        """What it comes to."""
-        self._otherwise, self._given = otherwise, given
+    row: tuple[Any, ...]
+    """Number of the conversation; place, count and bytes of the entry; mailbox, group and note; number and starred token of the claim."""
+    done: Committed
+    """What it comes to."""
+    otherwise: Any
+    """Does it where it is not that simple, with what is given."""
+    given: tuple[Any, ...]
 
     def __call__(self, file: _File) -> Committed | Stale:
         """Do it."""
-        return self._otherwise(file, *self._given)
+        return self.otherwise(file, *self.given)
 
     def at_once(self, file: _File) -> Committed | None:
         """Do it in one statement; None if it is not that simple."""
@@ -88,124 +74,87 @@ class GoOn:
         return [one.done for one in ones] if _append(file, [one.row for one in ones]) else None
 
 
-class Close:
-    """A turn that ends a conversation; takes what `GoOn` does, and what is said of the conversation in lists, and when it is."""
+class Close(GoOn, frozen=True, gc=False):
+    """A turn that ends a conversation; nobody goes on."""
 
-    __slots__ = ("_given", "_otherwise", "done", "row", "said")
-
-    def __init__(
-        self, conv: int, claim: Claim, entry: Entry, about: bytes, now: float, otherwise: Any, given: Any
-    ) -> None:
-        base = claim.token.partition("+")[0]
-        self.row = conv, entry.seq, entry.count, pack(entry.data), None, None, None, claim.id, f"{base}*"
-        self.said = now, about, conv
-        self.done = Committed(entry.seq + entry.count)
-        self._otherwise, self._given = otherwise, given
-
-    def __call__(self, file: _File) -> Committed | Stale:
-        """Do it."""
-        return self._otherwise(file, *self._given)
+    said: tuple[float, bytes, int]
+    """When it ends, what is said of it in lists, and its number."""
 
     @staticmethod
-    def together(file: _File, ones: "Sequence[Close]") -> "list[Any] | None":
+    def together(file: _File, ones: "Sequence[Close]") -> "list[Any] | None":  # pyright: ignore[reportIncompatibleMethodOverride]
         """Do some at once; None if one of them is not that simple."""
         if not _append(file, [one.row for one in ones]):
             return None
-        file.executemany(
-            "UPDATE conversation SET closed = ?, about = ? WHERE k = ?", [one.said for one in ones]
-        )
-        which = (msgspec.json.encode([one.said[2] for one in ones]).decode(),)
+        said = [one.said for one in ones]
+        file.executemany("UPDATE conversation SET closed = ?, about = ? WHERE k = ?", said)
+        which = (msgspec.json.encode([one[2] for one in said]).decode(),)
         for table in ("delivery", "timer", "snapshot"):
             file.execute(f"DELETE FROM {table} WHERE conv IN (SELECT value FROM json_each(?))", which)  # noqa: S608
         return [one.done for one in ones]
 
 
-class Open:
-    """A conversation begins, with one delivery at most.
+class Open(msgspec.Struct, frozen=True, gc=False):
+    """A conversation begins, with one delivery at most."""
 
-    Args:
-        names: Conversation -> its number; a new one is put there.
-        conversation: Its id.
-        first: Its first entry.
-        out: What its opener goes on with.
-        timers: What is due.
-        shared: Name -> what stands before the first entry.
-        about: For lists.
-        token: For a claim.
-        times: Now, and until when the claim holds.
-        otherwise: Does it where it is not that simple.
-    """
-
-    __slots__ = ("_about", "_first", "_otherwise", "_out", "_shared", "_timers", "_times", "_token", "conversation", "names")  # fmt: skip
-
-    def __init__(
-        self,
-        names: dict[str, int],
-        conversation: str,
-        first: Entry,
-        out: Delivery | None,
-        timers: Sequence[Timer],
-        shared: Mapping[str, bytes],
-        about: bytes,
-        token: str,
-        times: tuple[float, float],
-        otherwise: Any,
-    ) -> None:
-        self.names, self.conversation = names, conversation
-        self._first, self._out, self._timers, self._shared, self._about = first, out, timers, shared, about
-        self._token, self._times, self._otherwise = token, times, otherwise
+    names: dict[str, int]
+    """Conversation -> its number; a new one is put there."""
+    talk: tuple[str, float, bytes]
+    """Its id, when it is opened, and what is said of it in lists."""
+    first: tuple[int, int, bytes]
+    """Place, count and bytes of its first entry."""
+    out: Delivery | None
+    """What its opener goes on with."""
+    token: str
+    """Of the claim on that."""
+    free: float
+    """When that can be claimed."""
+    timers: Sequence[Timer]
+    shared: Mapping[str, bytes]
+    """Name -> what stands before the first entry."""
+    otherwise: Any
+    """Does it where it is not that simple."""
 
     def __call__(self, file: _File) -> Opened:
         """Do it."""
-        return self._otherwise(file)
+        return self.otherwise(file)
 
     @staticmethod
     def together(file: _File, ones: "Sequence[Open]") -> "list[Any] | None":
         """Do some at once; None if one of them is not that simple."""
         conv = file.execute("SELECT coalesce(max(k), 0) FROM conversation").fetchone()[0]
         k = file.execute("SELECT coalesce(max(k), 0) FROM delivery").fetchone()[0]
-        shared = {name: lines for one in ones for name, lines in one._shared.items()}  # noqa: SLF001
-        for name, lines in shared.items():
-            if not file.execute("SELECT 1 FROM shared WHERE name = ?", (name,)).fetchone():
-                file.execute("INSERT INTO shared VALUES (?, ?)", (name, pack(lines)))
         talks: list[Any] = []
+        shared: dict[str, bytes] = {}
         leans: list[Any] = []
         entries: list[Any] = []
         deliveries: list[Any] = []
         timers: list[Any] = []
         opened: list[Opened] = []
-        numbers: dict[str, int] = {}
-        for one in ones:
-            conv += 1
-            first, out, token, (now, until) = one._first, one._out, one._token, one._times  # noqa: SLF001
-            numbers[one.conversation] = conv
-            talks.append((conv, one.conversation, now, one._about))  # noqa: SLF001
-            leans += [(conv, place, name) for place, name in enumerate(one._shared)]  # noqa: SLF001
-            entries.append((conv, first.seq, first.count, pack(first.data)))
-            timers += [(conv, timer.name, timer.due) for timer in one._timers if timer.due is not None]  # noqa: SLF001
-            kept: tuple[Claim, ...] = ()
-            if out is not None:
-                k += 1
-                free = until if out.keep else max(out.not_before, now)
-                held = 2 if out.keep else 0
-                deliveries.append(
-                    (
-                        k,
-                        conv,
-                        out.mailbox,
-                        out.group,
-                        out.note,
-                        free,
-                        now,
-                        starred(token) if held else "",
-                        held // 2,
-                        held,
-                    )
-                )
-                if held:
-                    named = f"{token}+{first.seq + first.count}"
-                    kept = (Claim(one.conversation, out.mailbox, out.group, out.note, named, free, 1, k),)
-            opened.append(Opened(one.conversation, is_new=True, kept=kept))
+        for conv, one in enumerate(ones, conv + 1):  # noqa: B020
+            talk, first, out = one.talk, one.first, one.out
+            name = talk[0]
+            talks.append((conv, *talk))
+            entries.append((conv, *first))
+            for place, law in enumerate(one.shared):
+                leans.append((conv, place, law))
+            shared.update(one.shared)
+            timers += [(conv, timer.name, timer.due) for timer in one.timers if timer.due is not None]
+            if out is None:
+                opened.append(Opened(name, True))
+                continue
+            k += 1
+            box, group, note, free, token = out.mailbox, out.group, out.note, one.free, one.token
+            if out.keep:
+                deliveries.append((k, conv, box, group, note, free, talk[1], f"{token}*", 1, 2))
+                head = first[0] + first[1]
+                claim = Claim(name, box, group, note, f"{token}+{head}", free, 1, k)
+                opened.append(Opened(name, True, (claim,)))
+            else:
+                deliveries.append((k, conv, box, group, note, free, talk[1], "", 0, 0))
+                opened.append(Opened(name, True))
+        for name, lines in shared.items():
+            if not file.execute("SELECT 1 FROM shared WHERE name = ?", (name,)).fetchone():
+                file.execute("INSERT INTO shared VALUES (?, ?)", (name, pack(lines)))
         try:
             _insert(file, "conversation(k, id, opened, about)", talks)
             _insert(file, "leans", leans)
@@ -216,7 +165,7 @@ class Open:
             _insert(file, "timer(conv, name, free, token, attempt)", timers, ", '', 0")
         except sqlite3.IntegrityError:  # there is one of that id
             return None
-        ones[0].names.update(numbers)
+        ones[0].names.update({talk[1]: talk[0] for talk in talks})
         return opened
 
 

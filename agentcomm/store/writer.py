@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from queue import SimpleQueue
 from time import monotonic, sleep
@@ -28,8 +29,10 @@ _SLOW, _OFTEN, _PAUSE = 0.05, 3, 1.0
 """Seconds of a write, and how many of them in a row, after which nothing is written at once for a while."""
 _SLICE = 0.005
 """Seconds for which answers are told before others in the loop get their turn."""
-_Item = tuple[Work, Any, Any]
-"""The work, the loop in which somebody waits (or None), and what he waits for."""
+_Item = tuple[Work, Any]
+"""The work, and what somebody waits for."""
+_Told = tuple[Any, Any, BaseException | None]
+"""What somebody waits for, and what comes of it."""
 
 
 class Writer:
@@ -41,7 +44,7 @@ class Writer:
     Args:
         connect: Opens the connection, in the thread.
         where: For errors.
-        begun: Called at the beginning of a transaction.
+        begun: Called at the beginning of a transaction, with how many pieces there are.
         failed: Called when one is undone.
 
     Attributes:
@@ -52,14 +55,14 @@ class Writer:
         self,
         connect: Callable[[], sqlite3.Connection],
         where: str,
-        begun: Callable[[sqlite3.Connection], None] = lambda _: None,
+        begun: Callable[[sqlite3.Connection, int], None] = lambda _, __: None,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect, self._where = connect, where
         self._begun, self._failed = begun, failed
         self.count = 0
-        self._waiting: SimpleQueue[list[_Item]] = SimpleQueue()
-        """An empty list is the last."""
+        self._waiting: SimpleQueue[tuple[Any, list[_Item]]] = SimpleQueue()
+        """The loop in which somebody waits, if it is one, and what is to be done; an empty list is the last."""
         self._batches: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
         """What was submitted in this turn of an event loop: it comes as one, and so shares a transaction."""
         self._putting = threading.Lock()
@@ -75,14 +78,14 @@ class Writer:
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> "Doing[T]":
         """Have something done; what is returned comes to its result once it is on disk."""
         loop = asyncio.get_running_loop()
-        doing: Doing[T] = Doing(loop)
         if self._is_closing:
             raise self._closed()
         batch = self._batches.get(loop)
         if batch is None:
             batch = self._batches[loop] = []
             loop.call_soon(self._flush, loop)
-        batch.append((work, loop, doing))
+        doing: Doing[T] = Doing(loop)
+        batch.append((work, doing))
         if len(batch) >= _BATCH:  # the loop goes on while this is written
             self._flush(loop)
         return doing
@@ -121,7 +124,7 @@ class Writer:
     def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Have something done and wait for it, outside an event loop."""
         answer = _Answer()
-        self._put([(work, None, answer)])
+        self._put(None, [(work, answer)])
         answer.there.wait()
         if answer.error is not None:
             raise answer.error
@@ -130,13 +133,13 @@ class Writer:
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._batches.pop(loop, None)
         if batch:
-            self._put(batch)
+            self._put(loop, batch)
 
-    def _put(self, items: list[_Item]) -> None:
+    def _put(self, loop: Any, items: list[_Item]) -> None:
         with self._putting:
             if self._is_closing:
                 raise self._closed()
-            self._waiting.put(items)
+            self._waiting.put((loop, items))
 
     def _closed(self) -> StoreError:
         return StoreError("the store is closed", where=self._where, fix="open it again")
@@ -148,39 +151,42 @@ class Writer:
         with self._putting:
             if not self._is_closing:
                 self._is_closing = True
-                self._waiting.put([])
+                self._waiting.put((None, []))
         self._thread.join()
 
     def _run(self) -> None:
         try:
             file = self._connect()
         except BaseException as error:  # noqa: BLE001  (whoever waits is told)
-            while items := self._waiting.get():
-                _tell([(item, None, error) for item in items])
+            while items := self._waiting.get()[1]:
+                _tell([(item[1], None, error) for item in items], None)
             return
         self._file = file
         with contextlib.closing(file):
-            while items := self._waiting.get():
+            while True:
+                loop, items = self._waiting.get()
                 more = items
                 while more and len(items) < _MOST and not self._waiting.empty():
-                    more = self._waiting.get()
+                    other, more = self._waiting.get()
                     items += more
+                    if other is not loop:
+                        loop = None
                 with self._using:
-                    self._do(file, items)
+                    self._do(file, items, loop)
                 if not more:
                     self._file = None
                     return
 
-    def _do(self, file: sqlite3.Connection, items: list[_Item]) -> None:
-        done: list[tuple[_Item, Any, BaseException | None]] = []
+    def _do(self, file: sqlite3.Connection, items: list[_Item], loop: Any) -> None:
+        done: list[_Told] = []
         try:
             _begin(file)
-            self._begun(file)
-            for item in _grouped(file, items, done):
+            self._begun(file, len(items))
+            for work, waiting in _grouped(file, items, done):
                 try:
-                    done.append((item, item[0](file), None))
+                    done.append((waiting, work(file), None))
                 except (StoreError, RecordError) as error:
-                    done.append((item, None, error))
+                    done.append((waiting, None, error))
             file.execute("COMMIT")
             self.count += 1
         except BaseException as error:  # noqa: BLE001  (whoever waits is told)
@@ -189,10 +195,10 @@ class Writer:
             self._failed()
             if len(items) > 1 and not isinstance(error, MemoryError):
                 for item in items:
-                    self._do(file, [item])
+                    self._do(file, [item], None)
                 return
-            done = [(item, None, told(error, self._where)) for item in items]
-        _tell(done)
+            done = [(item[1], None, told(error, self._where)) for item in items]
+        _tell(done, loop)
 
 
 def _begin(file: sqlite3.Connection) -> None:
@@ -210,22 +216,20 @@ def _begin(file: sqlite3.Connection) -> None:
             return
 
 
-def _grouped(
-    file: sqlite3.Connection, items: list[_Item], done: list[tuple[_Item, Any, BaseException | None]]
-) -> list[_Item]:
+def _grouped(file: sqlite3.Connection, items: list[_Item], done: list[_Told]) -> list[_Item]:
     """Do at once what can be done together; return the others."""
-    groups: dict[Any, list[_Item]] = {}
-    rest: list[_Item] = []
+    groups: defaultdict[Any, list[_Item]] = defaultdict(list)
     for item in items:
-        together = getattr(item[0], "together", None)
-        if together is None:
-            rest.append(item)
-        else:
-            groups.setdefault(together, []).append(item)
-    for together, some in groups.items():
+        groups[type(item[0])].append(item)
+    rest: list[_Item] = []
+    for kind, some in groups.items():
+        if not hasattr(kind, "together"):
+            rest += some
+            continue
+        works, waiting = zip(*some, strict=True)
         file.execute("SAVEPOINT together")
         try:
-            found = together(file, [item[0] for item in some])
+            found = kind.together(file, works)
         except BaseException:
             file.execute("ROLLBACK TO together")
             raise
@@ -233,7 +237,7 @@ def _grouped(
             file.execute("ROLLBACK TO together")
             rest += some
         else:
-            done += zip(some, found, repeat(None))
+            done += zip(waiting, found, repeat(None))
         file.execute("RELEASE together")
     return rest
 
@@ -247,28 +251,34 @@ class _Answer:
         self.error: BaseException | None = None
 
 
-def _tell(done: list[tuple[_Item, Any, BaseException | None]]) -> None:
-    """Give everybody its answer, in the loop in which it waits."""
-    by_loop: dict[Any, list[tuple[Any, Any, BaseException | None]]] = {}
-    for (_, loop, waiting), value, error in done:
-        if loop is None:
+def _tell(done: list[_Told], loop: Any) -> None:
+    """Give everybody its answer, in the loop in which it waits; that is given where all wait in one."""
+    by_loop: defaultdict[Any, list[_Told]] = defaultdict(list)
+    if loop is not None:
+        by_loop[loop] = done
+        done = []
+    for waiting, value, error in done:
+        if type(waiting) is _Answer:
             waiting.value, waiting.error = value, error
             waiting.there.set()
         else:
-            by_loop.setdefault(loop, []).append((waiting, value, error))
-    for loop, answers in by_loop.items():
+            by_loop[waiting.loop].append((waiting, value, error))
+    for each, some in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop is over, and nobody waits any more
-            loop.call_soon_threadsafe(_settle, loop, answers)
+            each.call_soon_threadsafe(_settle, each, iter(some))
 
 
-def _settle(loop: asyncio.AbstractEventLoop, answers: list[tuple[Any, Any, BaseException | None]]) -> None:
+def _settle(loop: asyncio.AbstractEventLoop, answers: Iterator[_Told]) -> None:
     """Tell some answers, and the rest once others in the loop had their turn."""
     until = monotonic() + _SLICE
-    for place, (doing, value, error) in enumerate(answers, 1):
-        doing.settle(value, error)
-        if monotonic() > until and place < len(answers):
-            loop.call_soon(_settle, loop, answers[place:])
-            return
+    try:
+        for doing, value, error in answers:
+            doing.settle(value, error)
+            if monotonic() > until:
+                break
+    finally:
+        if left := list(answers):  # also where somebody ends the program
+            loop.call_soon(_settle, loop, iter(left))
 
 
 def told(error: BaseException, where: str) -> BaseException:
