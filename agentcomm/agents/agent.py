@@ -103,7 +103,8 @@ class Agent:
     @property
     def model_name(self) -> str:
         """The model's string; empty for code."""
-        return self._model if isinstance(self._model, str) else self._model.name if self._model else ""
+        model = self._model
+        return "" if model is None else model if isinstance(model, str) else model.name
 
     def open(self, progress: Progress | None = None) -> Model | None:
         """Return the model, opened on first use; None for code.

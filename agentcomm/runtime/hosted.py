@@ -19,6 +19,7 @@ from agentcomm.agents.turn import Journal, Recalled, Seat, Turn
 from agentcomm.conversation.entries import put, took
 from agentcomm.conversation.events import Event, Evidence, GatherOpened, Heard, LanesBegan
 from agentcomm.conversation.moves import Appraise, Joint, Make, Speak, due, floors, limit_of, wants, wants_all
+from agentcomm.conversation.plain import Told
 from agentcomm.conversation.snapshot import Kept, taken
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
@@ -169,7 +170,7 @@ class HostedTalk(Talk):
         resumed: tuple[Conversation, float] | None = None,
         **more: Any,
     ) -> None:
-        self.fresh: list[tuple[tuple[Event, ...], Any]] = []
+        self.fresh: list[tuple[Told | tuple[Event, ...], Any]] = []
         """What is not yet kept: told to whoever watches once it is."""
         self.stirred: Mapping[str, None] = {}
         """Groups in which something happened since the last commit."""
@@ -255,7 +256,7 @@ class HostedTalk(Talk):
     def _told(self, events: Iterable[Event], spans: Any) -> None:
         is_watched = self.watch is not None or self.spans is not None or self.happened is not None
         if is_watched or self.is_asked or self.casting.members:
-            events = tuple(events)
+            events = events if type(events) is Told else tuple(events)
             self.fresh.append((events, spans))
         self._stir(events)
 

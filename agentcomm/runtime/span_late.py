@@ -1,27 +1,22 @@
 """Note what happens in a conversation, for spans that another thread draws: its own thread pays for a tuple a turn."""
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from agentcomm.acts.message import Message
-from agentcomm.conversation.events import Event, Expired, Heard
-from agentcomm.conversation.moves import legal
+from agentcomm.conversation.events import Event
+from agentcomm.conversation.plain import Told
 from agentcomm.conversation.state import Conversation
 from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.measures import Measured
-from agentcomm.runtime.span_notes import TurnNotes
+from agentcomm.runtime.span_notes import LateTurn, TurnNotes
 from agentcomm.runtime.span_plain import PlainTurns
 from agentcomm.runtime.spans import (
     Closing,
     ConversationSpans,
     Standing,
     TurnSpans,
-    place_name,
-    traceparent_of,
 )
 from agentcomm.tracing.signals import signals
 from agentcomm.tracing.spans import active
@@ -30,7 +25,7 @@ if TYPE_CHECKING:
     from agentcomm.tracing.late import LateTracer
     from agentcomm.tracing.light import LightSpan
 
-__all__ = ("CONTEXT", "Drawing", "LateConversation", "LateTurn", "begin_spans")
+__all__ = ("CONTEXT", "Drawing", "LateConversation", "begin_spans")
 
 
 CONTEXT = "trace.context"
@@ -92,16 +87,17 @@ class Drawing:
         if tracer.put is not None and tracer.detail != "full" and not tracer.content.is_full:
             self._plain = PlainTurns(spans, tracer.kinds((protocol.hash, *cast.items())), tracer.put)
 
-    def turn(self, notes: TurnNotes) -> None:
-        """Draw a turn."""
+    def turns(self, notes: Iterator[LateTurn | TurnNotes]) -> None:
+        """Draw turns that follow each other."""
         spans, plain = self._spans, self._plain
-        if spans is None:  # its opening was lost
-            return
-        if plain is None:
-            self._drawn(spans, notes)
-        elif not plain.draw(notes):
-            with plain.learning(notes):
-                self._drawn(spans, notes)
+        for note in notes:
+            if spans is None:  # its opening was lost
+                continue
+            if plain is None:
+                self._drawn(spans, note.whole() if isinstance(note, LateTurn) else note)
+            elif (odd := plain.run(note, notes)) is not None:
+                with plain.learning(odd):
+                    self._drawn(spans, odd)
 
     def _drawn(self, spans: ConversationSpans, notes: TurnNotes) -> None:
         self._now = notes.begun
@@ -131,6 +127,7 @@ class LateConversation:
         "_mark",
         "_places",
         "draw",
+        "law",
         "shared",
         "submit",
         "turn_now",
@@ -157,10 +154,12 @@ class LateConversation:
         """Stands for every turn of code that answers at once, where one role at a time has the floor."""
         self.turns = before
         self.turn_now: LateTurn | None = None
+        self.law: Any = None
+        """Its rules, and the seconds for the whole of it, once a turn is over."""
         self._drawing = Drawing(tracer, protocol, conversation, dict(cast))
-        self.draw = self._drawing.turn
-        """Draws a turn."""
-        self.submit(self._drawing.open, time_ns(), None if before else tracer.ambient(), before)
+        self.draw = self._drawing.turns
+        """Draws turns."""
+        self.submit(self._drawing.open, (time_ns(), None if before else tracer.ambient(), before))
 
     @property
     def sinks(self) -> list[str]:
@@ -178,12 +177,10 @@ class LateConversation:
         else:
             light.turn = turns
             self._mark(turns)
-        here = before.here
-        place = here.name if here.frame is None else place_name(before)
-        notes = TurnNotes(time_ns(), place, before.rules, before.whole, role, model)
-        turn = self.turn_now = LateTurn(self, before, light, notes)
+        turn = LateTurn(self, before, light, time_ns(), role, model)
         if heard is not None:
-            turn.notes.heard, turn.notes.came = heard, came
+            notes = turn.whole()
+            notes.heard, notes.came = heard, came
         return turn
 
     def light(self, turn: int, *, is_shared: bool = False) -> "LightSpan":
@@ -205,86 +202,11 @@ class LateConversation:
             self.shared = None
             self._mark(self._before)
 
-    def happened(self, events: tuple[Event, ...]) -> None:
+    def happened(self, events: Told | tuple[Event, ...]) -> None:
         """Take events at the moment they happen, for the turn that is going on."""
-        turn = self.turn_now
-        if turn is None or not events:
-            return
-        notes = turn.notes
-        if notes.events is None:  # as it is nearly always: spared a call
-            notes.at, notes.events = time_ns(), events
-        else:
-            notes.happened(time_ns(), events)
+        if self.turn_now is not None:
+            self.turn_now.happened(events)
 
     def end(self, conversation: Conversation, *, head: str, count: int) -> None:
         """Mark that the conversation is closed."""
-        self.submit(self._drawing.close, time_ns(), Closing.of(conversation), head, count)
-
-
-class LateTurn(msgspec.Struct):
-    """Notes what happens in one turn; offers what `TurnSpans` offers."""
-
-    talk: LateConversation
-    before: Conversation
-    span: Any
-    """The light one."""
-    notes: TurnNotes
-
-    @property
-    def sinks(self) -> list[str]:
-        """Where the texts of prompts and answers go with the spans."""
-        return self.talk.sinks
-
-    @property
-    def traceparent(self) -> str:
-        """W3C's trace context of the turn."""
-        return traceparent_of(self.span.get_span_context())
-
-    def waits(self) -> None:
-        """Have a span of its own, now that its agent takes time: what it begins meanwhile may go on after it."""
-        talk, shared = self.talk, self.span
-        if shared is talk.shared:
-            own = self.span = talk.light(shared.turn)
-            own.attributes, shared.attributes = shared.attributes, None
-
-    def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
-        """Note a step of the journal, as it happens."""
-        if kind.startswith("tool."):  # what a tool gave may be changed by who asked for it
-            body = _kept(body)
-        notes = self.notes
-        if notes.steps is None:
-            notes.steps = []
-        notes.steps.append((time_ns(), kind, data, body))
-
-    def end(
-        self, after: Conversation, events: Sequence[Event] = (), error: BaseException | None = None
-    ) -> None:
-        """End the turn."""
-        light, talk, notes = self.span, self.talk, self.notes
-        known = light.attributes
-        if light is not talk.shared:
-            light.leave()
-        elif known is not None:
-            light.attributes = None
-        if known is not None:
-            notes.known = known
-        now = notes.ended = time_ns()
-        if notes.events is None and events:
-            notes.happened(now, tuple(events))
-        here = after.here
-        notes.after = here.name if here.frame is None else place_name(after)
-        if error is not None:
-            notes.error = error
-        events = notes.events or ()
-        if events and type(events[0]) is not Heard and any(type(event) is Expired for event in events):
-            notes.awaiting = [move.label for move in legal(self.before)]
-        if talk.turn_now is self:  # notes hold an error, which may hold this turn: no circle may form
-            talk.turn_now = None
-        talk.submit(talk.draw, notes)
-
-
-def _kept(body: Any) -> Any:
-    try:
-        return copy.deepcopy(body)
-    except Exception:  # noqa: BLE001  (what cannot be copied is shown as it is when it is drawn)
-        return body
+        self.submit(self._drawing.close, (time_ns(), Closing.of(conversation), head, count))

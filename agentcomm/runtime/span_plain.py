@@ -5,20 +5,28 @@ it shares with those that follow is kept as bytes, and they cost a tenth.
 """
 
 import struct
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from agentcomm.acts.message import Message
 from agentcomm.conversation.events import CommitmentChanged, DeadlineSet, Ended, Event, Grounded, Heard, Moved
 from agentcomm.runtime.span_message import SCALARS, Parcel
+from agentcomm.runtime.span_notes import LateTurn, TurnNotes
 from agentcomm.tracing import names
-from agentcomm.tracing.content import encode_sorted
+from agentcomm.tracing.content import sorted_json
 from agentcomm.tracing.protobuf import (
+    END_TAG,
+    ODD,
     PLACE_BYTES,
+    PLACE_TAG,
+    SPAN_AT,
+    START_TAG,
+    STRIDE,
     Base,
     Hole,
     Place,
@@ -26,11 +34,9 @@ from agentcomm.tracing.protobuf import (
     child_of,
     field,
     parent_field,
-    times_of,
 )
 
 if TYPE_CHECKING:
-    from agentcomm.runtime.span_notes import TurnNotes
     from agentcomm.runtime.spans import ConversationSpans
 
 __all__ = ("Kind", "PlainTurns")
@@ -38,17 +44,20 @@ __all__ = ("Kind", "PlainTurns")
 _PLAIN: frozenset[type[Event]] = frozenset({Moved, Grounded, CommitmentChanged, DeadlineSet, Ended})
 
 _SHARED = 1
-_FIELDS = {names.TURN_INDEX: 2, names.MESSAGING_SIZE: 3, names.LATENCY: 4, names.MESSAGING_CONVERSATION: 5}
+_FIELDS = {names.TURN_INDEX: 2, names.MESSAGING_SIZE: 3}
 _TEXTS = {
-    names.TURN_ID: 6,
-    names.MESSAGING_ID: 7,
-    names.IN_REPLY_TO: 8,
-    names.CONTENT_HASH: 9,
-    names.OI_OUTPUT: 10,
-    names.OI_INPUT: 11,
+    names.TURN_ID: 4,
+    names.MESSAGING_ID: 5,
+    names.IN_REPLY_TO: 6,
+    names.CONTENT_HASH: 7,
+    names.OI_OUTPUT: 8,
+    names.OI_INPUT: 9,
 }
 """What differs among turns of a kind, and which of the values it is that a turn tells; the first are its head and what is shared."""
-_LINKED = (12, _TEXTS[names.IN_REPLY_TO])
+_ALL = tuple(range(12))
+"""The last are where its link leads, and the message there."""
+_OF_STEPS = {names.LATENCY: 8, names.MESSAGING_CONVERSATION: 9}
+"""Fields that only steps have, which show nothing in words."""
 _LINK = {names.LINK_RELATION: "trigger"}
 _HASH = "sha256:"
 _SHOWN = 12
@@ -75,7 +84,18 @@ _INDEXES, _BYTES = _Numbers(names.TURN_INDEX), _Numbers(names.MESSAGING_SIZE)
 _LATENCY = field(names.LATENCY, 0.0)[:-8]
 _DOUBLE = struct.Struct("<d").pack
 
-_is_json = SCALARS.issuperset
+_SHA = sha256()
+_HEAD = struct.Struct("<HI18sIBQBQ").pack
+_TIMES = struct.Struct("<BQBQ").pack
+_BITS, _WHOLE = (1 << 32) - 1, (1 << 64) - 1
+_encoded = msgspec.json.Encoder(order="sorted").encode
+
+
+def _is_scalar(content: type[Any]) -> bool:
+    """Say whether all fields of a class that was made from a protocol's own types are JSON data as they are."""
+    fields: Mapping[str, Any] = getattr(content, "__pydantic_fields__", {})
+    return all(one.annotation in SCALARS for one in fields.values())
+
 
 _Values = tuple[bytes, ...]
 
@@ -84,8 +104,8 @@ class _Drawn(msgspec.Struct):
     """A span that each turn of a kind has."""
 
     stencil: Stencil
-    take: Callable[[_Values], _Values]
-    """Takes its values out of those that a turn tells."""
+    take: Callable[[_Values], _Values] | None
+    """Takes its values out of those that a turn tells; None where it is all of them."""
     is_heard: bool = False
     """Whether its message is the one that was heard, else the one that was said."""
     after: int = 0
@@ -107,18 +127,23 @@ class Kind(msgspec.Struct):
     fields: tuple[str, ...]
     """Those of the grounding."""
     receivers: tuple[str, ...]
+    hearer: str
+    """Who alone is told; empty if several are."""
     heard_by: tuple[str, ...]
     is_reply: bool
     """Whether what was heard replies to something."""
     content: type | None
-    """The class of what is said, where it was made from the protocol's own types."""
+    """The class of what is said, where its fields are texts, numbers and truth values, which are JSON data as they are."""
     agent: str
+    model: str
     stencil: Stencil
-    take: Callable[[_Values], _Values]
+    take: Callable[[_Values], _Values] | None
     """As of what is drawn, of the turn itself."""
     steps: tuple[_Drawn, ...]
     sends: int
     """The number of the step that sends; 0 where the turn is one span."""
+    then: dict[Any, Any] = msgspec.field(default_factory=dict[Any, Any])
+    """Plan -> the kind of turn that answers this one by it."""
 
 
 class PlainTurns:
@@ -133,7 +158,6 @@ class PlainTurns:
     __slots__ = (
         "_is_bare",
         "_kinds",
-        "_length",
         "_of_steps",
         "_prefix",
         "_put",
@@ -143,7 +167,7 @@ class PlainTurns:
     )
 
     def __init__(
-        self, talk: "ConversationSpans", kinds: dict[Any, list[Kind]], put: Callable[[bytes], None]
+        self, talk: "ConversationSpans", kinds: dict[Any, Any], put: Callable[[bytes], None]
     ) -> None:
         facts, under = talk.facts, talk.under
         self._talk, self._kinds, self._put = talk, kinds, put
@@ -154,123 +178,184 @@ class PlainTurns:
         self._shared = self._state + (b"" if under is None else parent_field(under)) + shared
         self._of_steps = shared, field(names.MESSAGING_CONVERSATION, facts.id)
         """What its spans share: turns, and steps."""
-        self._prefix, self._length = f"{facts.id}/", len(self._shared)
+        self._prefix = f"{facts.id}/".encode()
 
-    def draw(self, notes: "TurnNotes") -> bool:
-        """Draw a turn, if it is of a kind that is known; return whether it was.
+    def run(self, note: "LateTurn | TurnNotes", rest: "Iterator[LateTurn | TurnNotes]") -> "TurnNotes | None":
+        """Draw turns as long as their kinds are known; return the first whose is not, or None.
 
         It is one long function: most of what a span costs else are calls.
+
+        Args:
+            note: The first turn.
+            rest: Those that follow it.
         """
-        talk, events, role = self._talk, notes.events, notes.role
-        inbox = talk.inbox
-        waiting = inbox.get(role)
-        if not events or not waiting or len(waiting) > 1:
-            return False
-        if notes.steps or notes.error or notes.known or notes.more or talk.repair or talk.timed_out:
-            return False
-        heard = waiting[0]
-        first: Any = events[0]
-        if type(first) is not Heard:
-            return False
-        asked, message = heard.message, first.message
+        talk, put, prefix, shared, state = self._talk, self._put, self._prefix, self._shared, self._state
+        inbox, indexes, facts, is_bare = talk.inbox, talk.indexes, talk.facts, self._is_bare
+        seed, step, fixed = talk.places.seed, talk.places.step, talk.places.fixed
+        if talk.repair or talk.timed_out:
+            return note.whole() if isinstance(note, LateTurn) else note
+        turn, place, length = talk.turns, talk.latest, len(shared)
+        heard: Message | None = None
+        """What was said last, where one alone was told it; and what spans show of it."""
+        before: Kind | None = None
+        hearer, there, irt, at, size, digest, shown = "", b"", b"", 0, 0, b"", b""
+        one: Any = note
+        while one is not None:
+            if heard is None or one.role != hearer:
+                if heard is not None:
+                    inbox[hearer] = [Parcel(facts, heard, there, at, None, size, digest)]
+                    heard = None
+                waiting = inbox.get(one.role)
+                if not waiting or len(waiting) > 1 or waiting[0].place is None:
+                    break
+                hearer, parcel, before = one.role, waiting[0], None
+                del inbox[hearer]
+                heard, there, at = parcel.message, parcel.place, parcel.at
+                size, digest = parcel.size, parcel.digest
+                shown = digest[:_SHOWN]
+                irt = heard.id.encode("utf-8", "replace")
+            if type(one) is LateTurn and one.notes is None:
+                told: Any = one.told
+                plan, message, ended = told.plan, told.message, one.at
+                kind = None if before is None else before.then.get(plan)
+                if kind is None or kind.model != one.model:
+                    kind = self._kinds.get((plan, heard.act, heard.sender, one.model))
+                    if kind is None:
+                        break
+                    if before is not None:
+                        before.then[plan] = kind
+            else:
+                one = one.notes if type(one) is LateTurn else one
+                first: Any = one.events[0] if one.events and not one.is_odd else None
+                if type(first) is not Heard or first.overlay:
+                    break
+                message, ended = first.message, one.ended
+                kind = self._alike(one, heard, message)
+                if kind is None:
+                    break
+            if message.in_reply_to != heard.id or message.lane:
+                break
+            steps = kind.steps
+            if steps and (kind.heard_by != heard.receivers or kind.is_reply is not (heard.in_reply_to != "")):
+                break
+
+            turn += 1
+            agent, begun, content = kind.agent, one.begun, message.content
+            index = indexes[agent] = indexes.get(agent, 0) + 1
+            span = (seed + turn * ODD) & _BITS
+            trace = span if step else seed
+            head = _HEAD(PLACE_TAG, trace, fixed, span, START_TAG, begun, END_TAG, max(begun, ended))
+            place = head[:PLACE_BYTES] + state
+            name, tid, number = (
+                message.id.encode("utf-8", "replace"),
+                b"%b%d" % (prefix, turn),
+                _INDEXES[index],
+            )
+            was, short = (at, size, digest), shown
+            if is_bare and type(content) is kind.content:
+                try:
+                    body = _encoded(content.__dict__)
+                except ValueError:  # half a surrogate pair
+                    body = sorted_json(content.__dict__)
+                size = len(body)
+                hashed = _SHA.copy()
+                hashed.update(body)
+                digest = hashed.hexdigest().encode()
+            else:
+                parcel = Parcel(facts, message, place, 0)
+                size, digest = parcel.size, parcel.digest
+            at, count, shown = one.at, _BYTES[size], digest[:_SHOWN]
+            values = head, shared, number, count, tid, name, irt, digest, shown, short, there, irt
+            if steps:
+                self._draw_steps(kind, one, heard, was, place, values)
+            if kind.take is not None:
+                values = kind.take(values)
+            lengths = length, len(name), len(irt), len(tid), len(number), len(count), len(there)
+            stencil = kind.stencil
+            put((stencil.forms.get(lengths) or stencil.form(lengths, values)) % values)
+
+            there = child_of(place, kind.sends) if steps else place
+            hearer = kind.hearer
+            if hearer and hearer not in inbox:
+                heard, before, irt = message, kind, name
+            else:
+                heard, sent = None, Parcel(facts, message, there, at, None, size, digest)
+                for each in message.receivers:
+                    inbox.setdefault(each, []).append(sent)
+            one = next(rest, None)
+        if heard is not None:
+            inbox[hearer] = [Parcel(facts, heard, there, at, None, size, digest)]
+        talk.turns, talk.latest = turn, place
+        return one.whole() if isinstance(one, LateTurn) else one
+
+    def _alike(self, note: "TurnNotes", asked: Message, message: Message) -> Kind | None:
+        """Return the kind of a turn that is told by its events."""
+        events: Any = note.events
         kinds = self._kinds.get(
-            (notes.place, role, message.act, notes.after, asked.act, asked.sender, notes.model)
+            (note.place, note.role, message.act, note.after, asked.act, asked.sender, note.model)
         )
-        if kinds is None or first.overlay or message.lane:
-            return False
-        asked_id, name, receivers = asked.id, message.id, message.receivers
-        if message.in_reply_to != asked_id:
-            return False
+        if kinds is None or message.lane:
+            return None
         shape = (*map(type, events),)
         for kind in kinds:
-            if kind.shape != shape or kind.receivers != receivers:
+            if kind.shape != shape or kind.receivers != message.receivers:
                 continue
-            move: Any = events[kind.move]
-            if move.message != name:
-                continue
-            if kind.steps and (
-                kind.heard_by != asked.receivers or kind.is_reply is not (asked.in_reply_to != "")
-            ):
+            if events[kind.move].message != message.id:
                 continue
             if not kind.ground:
-                break
-            said: Any = events[kind.ground]
+                return kind
+            said = events[kind.ground]
             if (
-                said.message == (name if kind.is_own else asked_id)
+                said.message == (message.id if kind.is_own else asked.id)
                 and said.criterion == kind.criterion
                 and said.evidence == kind.evidence
                 and (*said.fields,) == kind.fields
             ):
-                break
-        else:
-            return False
+                return kind
+        return None
 
-        del inbox[role]
-        turn = talk.turns = talk.turns + 1
-        agent, indexes, steps, begun, ended = kind.agent, talk.indexes, kind.steps, notes.begun, notes.ended
-        index = indexes[agent] = indexes.get(agent, 0) + 1
-        head = talk.places.head(turn, begun, max(begun, ended))
-        place = talk.latest = head[:PLACE_BYTES] + self._state
-        mid, irt, content = (
-            name.encode("utf-8", "replace"),
-            asked_id.encode("utf-8", "replace"),
-            message.content,
-        )
-        sent = Parcel(talk.facts, message, child_of(place, kind.sends) if steps else place, notes.at)
-        if (
-            self._is_bare
-            and type(content) is kind.content
-            and _is_json(map(type, (plain := content.__dict__).values()))
-        ):
-            body = encode_sorted(plain)
-            size = sent.known_size = len(body)
-            digest = sent.known_digest = sha256(body).hexdigest().encode()
-        else:
-            size, digest = sent.size, sent.digest
-        for hearer in receivers:
-            if hearer in inbox:
-                inbox[hearer].append(sent)
-            else:
-                inbox[hearer] = [sent]
-        there, number, count = heard.place, _INDEXES[index], _BYTES[size]
-        tid = f"{self._prefix}{turn}".encode()
-        told = (
-            head,
-            self._shared,
-            number,
-            count,
-            b"",
-            b"",
-            tid,
-            mid,
-            irt,
-            digest,
-            digest[:_SHOWN],
-            (heard.known_digest if heard.known_size >= 0 else heard.digest)[:_SHOWN],
-            there,
-        )
-        lengths = self._length, len(mid), len(irt), len(tid), len(number), len(count), len(there)
-        if steps:
-            self._draw_steps(kind, notes, heard, place, told)
-        take, put = kind.take, self._put
-        values = take(told)
-        form = kind.stencil.forms.get(lengths) or kind.stencil.form(lengths, values)
-        put(form % values)
-        return True
+    def _draw_steps(
+        self,
+        kind: Kind,
+        notes: "LateTurn | TurnNotes",
+        heard: Message,
+        was: tuple[int, int, bytes],
+        place: Place,
+        told: _Values,
+    ) -> None:
+        """Draw the steps of a turn.
 
-    def _draw_steps(self, kind: Kind, notes: "TurnNotes", heard: Parcel, place: Place, told: _Values) -> None:
-        parent = parent_field(place)
-        replied = heard.message.in_reply_to.encode("utf-8", "replace")
-        late = _LATENCY + _DOUBLE(max(0, notes.begun - heard.at) / 1e9)
-        (shared, name), number, size = self._of_steps, told[2], told[3]
-        of_sent = shared, number, size, b"", name, *told[6:10]
-        of_heard = shared, number, _BYTES[heard.size], late, name, told[6], told[8], replied, heard.digest
+        Args:
+            kind: Its kind.
+            notes: It.
+            heard: What it answers.
+            was: When that was said, its bytes, and its hash.
+            place: Where the turn is.
+            told: The turn's own values.
+        """
+        at, size, digest = was
+        replied, begun, put, state = (
+            heard.in_reply_to.encode("utf-8", "replace"),
+            notes.begun,
+            self._put,
+            self._state,
+        )
+        late = _LATENCY + _DOUBLE(max(0, begun - at) / 1e9)
+        (shared, name), number, count, at = self._of_steps, told[2], told[3], notes.at
+        of_sent = shared, number, count, told[4], told[5], told[6], told[7], b"", name
+        of_heard = shared, number, _BYTES[size], told[4], told[6], replied, digest, late, name
+        trace, first, mine = (
+            place[:SPAN_AT],
+            int.from_bytes(place[SPAN_AT:PLACE_BYTES]),
+            state + parent_field(place),
+        )
         for n, step in enumerate(kind.steps, 1):
-            at = notes.begun if step.after < 0 else notes.at + step.after
-            head = child_of(place, n) + times_of(at, at) + parent
-            values = step.take((head, *(of_heard if step.is_heard else of_sent)))
-            form = step.stencil.form((*map(len, values),), values)
-            self._put(form % values)
+            then = begun if step.after < 0 else at + step.after
+            span = (first + STRIDE * n & _WHOLE or 1).to_bytes(8)
+            head = b"%b%b%b%b" % (trace, span, mine, _TIMES(START_TAG, then, END_TAG, then))
+            values: _Values = cast("Any", step.take)((head, *(of_heard if step.is_heard else of_sent)))
+            forms, lengths = step.stencil.forms, (*map(len, values),)
+            put((forms.get(lengths) or step.stencil.form(lengths, values)) % values)
 
     @contextmanager
     def learning(self, notes: "TurnNotes") -> Generator[None]:
@@ -281,10 +366,7 @@ class PlainTurns:
             len(self._kinds) >= _MOST_KINDS
             or len(waiting) != 1
             or waiting[0].place is None
-            or notes.steps
-            or notes.error
-            or notes.known
-            or notes.more
+            or notes.is_odd
             or talk.repair
             or talk.timed_out
         ):
@@ -335,6 +417,7 @@ class PlainTurns:
             stencil, take = self._stencil(name, whole, kind, heard, is_root=is_root)
             steps.append(_Drawn(stencil, take, is_heard, after))
         root = steps.pop()
+        typed = act.content if act is not None and act.registered is None else None
         kind = Kind(
             shape=shape,
             move=move,
@@ -344,32 +427,38 @@ class PlainTurns:
             evidence=said.evidence if ground else (),
             fields=(*said.fields,) if ground else (),
             receivers=message.receivers,
+            hearer=message.receivers[0] if len(message.receivers) == 1 else "",
             heard_by=asked.receivers,
             is_reply=asked.in_reply_to != "",
-            content=act.content if act is not None and act.registered is None else None,
+            content=typed if typed is not None and _is_scalar(typed) else None,
             agent=facts.agent(notes.role),
+            model=notes.model,
             stencil=root.stencil,
             take=root.take,
             steps=tuple(steps),
             sends=sends,
         )
-        key = notes.place, notes.role, message.act, notes.after, asked.act, asked.sender, notes.model
-        self._kinds.setdefault(key, []).append(kind)
+        if notes.plan is not None:
+            self._kinds[notes.plan, asked.act, asked.sender, notes.model] = kind
+        else:
+            key = notes.place, notes.role, message.act, notes.after, asked.act, asked.sender, notes.model
+            self._kinds.setdefault(key, []).append(kind)
 
     def _stencil(
         self, name: str, whole: dict[str, Any], kind: int, heard: Parcel, *, is_root: bool
-    ) -> tuple[Stencil, Callable[[_Values], _Values]]:
+    ) -> tuple[Stencil, Callable[[_Values], _Values] | None]:
         """Return what draws a span with such attributes, and what takes its values."""
         shown = {
             names.OI_OUTPUT: whole.get(names.CONTENT_HASH, "")[: len(_HASH) + _SHOWN] + ")",
             names.OI_INPUT: f"{_HASH}{heard.digest[:_SHOWN].decode()})",
         }
         holes, taken = [Hole()], [_SHARED]
-        for one, at in _FIELDS.items():
+        fields = _FIELDS if is_root else _FIELDS | _OF_STEPS
+        for one, at in fields.items():
             if one in whole:
                 holes.append(Hole())
                 taken.append(at)
-        left = {*self._talk.facts.base.attributes, *_FIELDS}
+        left = {*self._talk.facts.base.attributes, *fields}
         for one, at in _TEXTS.items():
             end = shown.get(one)
             if one not in whole or (end is not None and not whole[one].endswith(f"({end}")):
@@ -381,5 +470,6 @@ class PlainTurns:
         own = Base({one: value for one, value in whole.items() if one not in left})
         if is_root:
             stencil = Stencil(name, own, holes, names.MESSAGING_ID, _LINK, kind=kind)
-            return stencil, itemgetter(0, *taken, *_LINKED)
+            taken = [0, *taken, *_ALL[-2:]]
+            return stencil, None if (*taken,) == _ALL else itemgetter(*taken)
         return Stencil(name, own, holes, kind=kind), itemgetter(0, *taken)

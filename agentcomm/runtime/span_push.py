@@ -43,7 +43,7 @@ def push_transcript(transcript: Transcript, tracer: LateTracer, submit: Callable
     Args:
         transcript: What was read; of a damaged one, what is sound.
         tracer: What spans are made with.
-        submit: Takes each piece of drawing, a callable and its arguments, to be done in order.
+        submit: Takes each piece of drawing, to be done in order, as `CountedBatches.submit`.
 
     Raises:
         RecordError: If its opening, or the protocol in it, is missing.
@@ -82,7 +82,7 @@ class _Pusher:
         self.ended: Ended | None = None
 
     def push(self) -> int:
-        self.submit(self.drawing.open, self.now, None)
+        self.submit(self.drawing.open, (self.now, None))
         for at, events in self._groups():
             self.now = at
             self._group(tuple(events))
@@ -93,7 +93,7 @@ class _Pusher:
         if ended is not None:
             kind = OutcomeClass(ended.outcome_class)
             closing = Closing(ended.outcome, kind, ended.outcome, self.messages, self.repairs)
-            self.submit(self.drawing.close, self.last, closing, transcript.head, len(transcript.records))
+            self.submit(self.drawing.close, (self.last, closing, transcript.head, len(transcript.records)))
         return self.turns
 
     def _groups(self) -> Iterator[tuple[int, list[Event]]]:
@@ -163,7 +163,7 @@ class _Pusher:
         for at, some in turn.moments:
             notes.happened(at, some)
         notes.ended, notes.after, notes.awaiting = self.now, self._standing(key[1]).place, awaiting
-        self.submit(self.drawing.turn, notes)
+        self.submit(self.drawing.turns, notes)
 
     def _speaker(self, events: tuple[Event, ...]) -> tuple[str, str, str]:
         """Return role, lane and model of who made something happen; empty if nobody did."""

@@ -7,6 +7,7 @@ anybody hears of it. Nothing here waits: what takes time is returned, for whoeve
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from time import time_ns
 from types import CoroutineType
 from typing import Any, NoReturn, cast
 
@@ -38,7 +39,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.moves import Appraise, Make, Speak, limit_of, wants
 from agentcomm.conversation.parts import Position
-from agentcomm.conversation.plain import Several, say_made
+from agentcomm.conversation.plain import Several, Told, say_made
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, plain_bytes
@@ -48,6 +49,7 @@ from agentcomm.runtime.casting import Casting
 from agentcomm.runtime.recording import Recording
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.span_late import begin_spans
+from agentcomm.runtime.span_notes import LateTurn
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.waiting import forever
 from agentcomm.store.jsonl import JsonlLog
@@ -207,17 +209,23 @@ class Talk:
 
     def _told(self, events: Iterable[Event], spans: Any) -> None:
         """Tell everybody who wants to know what counts now."""
+        if type(spans) is LateTurn and self.watch is None and self.happened is None:
+            if type(events) is Told and spans.is_new:  # as it is nearly always: spared a call
+                spans.at, spans.told, spans.is_new = time_ns(), events, False
+            else:
+                spans.happened(events)
+            return
         if self.happened is not None:
             self.happened(events)
         if self.spans is not None or self.watch is not None:
-            several = tuple(events)
+            several = events if type(events) is Told else tuple(events)
             if self.spans is not None:
                 self.spans.turn_now = spans
                 self.spans.happened(several)
             if self.watch is not None:
                 self._show(several)
 
-    def _show(self, events: tuple[Event, ...]) -> None:
+    def _show(self, events: Iterable[Event]) -> None:
         """Let whoever watches see the events; once a talk has failed, a watcher that fails too must not leave it unsealed."""
         for event in events:
             try:
@@ -316,15 +324,16 @@ class Talk:
         """Let an agent take its turn, until it has to be waited for or has spoken."""
         if self.spans is None:
             return self._carry(turn)
-        model = getattr(turn.seat.player, "model_name", "")
-        spans = turn.spans = self.spans.turn(turn.conversation, turn.role, model)
+        lane, seat = turn.lane, turn.seat
+        before = turn.conversation if lane else turn.whole
+        spans = turn.spans = self.spans.turn(before, seat.role, getattr(seat.player, "model_name", ""))
         try:
             pending = self._carry(turn)
         except BaseException as error:
-            spans.end(self.place(turn.lane), error=error)
+            spans.end(self.place(lane), error=error)
             raise
         if pending is None:
-            spans.end(self.place(turn.lane))
+            spans.end(self.place(lane) if lane else self.conversation)
         return pending
 
     def answered(self, turn: Turn, answer: Said | Evidence, until: float) -> Pending | None:

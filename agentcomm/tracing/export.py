@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
@@ -71,7 +71,7 @@ class CountedBatches(SpanProcessor):
         self._told = 0
         self._outlet = outlet
         self._queue, self._delay = queue, delay
-        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._waiting: deque[tuple[Callable[..., None], Any]] = deque()
         self._made: list[Any] = []
         self._wake = threading.Event()
         self._closing = False
@@ -94,8 +94,13 @@ class CountedBatches(SpanProcessor):
             self._outlet.again()
             self._thread = self._started()
 
-    def submit(self, draw: Callable[..., None], *given: Any) -> None:
-        """Take a piece of drawing, a callable with its arguments; it is done in order."""
+    def submit(self, draw: Callable[..., None], given: Any) -> None:
+        """Take a piece of drawing; pieces are done in order.
+
+        Args:
+            draw: Draws it.
+            given: A tuple of what it takes; or one thing of several, which it takes as an iterator.
+        """
         waiting = self._waiting
         count = len(waiting)
         if count >= self._queue:
@@ -122,7 +127,7 @@ class CountedBatches(SpanProcessor):
         """Take a span of a provider's."""
         context = span.get_span_context()
         if context is not None and context.trace_flags.sampled:
-            self.submit(self._foreign, span)
+            self.submit(self._foreign, (span,))
 
     def _work(self) -> None:
         while not self._closing:
@@ -160,13 +165,24 @@ class CountedBatches(SpanProcessor):
         before = len(made)
         while waiting and len(made) < enough:
             draw, given = waiting.popleft()
-            try:
-                draw(*given)
-            except Exception as error:  # noqa: BLE001  (a picture that cannot be drawn must not end those of other talks)
-                counts.ended += 1
-                counts.overflowed += 1
-                counts.problem = counts.problem or in_short(f"{type(error).__name__}: {error}")
+            if type(given) is tuple:
+                self._tried(draw, *given)
+                continue
+            several = deque((given,))
+            while waiting and waiting[0][0] is draw and len(several) < BATCH:
+                several.append(waiting.popleft()[1])
+            while several:
+                self._tried(draw, _taken(several))
         counts.ended += len(made) - before
+
+    def _tried(self, draw: Callable[..., None], *given: Any) -> None:
+        try:
+            draw(*given)
+        except Exception as error:  # noqa: BLE001  (a picture that cannot be drawn must not end those of other talks)
+            counts = self.counts
+            counts.ended += 1
+            counts.overflowed += 1
+            counts.problem = counts.problem or in_short(f"{type(error).__name__}: {error}")
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what waits; returns whether that was done in time."""
@@ -200,6 +216,13 @@ class CountedBatches(SpanProcessor):
         """Count what was lost since it was counted last."""
         count_dropped(self._sink, lost - self._told)
         self._told = max(lost, self._told)
+
+
+def _taken(several: deque[Any]) -> Iterator[Any]:
+    """Yield what waits, which then waits no more."""
+    take = several.popleft
+    while several:
+        yield take()
 
 
 _BATCHES: "weakref.WeakSet[CountedBatches]" = weakref.WeakSet()

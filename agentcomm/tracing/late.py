@@ -12,10 +12,9 @@ from typing import Any
 from agentcomm.tracing.content import Content
 from agentcomm.tracing.outlets import place_from
 from agentcomm.tracing.protobuf import (
-    END_TAG,
+    ODD,
     PLACE_TAG,
     SPAN_TAG,
-    START_TAG,
     Base,
     Place,
     child_of,
@@ -26,11 +25,8 @@ from agentcomm.tracing.tracer import KINDS, Attributes, Detail, Kind, Scope, amb
 
 __all__ = ("LateSpan", "LateTracer", "Places")
 
-_ODD = 0x9E3779B1
-"""Odd: its multiples do not repeat in 32 bits."""
 _BITS = (1 << 32) - 1
 _PLACE = struct.Struct("<HI18sI").pack
-_HEAD = struct.Struct("<HI18sIBQBQ").pack
 _SHARED = 256
 """Casts whose kinds of turns are kept."""
 
@@ -46,26 +42,20 @@ class Places:
         state: W3C trace state.
     """
 
-    __slots__ = ("_fixed", "_seed", "_state", "_step")
+    __slots__ = ("_state", "fixed", "seed", "step")
 
     def __init__(self, conversation: str, *, is_one: bool = False, state: str = "") -> None:
         digest = hashlib.sha256(conversation.encode()).digest()
-        self._seed = int.from_bytes(digest[:4])
-        self._fixed = digest[4:16] + SPAN_TAG + bytes((digest[16] | 1,)) + digest[17:20]
-        self._step = 0 if is_one else _ODD
+        self.seed = int.from_bytes(digest[:4])
+        self.fixed = digest[4:16] + SPAN_TAG + bytes((digest[16] | 1,)) + digest[17:20]
+        self.step = 0 if is_one else ODD
         self._state = state_field(state)
 
     def at(self, number: int) -> Place:
         """Return where a span is that begins a trace, by its number: 0 opens the conversation, n is its nth turn."""
-        seed = self._seed
-        trace, span = (seed + number * self._step) & _BITS, (seed + number * _ODD) & _BITS
-        return _PLACE(PLACE_TAG, trace, self._fixed, span) + self._state
-
-    def head(self, number: int, start: int, end: int) -> bytes:
-        """Return where it is, without W3C trace state, and when, in nanoseconds since the epoch."""
-        seed = self._seed
-        trace, span = (seed + number * self._step) & _BITS, (seed + number * _ODD) & _BITS
-        return _HEAD(PLACE_TAG, trace, self._fixed, span, START_TAG, start, END_TAG, end)
+        seed = self.seed
+        trace, span = (seed + number * self.step) & _BITS, (seed + number * ODD) & _BITS
+        return _PLACE(PLACE_TAG, trace, self.fixed, span) + self._state
 
     def after(self, number: int) -> Place:
         """Return where the span is of the time that was up in a turn, or (0) of the conversation's end."""

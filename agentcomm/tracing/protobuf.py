@@ -14,10 +14,13 @@ from typing import Any, NamedTuple, cast
 
 __all__ = (
     "END_TAG",
+    "ODD",
     "PLACE_BYTES",
     "PLACE_TAG",
+    "SPAN_AT",
     "SPAN_TAG",
     "START_TAG",
+    "STRIDE",
     "Base",
     "Hole",
     "Place",
@@ -44,7 +47,8 @@ Place = bytes
 
 PLACE_BYTES = 28
 """Of a place without trace state."""
-_SPAN_AT = 20
+SPAN_AT = 20
+"""Where the span's id begins in a place."""
 
 PLACE_TAG = 0x100A
 SPAN_TAG = b"\x12\x08"
@@ -71,21 +75,23 @@ def state_field(state: str) -> bytes:
 def ids_of(place: Place) -> tuple[bytes, bytes, str]:
     """Return the 16 bytes of a trace's id, the 8 of a span's, and W3C trace state."""
     state = body_of(place[PLACE_BYTES:]).decode() if len(place) > PLACE_BYTES else ""
-    return place[2:18], place[_SPAN_AT:PLACE_BYTES], state
+    return place[2:18], place[SPAN_AT:PLACE_BYTES], state
 
 
 def parent_field(place: Place) -> bytes:
     """Return a place as the parent of a span."""
-    return b"\x22\x08" + place[_SPAN_AT:PLACE_BYTES]
+    return b"\x22\x08" + place[SPAN_AT:PLACE_BYTES]
 
 
 def child_of(place: Place, number: int) -> Place:
     """Return where the step of a turn is, by its number from 1."""
-    found = (int.from_bytes(place[_SPAN_AT:PLACE_BYTES]) + _STRIDE * number) & 0xFFFFFFFFFFFFFFFF or 1
-    return place[:_SPAN_AT] + found.to_bytes(8) + place[PLACE_BYTES:]
+    found = (int.from_bytes(place[SPAN_AT:PLACE_BYTES]) + STRIDE * number) & 0xFFFFFFFFFFFFFFFF or 1
+    return place[:SPAN_AT] + found.to_bytes(8) + place[PLACE_BYTES:]
 
 
-_STRIDE = 0xD1B54A32D192ED03
+ODD = 0x9E3779B1
+"""Odd: its multiples do not repeat in 32 bits."""
+STRIDE = 0xD1B54A32D192ED03
 """Odd: its multiples do not repeat in 64 bits, and meet no turn's."""
 
 

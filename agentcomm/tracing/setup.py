@@ -7,7 +7,7 @@ the program.
 import atexit
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -58,10 +58,10 @@ class Tracing:
         """Spans that did not arrive: dropped, refused, or still waiting."""
         return self._batches.counts.lost if self._batches else 0
 
-    def submit(self, *job: Any) -> None:
-        """Take a piece of drawing, a callable with its arguments; it is done in order."""
+    def submit(self, draw: Callable[..., None], given: Any) -> None:
+        """Take a piece of drawing, as `CountedBatches.submit`."""
         if self._batches is not None:
-            self._batches.submit(*job)
+            self._batches.submit(draw, given)
 
     def shutdown(self, timeout: float = FLUSH_SECONDS) -> int:
         """Switch tracing off, flush, and return how many spans were lost.
