@@ -21,13 +21,13 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 _MOST = 512
 """Pieces of work from which on a transaction takes no more."""
-_BATCH = 32
+_BATCH = 128
 """Pieces of work that wait no longer for more."""
 _PATIENCE = 30.0
 """Seconds that a transaction waits for other processes."""
 _SLOW, _OFTEN, _PAUSE = 0.05, 3, 1.0
 """Seconds of a write, and how many of them in a row, after which nothing is written at once for a while."""
-_SLICE = 0.005
+_SLICE = 0.01
 """Seconds for which answers are told before others in the loop get their turn."""
 _Item = tuple[Work, Any]
 """The work, and what somebody waits for."""
