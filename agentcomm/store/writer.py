@@ -22,7 +22,7 @@ Work = Callable[[sqlite3.Connection], Any]
 _MOST = 512
 """Pieces of work from which on a transaction takes no more."""
 _BATCH = 128
-"""Pieces of work that wait no longer for more."""
+"""Pieces of work that wait no longer for more: two threads that both want the interpreter cost more than a wait for the disk."""
 _PATIENCE = 30.0
 """Seconds that a transaction waits for other processes."""
 _SLOW, _OFTEN, _PAUSE = 0.05, 3, 1.0
@@ -171,8 +171,9 @@ class Writer:
                     items += more
                     if other is not loop:
                         loop = None
-                with self._using:
-                    self._do(file, items, loop)
+                if items:
+                    with self._using:
+                        self._do(file, items, loop)
                 if not more:
                     self._file = None
                     return

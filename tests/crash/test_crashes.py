@@ -43,7 +43,7 @@ def test_killed_at_random_nothing_is_lost_and_nothing_is_twice(tmp_path):
     names = asyncio.run(opened(tmp_path, 300))
     dice = random.Random(7)  # noqa: S311
     done = harass(
-        tmp_path, dice, kills=4, stops=1, processes=2, pause=0.4, limit=90.0, THINK="0.06", LEASE="0.7"
+        tmp_path, dice, kills=4, stops=1, processes=2, pause=0.4, limit=90.0, THINK="0.1", LEASE="0.7"
     )
     found = counted(tmp_path, names)
     assert done["killed"] == 4, done

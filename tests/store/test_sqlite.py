@@ -1,6 +1,7 @@
 import asyncio
 import random
 import sqlite3
+import time
 
 import pytest
 
@@ -195,3 +196,16 @@ async def test_a_number_that_another_process_gave_to_another_conversation_is_not
     assert [entry.seq for entry in two.read("d")] == [0]
     one.close()
     two.close()
+
+
+def test_who_has_nothing_to_write_closes_while_somebody_else_writes(path):
+    SQLiteStore(path).close()
+    with sqlite3.connect(path, isolation_level=None) as file:
+        file.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        store = SQLiteStore(path)
+        assert store.rows() == []
+        store.close()
+        assert time.monotonic() - began < 10.0  # a process that is stopped may hold the lock for ever
+        file.execute("ROLLBACK")
+    file.close()
