@@ -63,6 +63,8 @@ _HASH = "sha256:"
 _SHOWN = 12
 """Digits of a hash that stand for the content in words."""
 _MOST_KINDS = 512
+_TOGETHER = 64
+"""Spans that are made one piece of bytes: of about 100 KB, for which the system need not be asked for memory each time."""
 _MOST_NUMBERS = 4096
 
 
@@ -152,7 +154,7 @@ class PlainTurns:
     Args:
         talk: The conversation.
         kinds: Their kinds, of all conversations with its protocol and cast.
-        put: Takes the bytes of a span.
+        put: Takes the bytes of spans, and how many they are.
     """
 
     __slots__ = (
@@ -167,7 +169,7 @@ class PlainTurns:
     )
 
     def __init__(
-        self, talk: "ConversationSpans", kinds: dict[Any, Any], put: Callable[[bytes], None]
+        self, talk: "ConversationSpans", kinds: dict[Any, Any], put: Callable[[bytes, int], None]
     ) -> None:
         facts, under = talk.facts, talk.under
         self._talk, self._kinds, self._put = talk, kinds, put
@@ -189,7 +191,8 @@ class PlainTurns:
             note: The first turn.
             rest: Those that follow it.
         """
-        talk, put, prefix, shared, state = self._talk, self._put, self._prefix, self._shared, self._state
+        talk, prefix, shared, state = self._talk, self._prefix, self._shared, self._state
+        pieces, drawn = list[bytes](), 0
         inbox, indexes, facts, is_bare = talk.inbox, talk.indexes, talk.facts, self._is_bare
         seed, step, fixed = talk.places.seed, talk.places.step, talk.places.fixed
         if talk.repair or talk.timed_out:
@@ -267,12 +270,18 @@ class PlainTurns:
             at, count, shown = one.at, _BYTES[size], digest[:_SHOWN]
             values = head, shared, number, count, tid, name, irt, digest, shown, short, there, irt
             if steps:
-                self._draw_steps(kind, one, heard, was, place, values)
+                self._draw_steps(pieces, kind, one, heard, was, place, values)
             if kind.take is not None:
                 values = kind.take(values)
             lengths = length, len(name), len(irt), len(tid), len(number), len(count), len(there)
             stencil = kind.stencil
-            put((stencil.forms.get(lengths) or stencil.form(lengths, values)) % values)
+            form = stencil.forms.get(lengths) or stencil.form(lengths, values)
+            form[1::2] = values
+            pieces += form
+            drawn += 1 + len(steps)
+            if drawn >= _TOGETHER:
+                self._put(b"".join(pieces), drawn)
+                pieces, drawn = [], 0
 
             there = child_of(place, kind.sends) if steps else place
             hearer = kind.hearer
@@ -283,6 +292,8 @@ class PlainTurns:
                 for each in message.receivers:
                     inbox.setdefault(each, []).append(sent)
             one = next(rest, None)
+        if drawn:
+            self._put(b"".join(pieces), drawn)
         if heard is not None:
             inbox[hearer] = [Parcel(facts, heard, there, at, None, size, digest)]
         talk.turns, talk.latest = turn, place
@@ -316,6 +327,7 @@ class PlainTurns:
 
     def _draw_steps(
         self,
+        pieces: list[bytes],
         kind: Kind,
         notes: "LateTurn | TurnNotes",
         heard: Message,
@@ -326,6 +338,7 @@ class PlainTurns:
         """Draw the steps of a turn.
 
         Args:
+            pieces: Takes what they are.
             kind: Its kind.
             notes: It.
             heard: What it answers.
@@ -334,12 +347,7 @@ class PlainTurns:
             told: The turn's own values.
         """
         at, size, digest = was
-        replied, begun, put, state = (
-            heard.in_reply_to.encode("utf-8", "replace"),
-            notes.begun,
-            self._put,
-            self._state,
-        )
+        replied, begun, state = heard.in_reply_to.encode("utf-8", "replace"), notes.begun, self._state
         late = _LATENCY + _DOUBLE(max(0, begun - at) / 1e9)
         (shared, name), number, count, at = self._of_steps, told[2], told[3], notes.at
         of_sent = shared, number, count, told[4], told[5], told[6], told[7], b"", name
@@ -355,7 +363,9 @@ class PlainTurns:
             head = b"%b%b%b%b" % (trace, span, mine, _TIMES(START_TAG, then, END_TAG, then))
             values: _Values = cast("Any", step.take)((head, *(of_heard if step.is_heard else of_sent)))
             forms, lengths = step.stencil.forms, (*map(len, values),)
-            put((forms.get(lengths) or step.stencil.form(lengths, values)) % values)
+            form = forms.get(lengths) or step.stencil.form(lengths, values)
+            form[1::2] = values
+            pieces += form
 
     @contextmanager
     def learning(self, notes: "TurnNotes") -> Generator[None]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-from agentcomm.tracing.outlets import REQUEST_SECONDS, Outlet, in_short
+from agentcomm.tracing.outlets import REQUEST_SECONDS, Bytes, Outlet, in_short
 from agentcomm.tracing.signals import count_dropped
 
 __all__ = ("CountedBatches", "Counts")
@@ -25,7 +25,7 @@ WAKE = 4096
 DELAY_MS = 1000
 """Milliseconds that a batch waits for company."""
 BATCH = 2048
-"""Most spans that are sent at once."""
+"""Spans that are drawn before they are sent, and turns that are drawn in one go."""
 
 
 class Counts:
@@ -73,6 +73,8 @@ class CountedBatches(SpanProcessor):
         self._queue, self._delay = queue, delay
         self._waiting: deque[tuple[Callable[..., None], Any]] = deque()
         self._made: list[Any] = []
+        self._count = 0
+        """Spans in what is made."""
         self._wake = threading.Event()
         self._closing = False
         self._drawing = threading.Lock()
@@ -89,7 +91,7 @@ class CountedBatches(SpanProcessor):
         if not self._closing:
             self.counts, self._told = Counts(), 0
             self._waiting.clear()
-            self._made.clear()
+            self._take()
             self._drawing, self._wake = threading.Lock(), threading.Event()
             self._outlet.again()
             self._thread = self._started()
@@ -111,17 +113,19 @@ class CountedBatches(SpanProcessor):
         if count >= WAKE and not self._wake.is_set():
             self._wake.set()
 
-    @property
-    def put(self) -> Callable[[Any], None]:
-        """Takes a span that is made already, as the outlet takes it."""
-        return self._made.append
+    def put(self, spans: bytes, count: int) -> None:
+        """Take spans that are bytes already, and how many they are."""
+        self._made.append(Bytes(count, spans))
+        self._count += count
 
     def make(self, *told: Any) -> None:
         """Take what a span is to tell: the arguments of `span_bytes`."""
         self._made.append(self._outlet.span(*told))
+        self._count += 1
 
     def _foreign(self, span: ReadableSpan) -> None:
         self._made.append(self._outlet.foreign(span))
+        self._count += 1
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span of a provider's."""
@@ -143,27 +147,31 @@ class CountedBatches(SpanProcessor):
         while self._waiting or self._made:
             with self._drawing:
                 self._draw(BATCH)
-                batch = self._made[:BATCH]
-                del self._made[:BATCH]
-            if batch:
-                self._export(batch)
+                batch, count = self._take()
+            if count:
+                self._export(batch, count)
 
-    def _export(self, batch: Sequence[Any]) -> None:
+    def _take(self) -> tuple[list[Any], int]:
+        """Return what is made, and how many spans that are; whoever calls it holds the lock."""
+        made, count = self._made, self._count
+        self._made, self._count = [], 0
+        return made, count
+
+    def _export(self, batch: Sequence[Any], count: int) -> None:
         counts = self.counts
-        counts.taken += len(batch)
+        counts.taken += count
         taken = self._outlet.send(batch)
-        counts.problem = counts.problem or (self._outlet.problem if taken < len(batch) else "")
+        counts.problem = counts.problem or (self._outlet.problem if taken < count else "")
         with counts.idle:
             counts.exported += taken
-            counts.failed += len(batch) - taken
+            counts.failed += count - taken
             counts.idle.notify_all()
         self._tell_lost(counts.failed + counts.overflowed)
 
     def _draw(self, enough: float) -> None:
         """Draw what waits until there are enough spans; whoever calls it holds the lock."""
-        waiting, made, counts = self._waiting, self._made, self.counts
-        before = len(made)
-        while waiting and len(made) < enough:
+        waiting, before = self._waiting, self._count
+        while waiting and self._count < enough:
             draw, given = waiting.popleft()
             if type(given) is tuple:
                 self._tried(draw, *given)
@@ -173,7 +181,7 @@ class CountedBatches(SpanProcessor):
                 several.append(waiting.popleft()[1])
             while several:
                 self._tried(draw, _taken(several))
-        counts.ended += len(made) - before
+        self.counts.ended += self._count - before
 
     def _tried(self, draw: Callable[..., None], *given: Any) -> None:
         try:
@@ -207,7 +215,7 @@ class CountedBatches(SpanProcessor):
         self._thread.join(0.2)
         with self._drawing:  # count what was never drawn
             self._draw(math.inf)
-            self._made.clear()
+            self._take()
             counts = self.counts
             counts.problem = counts.problem or (self._outlet.problem if counts.lost else "")
             self._tell_lost(counts.lost)

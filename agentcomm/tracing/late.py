@@ -67,7 +67,7 @@ class LateTracer:
 
     Args:
         make: Takes what a span is to tell; arguments as of `span_bytes`.
-        put: Takes a span that is bytes already; None where spans are something else.
+        put: Takes spans that are bytes already, and how many they are; None where spans are something else.
         content: How much of what was said spans show.
         scope: Whether a turn or a conversation is one trace.
         detail: How much of a turn is a span of its own.
@@ -79,7 +79,7 @@ class LateTracer:
     def __init__(
         self,
         make: Callable[..., None],
-        put: Callable[[bytes], None] | None = None,
+        put: Callable[[bytes, int], None] | None = None,
         *,
         content: Content,
         scope: Scope = "turn",

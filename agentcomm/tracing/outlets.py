@@ -18,6 +18,7 @@ from http.client import HTTPException
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -29,6 +30,7 @@ from agentcomm.tracing.posting import Poster
 from agentcomm.tracing.protobuf import (
     Base,
     Place,
+    about,
     attribute,
     body_of,
     ids_of,
@@ -43,6 +45,7 @@ from agentcomm.version import VERSION
 
 __all__ = (
     "REQUEST_SECONDS",
+    "Bytes",
     "ExporterOutlet",
     "OtlpOutlet",
     "Outlet",
@@ -60,6 +63,14 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _KINDS = tuple(SpanKind)
 _TRY_AGAIN = frozenset({408, 429, 502, 503, 504})
 """Answers after which the same request may go better; those of the OTLP specification, and a timeout."""
+
+
+class Bytes(msgspec.Struct, frozen=True):
+    """Spans that are bytes already."""
+
+    count: int
+    data: bytes
+
 
 Links = Sequence[tuple[Place, Mapping[str, Any]]]
 
@@ -222,7 +233,7 @@ class OtlpOutlet:
     def __init__(self, url: str, resource: Resource, seconds: float = REQUEST_SECONDS) -> None:
         self.problem = ""
         self._seconds = seconds
-        self._resource = dict(resource.attributes)
+        self._about = about(resource.attributes)
         self._scope = scope_of("agentcomm", VERSION)
         self._stop = threading.Event()
         self._pack = _setting("COMPRESSION").strip().lower()
@@ -259,19 +270,25 @@ class OtlpOutlet:
         )
         return named, whole
 
-    def send(self, spans: Sequence[bytes | tuple[bytes, bytes]]) -> int:
+    def send(self, spans: Sequence[bytes | Bytes | tuple[bytes, bytes]]) -> int:
         """Send spans, in requests that are not too long, and return how many were taken."""
         taken = 0
         scopes: dict[bytes, list[bytes]] = {}
         count = size = 0
         for span in spans:
-            scope, data = (self._scope, span) if isinstance(span, bytes) else span
+            scope, several = self._scope, 1
+            if isinstance(span, Bytes):
+                several, data = span.count, span.data
+            elif isinstance(span, bytes):
+                data = span
+            else:
+                scope, data = span
             if size + len(data) > REQUEST_BYTES and count:
-                taken += self._post(request(self._resource, scopes), count)
+                taken += self._post(request(self._about, scopes), count)
                 scopes, count, size = {}, 0, 0
             scopes.setdefault(scope, []).append(data)
-            count, size = count + 1, size + len(data)
-        return taken + (self._post(request(self._resource, scopes), count) if count else 0)
+            count, size = count + several, size + len(data)
+        return taken + (self._post(request(self._about, scopes), count) if count else 0)
 
     def again(self) -> None:
         """Open a connection of its own."""
@@ -286,9 +303,10 @@ class OtlpOutlet:
         """Give up the connection."""
         self._poster.close()
 
-    def _post(self, data: bytes, count: int) -> int:
+    def _post(self, parts: list[bytes], count: int) -> int:
         """Send one request, again where that may help, and return how many of its spans were taken."""
-        data = _PACKERS[self._pack](data)
+        pack = _PACKERS[self._pack]
+        data = [pack(b"".join(parts))] if pack is not None else _gathered(parts)
         end = time.monotonic() + self._seconds
         pause = 0.2
         while not self._stop.is_set():
@@ -326,9 +344,31 @@ def _event(event: Event) -> bytes:
     return b"\x09" + event.timestamp.to_bytes(8, "little") + name + known
 
 
+def _gathered(parts: list[bytes]) -> list[bytes]:
+    """Return pieces of which none is small: each is written by a call of its own, and one of all of them would be copied for nothing."""
+    found, small = list[bytes](), list[bytes]()
+    size = 0
+    for part in parts:
+        if len(part) >= _LARGE:
+            found += (b"".join(small), part)
+            small.clear()
+            size = 0
+            continue
+        small.append(part)
+        size += len(part)
+        if size >= _LARGE:
+            found.append(b"".join(small))
+            small.clear()
+            size = 0
+    found.append(b"".join(small))
+    return list(filter(None, found))
+
+
+_LARGE = 64 * 1024
+
 _PACKERS: dict[str, Any] = {
-    "": bytes,
-    "none": bytes,
+    "": None,
+    "none": None,
     "gzip": gzip.compress,
     "deflate": zlib.compress,
 }

@@ -1,4 +1,4 @@
-"""Post bytes over HTTP on one connection that is kept, as plainly as can be: a batch of spans is megabytes.
+"""Post bytes over HTTP on one connection that is kept, as plainly as can be: a batch of spans is megabytes, and is not copied.
 
 The environment's proxies are used, but never for this machine.
 """
@@ -6,6 +6,7 @@ The environment's proxies are used, but never for this machine.
 import http.client
 import ssl
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -42,11 +43,11 @@ class Poster:
         self._path = self._parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
         self._connection: http.client.HTTPConnection | None = None
 
-    def post(self, data: bytes, seconds: float) -> Answer:
+    def post(self, data: Sequence[bytes], seconds: float) -> Answer:
         """Send a request and return the answer.
 
         Args:
-            data: Its body.
+            data: Its body, in pieces.
             seconds: For connecting, and for each wait.
 
         Raises:
@@ -65,21 +66,22 @@ class Poster:
             self.close()
             raise
 
-    def _again(self, data: bytes, seconds: float) -> Answer:
+    def _again(self, data: Sequence[bytes], seconds: float) -> Answer:
         try:
             return self._posted(data, seconds)
         except (OSError, http.client.HTTPException):
             self.close()
             raise
 
-    def _posted(self, data: bytes, seconds: float) -> Answer:
+    def _posted(self, data: Sequence[bytes], seconds: float) -> Answer:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._opened(seconds)
         connection.timeout = seconds
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
-        connection.request("POST", self._path, data, self._headers)
+        length = str(sum(map(len, data)))
+        connection.request("POST", self._path, data, {**self._headers, "content-length": length})
         answer = connection.getresponse()
         content = answer.read()
         return Answer(answer.status, answer.reason, content, answer.headers.get("retry-after", ""))

@@ -25,6 +25,7 @@ __all__ = (
     "Hole",
     "Place",
     "Stencil",
+    "about",
     "attribute",
     "body_of",
     "child_of",
@@ -331,7 +332,7 @@ class Hole(NamedTuple):
 class Stencil:
     """A span of which all but a few values is the same each time; it has one link at most, and no error.
 
-    For values of the same lengths it is one form, which is filled by formatting bytes.
+    For values of the same lengths it is one form: pieces among which the values are put.
 
     Args:
         name: Its name.
@@ -356,11 +357,11 @@ class Stencil:
         self._same = _name_field(name) + b"\x30" + _ONE[kind + 1] + base.encoded + _NO_ERROR
         self._holes, self._linked = holes, linked
         self._link = b"".join(b"\x22" + attribute(key, value) for key, value in link.items()) + _LINK_FLAGS
-        self.forms: dict[Any, bytes] = {}
+        self.forms: dict[Any, list[bytes]] = {}
         """Lengths of values -> the form that takes them."""
 
-    def form(self, lengths: Any, values: tuple[bytes, ...]) -> bytes:
-        """Return what, with `%` and values, gives a span as `span_bytes` does.
+    def form(self, lengths: Any, values: tuple[bytes, ...]) -> list[bytes]:
+        """Return pieces that are, with values in every second place, a span as `span_bytes` gives it.
 
         Args:
             lengths: Tells the lengths of the values.
@@ -374,33 +375,32 @@ class Stencil:
             self.forms[lengths] = found
         return found
 
-    def _formed(self, values: tuple[bytes, ...]) -> bytes:
-        parts = [_AT]
-        for hole, value in zip(self._holes, values[1:], strict=False):
-            parts += (b"\x4a", *_around(hole, value)) if hole.name else (_AT,)
-        parts.append(_escaped(self._same))
+    def _formed(self, values: tuple[bytes, ...]) -> list[bytes]:
+        pieces, before = list[bytes](), b""
+        for hole, value in zip((Hole(), *self._holes), values, strict=False):
+            first, last = _around(hole, value) if hole.name else (b"", b"")
+            pieces += (before + first, value)
+            before = last
+        before += self._same
         if self._linked is not None:
-            text = (b"\x22", *_around(Hole(self._linked), values[-1]))
-            whole = b"".join(text) % values[-1:]
-            size = len(values[-2]) + len(whole) + len(self._link)
-            parts += (_escaped(b"\x6a" + _varint(size)), _AT, *text, _escaped(self._link))
-        form = b"".join(parts)
-        return _escaped(b"\x12" + _varint(len(form % values))) + form
+            there, text = values[-2:]
+            first, last = _around(Hole(self._linked), text, b"\x22")
+            size = sum(map(len, (there, first, text, last, self._link)))
+            pieces += (before + b"\x6a" + _varint(size), there, first, text)
+            before = last + self._link
+        pieces.append(before)
+        pieces[0] = b"\x12" + _varint(sum(map(len, pieces))) + pieces[0]
+        return pieces
 
 
-_AT = b"%b"
 _MOST_FORMS = 256
 
 
-def _escaped(data: bytes) -> bytes:
-    return data.replace(b"%", b"%%")
-
-
-def _around(hole: Hole, value: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return an attribute with its length before it, and a place for its value, of which only the length is looked at."""
+def _around(hole: Hole, value: bytes, tag: bytes = b"\x4a") -> tuple[bytes, bytes]:
+    """Return what stands before and after a value, of which only the length is looked at, as a field with that tag."""
     after = hole.after.encode("utf-8", "replace")
     whole = attribute(hole.name, hole.before + "-" * len(value) + hole.after)
-    return _escaped(whole[: len(whole) - len(after) - len(value)]), _AT, _escaped(after)
+    return tag + whole[: len(whole) - len(after) - len(value)], after
 
 
 def scope_of(name: str, version: str | None, attributes: Mapping[str, Any] | None = None) -> bytes:
@@ -412,21 +412,29 @@ def scope_of(name: str, version: str | None, attributes: Mapping[str, Any] | Non
     return b"\x0a" + sized(found)
 
 
-def request(resource: Mapping[str, Any], scopes: Mapping[bytes, Sequence[bytes]]) -> bytes:
-    """Return an ExportTraceServiceRequest.
+def about(resource: Mapping[str, Any]) -> bytes:
+    """Return a Resource as a field of what it sends.
 
     Args:
         resource: Attributes of the process.
+    """
+    return b"\x0a" + sized(b"".join(b"\x0a" + attribute(key, value) for key, value in resource.items()))
+
+
+def request(resource: bytes, scopes: Mapping[bytes, Sequence[bytes]]) -> list[bytes]:
+    """Return the pieces of an ExportTraceServiceRequest.
+
+    Args:
+        resource: The process, from `about`.
         scopes: Scope -> its spans.
     """
-    about = b"\x0a" + sized(b"".join(b"\x0a" + attribute(key, value) for key, value in resource.items()))
     sizes = [len(scope) + sum(map(len, spans)) for scope, spans in scopes.items()]
-    total = len(about) + sum(1 + len(_varint(size)) + size for size in sizes)
-    parts = [b"\x0a", _varint(total), about]
+    total = len(resource) + sum(1 + len(_varint(size)) + size for size in sizes)
+    parts = [b"\x0a", _varint(total), resource]
     for (scope, spans), size in zip(scopes.items(), sizes, strict=True):
         parts += (b"\x12", _varint(size), scope)
         parts += spans
-    return b"".join(parts)
+    return parts
 
 
 def refused_of(answer: bytes) -> tuple[int, str]:

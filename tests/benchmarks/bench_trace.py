@@ -5,7 +5,8 @@
 Conversations are the long kind (`bench_hops` has the short): two agents in code, a question and an answer at a time. Spans are
 drawn, written as OTLP and sent over HTTP to a receiver in another process, which drops them. A message is timed in CPU time of the
 conversation's own thread, which is what a conversation feels, and of the whole process, the thread that draws and sends included, which
-is what the machine feels. Switching tracing on and off is within. Traced and untraced rounds alternate; ratios are of medians.
+is what the machine feels. Switching tracing on and off is within. One row draws all spans and writes their bytes, but sends nothing: what
+is left of the cost if a receiver takes them for nothing. Traced and untraced rounds alternate; ratios are of medians.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ from agentcomm.agents.turn import Turn
 from agentcomm.conversation.transcript import Chain
 from agentcomm.protocol.library import loads
 from agentcomm.runtime.span_late import begin_spans
+from agentcomm.tracing.outlets import OtlpOutlet
 from agentcomm.tracing.setup import setup
 
 QUICK = "quick" in sys.argv[1:]
@@ -133,8 +135,22 @@ def message(protocol: Any) -> tuple[float, float]:
     return begun, mine / (2 * ASKS + 1) * 1e6
 
 
+@contextmanager
+def dropped() -> Generator[None]:
+    """Draw and write spans, and send none of them."""
+    post = OtlpOutlet._post
+    OtlpOutlet._post = lambda _self, _parts, count: count
+    try:
+        yield
+    finally:
+        OtlpOutlet._post = post
+
+
 def measured(protocol: Any, url: str, **options: Any) -> tuple[float, float]:
     """Return microseconds for one message, of the process and of the conversing thread; traced if options are given."""
+    if options.pop("dropped", False):
+        with dropped():
+            return measured(protocol, url, **options)
     if not options:
         begun, mine = message(protocol)
         return (process_time() - begun) / (2 * ASKS + 1) * 1e6, mine
@@ -226,6 +242,7 @@ def main() -> None:
         "off": {},
         "not sampled": {"ratio": 0.0},
         "turn": {"detail": "turn"},
+        "turn, drawn and dropped": {"detail": "turn", "dropped": True},
         "turn, no content hash": {"detail": "turn", "content": "none"},
         "steps": {"detail": "steps"},
     }

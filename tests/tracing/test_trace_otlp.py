@@ -27,7 +27,16 @@ from agentcomm.tracing import export
 from agentcomm.tracing.content import Content
 from agentcomm.tracing.late import LateTracer
 from agentcomm.tracing.outlets import ExporterOutlet, OtlpOutlet
-from agentcomm.tracing.protobuf import Base, attribute, place_of, refused_of, request, scope_of, span_bytes
+from agentcomm.tracing.protobuf import (
+    Base,
+    about,
+    attribute,
+    place_of,
+    refused_of,
+    request,
+    scope_of,
+    span_bytes,
+)
 from agentcomm.tracing.setup import setup
 from agentcomm.tracing.spans import activate
 
@@ -38,6 +47,10 @@ SALES = [
     {"item": "tea \U0001f375 for " + "Zoë " * 60},
     {"item": "x" * 20_000},
 ]
+
+
+def joined(*told):
+    return b"".join(request(*told))
 
 
 def decoded(data):
@@ -106,7 +119,7 @@ def test_the_bytes_are_what_opentelemetrys_own_encoder_makes_of_the_spans(
     scope = scope_of("agentcomm", outlet.theirs._scope.version)
     for mine, theirs in outlet.pairs:
         theirs._links = [Link(link.context, link.attributes) for link in theirs.links]
-        found = decoded(request(resource, {scope: [mine]}))
+        found = decoded(joined(about(resource), {scope: [mine]}))
         wanted = MessageToDict(encode_spans([theirs]))["resourceSpans"]
         (span,) = found[0]["scopeSpans"][0]["spans"]
         by_key = {"key": "key"}
@@ -128,7 +141,7 @@ def test_a_model_that_calls_tools_is_the_same_in_bytes(monkeypatch, tmp_path):
     outlet = both(monkeypatch, tmp_path, {}, {**cast(), "seller": bob}, detail="full", content="full")
     assert any(theirs.name == "chat scripted" for _, theirs in outlet.pairs)
     for mine, theirs in outlet.pairs:
-        (span,) = decoded(request({}, {scope_of("x", ""): [mine]}))[0]["scopeSpans"][0]["spans"]
+        (span,) = decoded(joined(about({}), {scope_of("x", ""): [mine]}))[0]["scopeSpans"][0]["spans"]
         (wanted,) = MessageToDict(encode_spans([theirs]))["resourceSpans"][0]["scopeSpans"][0]["spans"]
         assert sorted(map(str, span["attributes"])) == sorted(map(str, wanted["attributes"]))
 
@@ -164,7 +177,9 @@ def test_any_value_can_be_written(value, name):
     place = place_of(b"t" * 16, b"s" * 8)
     for _ in range(70):  # past what is kept of a name's values
         bytes_ = span_bytes("x", place, None, (Base({name: value}),), {"own": value}, (), 0, 1, 2, None)
-    request_ = ExportTraceServiceRequest.FromString(request({name: value}, {scope_of("s", "1"): [bytes_]}))
+    request_ = ExportTraceServiceRequest.FromString(
+        joined(about({name: value}), {scope_of("s", "1"): [bytes_]})
+    )
     (span,) = request_.resource_spans[0].scope_spans[0].spans
     first, own = span.attributes
     assert (first.key, own.key) == (name, "own")
@@ -238,7 +253,7 @@ def test_a_kind_of_turn_that_is_known_is_drawn_as_the_first_of_it(
         outlet = OtlpOutlet("http://127.0.0.1:9/v1/traces", Resource({}))
         tracer = LateTracer(
             lambda *told, outlet=outlet, made=made: made.append(outlet.span(*told)),
-            None if is_slow else made.append,
+            None if is_slow else lambda spans, _count, made=made: made.append(spans),
             content=Content(content),
             detail=detail,
             ratio=0.999999,
@@ -268,7 +283,7 @@ def test_a_kind_of_turn_that_is_known_is_drawn_as_the_first_of_it(
                 do(mine, *given)
         known.append(sum(not isinstance(given, tuple) for *_, given in jobs) - len(slowly))
         monkeypatch.undo()
-        request_ = ExportTraceServiceRequest.FromString(request({}, {scope_of("x", ""): made}))
+        request_ = ExportTraceServiceRequest.FromString(joined(about({}), {scope_of("x", ""): made}))
         spans = request_.resource_spans[0].scope_spans[0].spans
         for span in spans:
             span.attributes.sort(key=lambda entry: entry.key)

@@ -69,7 +69,7 @@ def serve():
 def post(url, data=b"x", seconds=5, tls=None):
     poster = Poster(url, {}, tls)
     try:
-        return poster.post(data, seconds)
+        return poster.post([data[:1], data[1:]], seconds)
     finally:
         poster.close()
 
@@ -85,7 +85,7 @@ def test_one_connection_carries_many_requests_and_is_opened_again_where_the_serv
     server = serve(per_connection=2)
     poster = Poster(f"http://127.0.0.1:{server.port}/v1/traces?to=a", {"x-team": "shop"}, None)
     for n in range(5):
-        answer = poster.post(b"%d" % n, 5)
+        answer = poster.post([b"%d" % n], 5)
         assert (answer.status, answer.content) == (200, b"ok")
     assert server.connections == 3
     assert [(path, body) for path, _, body in server.asked] == [
@@ -106,7 +106,7 @@ def test_one_that_does_not_answer_is_waited_for_no_longer_than_said():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         poster = Poster(f"http://127.0.0.1:{silent.getsockname()[1]}/", {}, None)
         with pytest.raises(TimeoutError):
-            poster.post(b"x", 0.2)
+            poster.post([b"x"], 0.2)
 
 
 def test_a_name_and_a_password_are_sent_but_not_in_the_path(serve):
@@ -122,7 +122,7 @@ def test_the_environments_proxy_is_used_but_never_for_this_machine(serve, monkey
     monkeypatch.setenv("http_proxy", f"http://me:pw@127.0.0.1:{proxy.port}")
     poster = Poster("http://u:p@backend.example:4318/v1/traces", {}, None)
     for _ in range(2):
-        assert poster.post(b"x", 5).status == 200
+        assert poster.post([b"x"], 5).status == 200
     path, headers, _ = proxy.asked[1]
     assert path == "http://backend.example:4318/v1/traces"
     assert headers["Host"] == "backend.example:4318"
