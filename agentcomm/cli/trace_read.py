@@ -173,7 +173,7 @@ def show_transcript(options: argparse.Namespace) -> int:
 def _why(transcript: Any, *, as_json: bool) -> None:
     from agentcomm.views.story import Row, story_of
     from agentcomm.views.terminal import clock
-    from agentcomm.views.why import Fault, why_of
+    from agentcomm.views.why import Fault, repeated, why_of
 
     story = story_of(transcript)
     found, unchecked = _looked_at(transcript)
@@ -219,6 +219,9 @@ def _why(transcript: Any, *, as_json: bool) -> None:
         row = why.first.row
         print(f"first fault that nobody mended: {colour('name', place(row))}, at {clock(row.at)}")
         print(colour("bad", f"  {why.first.what}"))
+        same = next(one for one in repeated(why.faults) if one.first is why.first)
+        if same.times > 1:
+            print(colour("bad", f"  {same.times} times, the last at {clock(same.last.row.at)}"))
         for name, text in row.fields:
             print(f"  {printable(name)}: {printable(text)}")
         for call in row.calls:
@@ -231,13 +234,15 @@ def _why(transcript: Any, *, as_json: bool) -> None:
         )
         for name, text in why.decisive.fields:
             print(f"  {printable(name)}: {printable(text)}")
-    others = [one for one in why.faults if one is not why.first]
+    others = [one for one in repeated(why.faults) if one.first is not why.first]
     if others:
-        print("faults in all:" if why.first else "on the way:")
+        print("other faults:" if why.first else "on the way:")
     for one in others:
-        mended = f"put right by message {one.mended.n}" if one.mended else "not put right"
-        print(f"  {clock(one.row.at):>7}  {place(one.row)}: {printable(one.what)}")
-        print(colour("good" if one.mended else "bad", f"           {mended}"))
+        row = one.first.row
+        again = f"; {one.times} times, the last at {clock(one.last.row.at)}" if one.times > 1 else ""
+        what = one.what if again else one.first.what
+        print(f"  {clock(row.at):>7}  {place(row)}: {printable(what)}{again}")
+        print(colour("bad" if one.first.mended is None else "good", f"           {one.mended}"))
     for text in found:
         print(colour("bad", f"look at {printable(text)}"))
     for text in unchecked:

@@ -1,13 +1,14 @@
 """Why a conversation ended as it did: what went wrong, in order, and whether it was put right."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
 
 from agentcomm.views.story import Row, Story
 
-__all__ = ("Fault", "Why", "why_of")
+__all__ = ("Fault", "Repeated", "Why", "repeated", "why_of")
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -17,6 +18,25 @@ class Fault(msgspec.Struct, frozen=True):
     what: str
     mended: Row | None
     """The row that put it right."""
+
+
+class Repeated(msgspec.Struct):
+    """The same fault of the same agent, once or again and again."""
+
+    first: Fault
+    what: str
+    """Without what differs from time to time."""
+    times: int
+    last: Fault
+
+    @property
+    def mended(self) -> str:
+        """Whether, and by what, it was put right."""
+        first, last = self.first.mended, self.last.mended
+        if first is None or last is None:
+            return "not put right"
+        each = "" if first is last else "each time, the last "
+        return f"put right {each}by message {last.n}"
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -40,6 +60,23 @@ def why_of(story: Story) -> Why:
     lost = None if story.has_ended_well else next((fault for fault in faults if fault.mended is None), None)
     last = next((row for row in reversed(story.rows) if row.kind in {"said", "expired"}), None)
     return Why(story.has_ended_well, end, lost, faults, last)
+
+
+_TRIES = re.compile(r" \(\d+ more tr(y|ies)\)$")
+
+
+def repeated(faults: Iterable[Fault]) -> list[Repeated]:
+    """Return faults with those that are the same as one: who made them, what they were, and whether they were put right."""
+    found: dict[tuple[str, str, str, str, bool], Repeated] = {}
+    for fault in faults:
+        row, what = fault.row, _TRIES.sub("", fault.what)
+        key = row.by, row.lane, row.act, what, fault.mended is None
+        known = found.get(key)
+        if known is None:
+            found[key] = Repeated(fault, what, 1, fault)
+        else:
+            known.times, known.last = known.times + 1, fault
+    return list(found.values())
 
 
 def _faults(story: Story) -> Iterator[Fault]:

@@ -63,6 +63,21 @@ def test_why_names_the_first_fault_that_nobody_mended(record, trace):
     assert next(fault["mended_by"] for fault in told["faults"]) is not None
 
 
+def test_why_tells_a_fault_that_is_repeated_once(record, trace):
+    record(slip=True, misfires=9)
+    out = trace("show", "--why")[1]
+    assert out.count("buyer may not say 'buy-order-66'") == 1
+    assert "  6 times, the last at" in out
+    assert out.count("not put right") == 1
+    assert [f["act"] for f in json.loads(trace("show", "--why", "--json")[1])["faults"]].count(
+        "buy-order-66"
+    ) == 6
+    record("mended", misfires=2)
+    (line, after) = trace("show", "mended", "--why")[1].split("on the way:\n")[1].splitlines()[:2]
+    assert line.endswith("in 'offered'; 2 times, the last at " + line.split()[-1])
+    assert after.strip().startswith("put right by message")
+
+
 def test_why_of_a_good_end_has_no_first_fault(record, trace):
     record(slip=True)
     told = json.loads(trace("show", "--why", "--json")[1])
