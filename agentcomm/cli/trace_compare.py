@@ -26,6 +26,11 @@ def add_to(verbs: Any) -> None:
         "places", metavar="PLACE", nargs="*", help="files or folders; without one ./transcripts"
     )
     stats.add_argument("--replay", action="store_true", help="also replay each, and count what differs")
+    stats.add_argument(
+        "--labels",
+        metavar="FILE",
+        help='what is true of messages, as JSON lines: {"conversation": ID, "message": N, "is": "misunderstood"}',
+    )
     stats.add_argument("--json", action="store_true", help="every counter, share and distribution")
     stats.set_defaults(call=count_transcripts)
 
@@ -91,8 +96,11 @@ def count_transcripts(options: argparse.Namespace) -> int:
     from agentcomm.conversation.rules import Rules
     from agentcomm.errors import AgentcommError
     from agentcomm.runtime.replay import read_transcript, replay, rules_of
+    from agentcomm.views.labelled import LABELLED, Labels, read_labels, unknown_to
     from agentcomm.views.stats import Stats, tell
 
+    labels: Labels = read_labels(_lines(options.labels), options.labels) if options.labels else {}
+    met: set[str] = set()
     paths = found_in([Path(place) for place in options.places] or [FOLDER])
     stats, known, bad = Stats(), dict[str, Rules | None](), 0
     for path in paths:
@@ -116,7 +124,12 @@ def count_transcripts(options: argparse.Namespace) -> int:
             except AgentcommError as error:
                 note(f"{path}: not replayed: {error.what}")
         bad += same is False
-        stats.add(transcript, rules=known[protocol], same=same)
+        name = str(opening.data["conversation"]) if opening else ""
+        met.add(name)
+        marks = _marks(transcript, labels[name]) if name in labels else ()
+        stats.add(transcript, rules=known[protocol], same=same, marks=marks)
+    for name in unknown_to(labels, met):
+        note(f"{options.labels} tells of {name}, whose transcript is not here")
     if options.json:
         print_json({**stats.as_dict(), "unreadable": bad})
         return EXIT_FINDINGS if bad else 0
@@ -131,10 +144,23 @@ def count_transcripts(options: argparse.Namespace) -> int:
     )
     for name, value, what in tell(stats):
         print(f"{colour('name', f'{name:<24}')}{value:<44}  {colour('dim', what)}".rstrip())
+    for name, what in LABELLED.items():
+        if (share := stats.labelled.get(name)) is not None:
+            low, high = share.interval
+            value = f"{share.hits / share.n:.1%} of {share.n}  [{low:.1%}, {high:.1%}]"
+            print(f"{colour('name', f'{name:<24}')}{value:<44}  {colour('dim', what)}".rstrip())
+    if len(stats.ends) > 1:
+        print(colour("act", "how they ended, by protocol"))
+        for name, ends in sorted(stats.ends.items()):
+            told = ", ".join(f"{kind} {count}" for kind, count in ends.most_common())
+            print(printable(f"  {name:<40}  {told}"))
     for title, shares in (
         ("read-back by type", dict(sorted(stats.readback_by_type.items()))),
         ("understood, by the chance given to it", dict(sorted(stats.calibration.items()))),
+        ("how repairs were asked for, or given up", stats.rungs),
         ("misfires by model", dict(sorted(stats.misfires_by_model.items()))),
+        ("misfires by role", {k: v for k, v in sorted(stats.misfires_by_role.items()) if v.hits}),
+        ("misfires by act", {k: v for k, v in sorted(stats.misfires_by_act.items()) if v.hits}),
         ("timeouts by state", {" ".join(k): v for k, v in sorted(stats.timeouts_by_state.items()) if v.hits}),
     ):
         if shares:
@@ -160,3 +186,28 @@ def count_transcripts(options: argparse.Namespace) -> int:
     for (protocol, state, act, reason), count in refused:
         print(printable(f"  {count:>5}  {protocol}, in {state or '?'}: {act or '(no act)'}, {reason}"))
     return EXIT_FINDINGS if bad else 0
+
+
+def _lines(name: str) -> list[bytes]:
+    from agentcomm.errors import UsageError
+
+    try:
+        return Path(name).read_bytes().splitlines()
+    except OSError as error:
+        raise UsageError(
+            f"{name!r} cannot be read",
+            why=(error.strerror or str(error)).lower(),
+            fix="name a file of JSON lines",
+            code="U565",
+        ) from None
+
+
+def _marks(transcript: Any, true: Any) -> list[tuple[str, bool]]:
+    """Return what is measured by what is known to be true of a conversation."""
+    from agentcomm.views.labelled import marks_of
+    from agentcomm.views.story import story_of
+    from agentcomm.views.why import why_of
+
+    is_asked = any("fault" in labels for labels in true.values())
+    first = why_of(story_of(transcript)).first if is_asked else None
+    return marks_of(transcript, true, first.row.n if first is not None else None)

@@ -39,6 +39,7 @@ from agentcomm.conversation.events import (
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.transcript import Record, Transcript
 from agentcomm.views.failures import MODES, modes_of
+from agentcomm.views.labelled import LABELLED
 
 __all__ = ("Share", "Spread", "Stats")
 
@@ -123,6 +124,7 @@ SHARES = {
     "repairs_mended": "repairs that mended",
     "first_repair": "contributions that one repair was enough for, of those repaired",
     "repairs_told_more": "requests for repair whose answer told something that had not been said so before",
+    "needless_questions": "requests for a value, answered with one that another message had put on record before",
     "facts_repeated": "values that had to be repeated as they stand on record, repeated so at once",
     "repair_loops": "contributions repaired in circles, of those repaired",
     "judged_well": "demonstrations judged to show understanding",
@@ -135,6 +137,7 @@ SHARES = {
 SPREADS = {
     "conversation.turns": "messages of a conversation",
     "conversation.duration": "seconds of a conversation",
+    "lateness": "seconds past its deadline that something due was said; 0 in time",
     "turn_ratio": "messages used, of the bound that was computed",
     "repair.turns": "messages of a repair",
     "repair.duration": "seconds of a repair",
@@ -160,7 +163,14 @@ class Stats:
         self.spreads = {name: Spread() for name in SPREADS}
         self.counts: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
         """The metrics' counters: name -> attributes' values -> count."""
+        self.ends: dict[str, Counter[str]] = defaultdict(Counter)
+        """Protocol -> outcome class -> conversations."""
         self.misfires_by_model: dict[str, Share] = defaultdict(Share)
+        self.misfires_by_role: dict[str, Share] = defaultdict(Share)
+        self.misfires_by_act: dict[str, Share] = defaultdict(Share)
+        """The same, by protocol and role, or act."""
+        self.labelled: dict[str, Share] = defaultdict(Share)
+        """Measures that need to be told what was true."""
         self.timeouts_by_state: dict[tuple[str, str], Share] = defaultdict(Share)
         self.readback_by_type: dict[str, Share] = defaultdict(Share)
         self.calibration: dict[str, Share] = defaultdict(Share)
@@ -170,20 +180,36 @@ class Stats:
         self.scores: dict[str, list[float]] = defaultdict(list)
         """Protocol and who played it -> 1 for each success, a half for each partial one, else 0."""
 
-    def add(self, transcript: Transcript, *, rules: Rules | None = None, same: bool | None = None) -> None:
+    def add(
+        self,
+        transcript: Transcript,
+        *,
+        rules: Rules | None = None,
+        same: bool | None = None,
+        marks: Iterable[tuple[str, bool]] = (),
+    ) -> None:
         """Count a conversation.
 
         Args:
             transcript: Its record; of a damaged one, what is sound.
             rules: Its protocol, which knows its bound and which commitments outlive it.
             same: What a replay of it gave, if there was one.
+            marks: What is measured by what is known to be true of it; see `agentcomm.views.labelled`.
         """
         self.conversations += 1
         self.damaged += transcript.damage is not None
         if same is not None:
             self.shares["replays_same"].add(same)
+        for name, hit in marks:
+            self.labelled[name].add(hit)
         self.modes.update(modes_of(transcript))
         _Pass(self, transcript).run(rules)
+
+    @property
+    def rungs(self) -> dict[str, Share]:
+        """How repairs were asked for, or ended: each rung's share of all."""
+        counted = self.counts["repair.rungs"]
+        return {rung: Share(count, counted.total()) for (rung,), count in counted.most_common()}
 
     @property
     def reliability(self) -> dict[str, dict[str, Any]]:
@@ -228,8 +254,22 @@ class Stats:
                 for mode in MODES
             },
             "reliability": self.reliability,
-            "misfires_by_model": {
-                model: share.as_dict() for model, share in sorted(self.misfires_by_model.items())
+            "labelled": {
+                name: {**self.labelled[name].as_dict(), "what": what}
+                for name, what in LABELLED.items()
+                if name in self.labelled
+            },
+            "outcomes_by_protocol": {
+                name: dict(ends.most_common()) for name, ends in sorted(self.ends.items())
+            },
+            "repair_rungs": {rung: share.as_dict() for rung, share in self.rungs.items()},
+            **{
+                f"misfires_by_{what}": {name: share.as_dict() for name, share in sorted(shares.items())}
+                for what, shares in (
+                    ("model", self.misfires_by_model),
+                    ("role", self.misfires_by_role),
+                    ("act", self.misfires_by_act),
+                )
             },
             "timeouts_by_state": [
                 {"protocol": protocol, "state": state, **share.as_dict()}
@@ -239,7 +279,7 @@ class Stats:
 
 
 COUNTERS: dict[str, Sequence[str]] = {
-    "messages": ("protocol", "act"),
+    "messages": ("protocol", "role", "act"),
     "moves.rejected": ("protocol", "state", "act", "reason"),
     "grounding.checks": ("method", "verdict"),
     "overlays": ("overlay",),
@@ -297,6 +337,8 @@ class _Pass:
         """Tokens of calls since the last message."""
         self.asked: dict[str, float] = {}
         self.deadlines: dict[str, str] = {}
+        self.gone: dict[str, float] = {}
+        """Lane -> when the time was up there last."""
         self.ended: Ended | None = None
         self.messages = self.in_overlays = 0
 
@@ -319,7 +361,9 @@ class _Pass:
         stats, shares, spreads = self.stats, self.stats.shares, self.stats.spreads
         ended = self.ended
         shares["termination"].add(ended is not None)
-        stats.outcomes[ended.outcome_class if ended else "open"] += 1
+        end = ended.outcome_class if ended else "open"
+        stats.outcomes[end] += 1
+        stats.ends[self.protocol][end] += 1
         spreads["conversation.turns"].values.append(self.messages)
         if ended is not None:
             shares["success"].add(ended.outcome_class in {"success", "partial"})
@@ -360,13 +404,15 @@ class _Pass:
             case Heard():
                 self._heard(event)
             case Refused():
-                self._said(event.role, refused=True)
+                self._said(event.role, event.act, refused=True)
                 state = self.place.get(event.lane, "")
                 stats.counts["moves.rejected"][self.protocol, state, event.act, event.code] += 1
             case Late():
                 stats.counts["moves.rejected"][
                     self.protocol, self.place.get(event.lane, ""), event.act, "late"
                 ] += 1
+                if (gone := self.gone.get(event.lane)) is not None:
+                    stats.spreads["lateness"].values.append(max(0.0, self.at - gone))
             case Superseded():
                 stats.counts["moves.rejected"][
                     self.protocol, self.place.get(event.lane, ""), event.act, "superseded"
@@ -378,6 +424,7 @@ class _Pass:
                 self.deadlines[event.lane] = event.state
             case Expired():
                 stats.counts["timeouts"]["reply" if event.state else "conversation",] += 1
+                self.gone[event.lane] = self.at
                 if event.lane in self.deadlines:
                     self._waited(event.lane, ran_out=True)
             case Moved():
@@ -425,8 +472,15 @@ class _Pass:
             case _:
                 pass
 
-    def _said(self, role: str, *, refused: bool) -> None:
+    def _said(self, role: str, act: str, *, refused: bool) -> None:
         self.stats.shares["misfires"].add(refused)
+        self.stats.misfires_by_role[f"{self.protocol} {role}"].add(refused)
+        declared = self.rules is None or any(
+            act in one.acts for one in (self.rules.protocol, *self.rules.overlays.values())
+        )
+        self.stats.misfires_by_act[f"{self.protocol} {act if declared and act else '(no such act)'}"].add(
+            refused
+        )
         if model := self.models.get(role, ""):
             self.stats.misfires_by_model[model].add(refused)
 
@@ -434,9 +488,9 @@ class _Pass:
         stats, message = self.stats, event.message
         self.messages += 1
         self.acts[message.id] = message.act
-        stats.counts["messages"][self.protocol, message.act] += 1
+        stats.counts["messages"][self.protocol, message.sender, message.act] += 1
         if message.made_by != "rule":
-            self._said(message.sender, refused=False)
+            self._said(message.sender, message.act, refused=False)
         spent = sum(self.pending)
         self.pending.clear()
         if event.overlay:
@@ -474,7 +528,14 @@ class _Pass:
                 new = entries_of(answer.get("fields")) or {}
                 told = any(to_plain(before.get(name)) != to_plain(value) for name, value in new.items())
             else:
-                told = message.act == "value" and to_plain(before.get(path)) != to_plain(answer.get("value"))
+                value = to_plain(answer.get("value"))
+                told = message.act == "value" and to_plain(before.get(path)) != value
+                if message.act == "value":
+                    others = (one for name, one in self.said.items() if name != message.about)
+                    known = any(
+                        to_plain((entries_of(one.content) or {}).get(path)) == value for one in others
+                    )
+                    self.stats.shares["needless_questions"].add(known)
             self.stats.shares["repairs_told_more"].add(told)
 
     def _type(self, about: str, name: str) -> str:
@@ -533,6 +594,8 @@ class _Pass:
         if state is not None:
             self.stats.shares["timeouts"].add(ran_out)
             self.stats.timeouts_by_state[self.protocol, state].add(ran_out)
+            if not ran_out:
+                self.stats.spreads["lateness"].values.append(0.0)
 
     def _step(self, record: Record) -> None:
         stats, data = self.stats, record.data

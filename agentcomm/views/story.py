@@ -403,8 +403,8 @@ class Teller:
             case Grounded():
                 self._grounded(record, event)
             case TroubleFound():
-                text = "; ".join(map(str, event.differs)) or event.kind
-                self._note(record, "bad", f"{event.kind}: {text}")
+                text = "; ".join(map(str, event.differs))
+                self._note(record, "bad", f"{event.kind}: {text}" if text else event.kind)
             case Judged():
                 verdict = event.reason or ("demonstrated" if event.understood else "not what was meant")
                 self._note(record, "good" if event.understood else "bad", f"{event.judge}: {verdict}")

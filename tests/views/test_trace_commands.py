@@ -239,6 +239,73 @@ def test_values_that_were_not_repeated_are_counted(tmp_path, trace, monkeypatch)
     assert told["failure_modes_per_100"]["2.5 ignored other agent's input"] == 100
 
 
+def test_stats_by_protocol_role_and_act(record, trace):
+    record("one", misfires=1)
+    record("two", misfires=9)
+    out = trace("stats")[1]
+    assert "misfires by role" in out
+    told = json.loads(trace("stats", "--json")[1])
+    assert told["outcomes_by_protocol"] == {"sale": told["outcomes"]}
+    refused = told["shares"]["misfires"]["hits"]
+    assert told["misfires_by_role"]["sale buyer"]["hits"] == refused
+    assert told["misfires_by_role"]["sale seller"]["hits"] == 0
+    assert told["misfires_by_act"]["sale (no such act)"]["hits"] == refused
+    assert told["misfires_by_act"]["sale propose"]["hits"] == 0
+    assert {row["role"] for row in told["counters"]["messages"]} == {"buyer", "seller"}
+    late = told["distributions"]["lateness"]
+    assert (late["n"], late["max"]) == (told["shares"]["timeouts"]["n"], 0)
+
+
+def test_stats_of_what_is_known_to_be_true(record, trace, tmp_path):
+    def name(path):
+        return json.loads(path.read_bytes().splitlines()[1])["record"]["data"]["conversation"]
+
+    slipped, broken, good = name(record("a", slip=True)), name(record("b", misfires=9)), name(record("c"))
+    labels = tmp_path / "labels.jsonl"
+    lines = [
+        (slipped, 2, "misunderstood"),
+        (slipped, 1, "understood"),
+        (slipped, 2, "ambiguous"),
+        (good, 2, "misunderstood"),
+        (good, f"{good}:1", "clear"),
+        (good, 1, "right"),
+        (good, 2, "wrong"),
+        (good, 3, "wrong"),
+        (broken, 1, "fault"),
+        ("elsewhere", 1, "clear"),
+    ]
+    labels.write_text(
+        "\n".join(json.dumps({"conversation": c, "message": n, "is": what}) for c, n, what in lines)
+    )
+    code, out, err = trace("stats", "--labels", labels)
+    assert code == 0
+    assert "tells of elsewhere" in err
+    assert "misunderstood messages whose trouble was found" in out
+    told = json.loads(trace("stats", "--json", "--labels", labels)[1])["labelled"]
+    found = {name: (share["hits"], share["n"]) for name, share in told.items()}
+    assert found == {
+        "detected": (1, 2),
+        "false_alarms": (0, 1),
+        "clarified": (1, 1),
+        "over_clarified": (0, 1),
+        "flipped_to_wrong": (1, 1),
+        "right_at_first": (1, 1),
+        "right_at_last": (0, 1),
+        "attributed": (0, 1),
+    }
+    for line, words in (
+        ('{"conversation": "a"}', "line 1"),
+        ('{"conversation": "a", "message": 1, "is": "odd"}', "'odd' is none of"),
+        ("x", "line 1"),
+    ):
+        labels.write_text(line)
+        code, _, err = trace("stats", "--labels", labels)
+        assert code == 2
+        assert err.startswith("U564")
+        assert words in err
+    assert trace("stats", "--labels", tmp_path / "none")[0] == 2
+
+
 def test_stats_and_list_of_nothing_say_so(trace, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert trace("list")[0] == 0
