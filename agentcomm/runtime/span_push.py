@@ -51,6 +51,10 @@ def push_transcript(transcript: Transcript, tracer: LateTracer, submit: Callable
     return _Pusher(transcript, tracer, submit).push()
 
 
+_APART = 20_000
+"""Nanoseconds between records of one time: a record's is in milliseconds, in which many things happen."""
+
+
 class _Turn:
     """A turn whose end is still to come."""
 
@@ -77,12 +81,13 @@ class _Pusher:
         self.open: dict[tuple[str, str], _Turn] = {}
         self.steps: list[tuple[str, tuple[int, str, Any, Any]]] = []
         """Agent and step, for the turn they belong to."""
-        self.now = self.last = _ns(opening.time)
+        self.now = self.last = self.read = _ns(opening.time)
         self.turns = self.messages = self.repairs = 0
         self.ended: Ended | None = None
 
     def push(self) -> int:
         self.submit(self.drawing.open, (self.now, None))
+        self.last += _APART
         for at, events in self._groups():
             self.now = at
             self._group(tuple(events))
@@ -93,7 +98,10 @@ class _Pusher:
         if ended is not None:
             kind = OutcomeClass(ended.outcome_class)
             closing = Closing(ended.outcome, kind, ended.outcome, self.messages, self.repairs)
-            self.submit(self.drawing.close, (self.last, closing, transcript.head, len(transcript.records)))
+            self.submit(
+                self.drawing.close,
+                (self.last + _APART // 2, closing, transcript.head, len(transcript.records)),
+            )
         return self.turns
 
     def _groups(self) -> Iterator[tuple[int, list[Event]]]:
@@ -103,7 +111,7 @@ class _Pusher:
         for record in self.transcript.records:
             if record.kind == "event":
                 group.append(next(events))
-                at = _ns(record.time)
+                at = self._at(record)
                 continue
             if group:
                 yield at, group
@@ -113,6 +121,11 @@ class _Pusher:
         if group:
             yield at, group
 
+    def _at(self, record: Record) -> int:
+        """Return a record's time, after that of the record before: backends, which sort by time, keep their order."""
+        self.read = max(_ns(record.time), self.read + _APART)
+        return self.read
+
     def _step(self, record: Record) -> None:
         body = self.transcript.body(record)
         body = None if body == ERASED else body
@@ -121,7 +134,7 @@ class _Pusher:
             messages = [SimpleNamespace(**message) for message in known.get("messages", ())]
             body = {**known, "messages": messages}
         self.steps.append(
-            (str(record.data.get("agent", "")), (_ns(record.time), record.type, record.data, body))
+            (str(record.data.get("agent", "")), (self._at(record), record.type, record.data, body))
         )
 
     def _standing(self, lane: str) -> Standing:
@@ -142,7 +155,8 @@ class _Pusher:
             return
         turn = self.open.get(key)
         if turn is None:
-            turn = self.open[key] = _Turn(min(self.last, *(at for at, *_ in mine), self.now), before)
+            begun = min(self.last + _APART // 2, *(at for at, *_ in mine), self.now)
+            turn = self.open[key] = _Turn(begun, before)
         turn.steps += mine
         turn.moments.append((self.now, events))
         goes_on = any(isinstance(event, Refused) for event in events)  # or a rule speaks for it

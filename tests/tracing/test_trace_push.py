@@ -94,3 +94,61 @@ def test_the_command_sends_and_says_what(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("agentcomm.cli.trace_audit._PATIENCE", 0.5)
     assert main(["trace", "push", "--to", "http://127.0.0.1:9"]) == 4
     assert "30 lost: " in capsys.readouterr().out
+
+
+def test_spans_of_one_moment_are_in_order(tmp_path, monkeypatch):
+    """Backends sort by time: a transcript's is in milliseconds, in which a whole conversation of code takes place."""
+    monkeypatch.setattr(
+        "agentcomm.runtime.recording.Recording._stamp", lambda _self: "2026-11-28T12:00:00.000+00:00"
+    )
+    bob = Agent(
+        "bob",
+        model=ScriptedModel(
+            [
+                {"act": "accept-proposal", "content": {}},
+                {"act": "propose", "content": {"price": "20 EUR"}},
+            ],
+        ),
+    )
+    bob.on("accept-proposal")(lambda turn: turn.say("inform-done"))
+    path = tmp_path / "talk.jsonl"
+    cast_ = {**cast(slip=True, misfires=2), "seller": bob}
+    enact_sync(sale(tmp_path), cast=cast_, transcript=path)
+    monkeypatch.chdir(tmp_path)
+    with receiver() as received:
+        assert main(["trace", "push", str(path), "--to", received.url]) == 0
+    spans = received.spans
+    roots = [span for span in spans if not span.parent_span_id]
+    told = [span.start_time_unix_nano for span in sorted(roots, key=in_order)]
+    assert told == sorted(set(told))
+    first, *_, last = in_time(roots)
+    assert (first.name, last.name) == ("open_conversation sale", "close_conversation sale")
+    for root in roots:
+        steps = [span for span in spans if span.parent_span_id == root.span_id]
+        told = [span.start_time_unix_nano for span in steps]
+        assert len(set(told)) == len(told), [(s.name, s.start_time_unix_nano) for s in steps]
+        assert all(at >= root.start_time_unix_nano for at in told)
+    turns = [
+        [span.name for span in in_time(spans) if span.parent_span_id == root.span_id]
+        for root in in_time(roots)
+    ]
+    assert turns[2] == [
+        "receive cfp",
+        "chat scripted",
+        "transition accept-proposal",  # refused
+        "chat scripted",
+        "transition propose",
+        "send propose",
+    ]
+    assert turns[7][:3] == ["receive right", "transition unknown", "transition unknown"]
+
+
+def in_time(spans):
+    return sorted(spans, key=lambda span: span.start_time_unix_nano)
+
+
+def in_order(span):
+    """Return a root's place: the opening, the turns, the end."""
+    told = attributes_of(span)
+    turn = told.get("agentcomm.turn.id", "").rpartition("/")[2]
+    return int(turn) if turn else 0 if span.name.startswith("open") else 1 << 30
