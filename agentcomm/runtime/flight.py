@@ -17,8 +17,8 @@ from agentcomm.agents.turn import Turn
 from agentcomm.conversation.plain import say_made
 from agentcomm.errors import StoreError
 from agentcomm.runtime.hosted import HERE, HostedTalk
-from agentcomm.runtime.work import First, Parcel
-from agentcomm.store.base import Claim, Committed, Delivery, Stale
+from agentcomm.runtime.work import ONE, First, Parcel
+from agentcomm.store.base import Claim, Committed, Delivery, Entry, Stale
 from agentcomm.store.doing import Doing, Done
 
 __all__ = ("Flight",)
@@ -36,7 +36,18 @@ class Flight:
         claim: On what is to be done in it.
     """
 
-    __slots__ = ("_answer", "_context", "_host", "_is_watched", "_loop", "_parcel", "_turn", "claim", "talk")
+    __slots__ = (
+        "_answer",
+        "_context",
+        "_host",
+        "_is_watched",
+        "_loop",
+        "_parcel",
+        "_plainly",
+        "_turn",
+        "claim",
+        "talk",
+    )
 
     def __init__(self, host: Any, talk: HostedTalk, claim: Claim) -> None:
         self._host, self.talk = host, talk
@@ -48,6 +59,9 @@ class Flight:
         self._turn: Turn | None = None
         self._answer: Any = None
         self._parcel: Parcel | None = None
+        """What was sent to the store last; None if that was a plain move."""
+        self._plainly: tuple[tuple[Delivery, ...], Entry | None, bytes | None] = (), None, None
+        """Of a plain move: who goes on, what is appended, and what a list says if it is the end."""
 
     def start(self) -> None:
         """Begin soon."""
@@ -77,11 +91,16 @@ class Flight:
         try:
             done = doing.result()
         except StoreError:  # was it done? the same again tells
-            assert self._turn is not None  # noqa: S101
-            self._land(First(self._turn, self._answer, parcel=self._parcel))
+            self._land(self._sent())
             return
         if self._seen(done):
             self._run()
+
+    def _sent(self) -> First:
+        """Return what was sent to the store, for a task to see it through."""
+        assert self._turn is not None  # noqa: S101
+        out, entry, closes = self._plainly
+        return First(self._turn, self._answer, parcel=self._parcel or Parcel(out, entry, closes=closes))
 
     def _land(self, first: First | None) -> None:
         self._host.landed(self, self.claim, first)
@@ -133,30 +152,40 @@ class Flight:
         """Let what was said count, and have it kept; None if that is not for here."""
         host, talk = self._host, self.talk
         talk.lock.is_held = True
+        self._parcel = parcel = None
         try:
-            parcel = self._plain(turn, answer)
-            if parcel is None:
-                if type(answer) is Message and talk.hear_made(turn, answer):
-                    again = None
-                else:
+            if self._plain(turn, answer):
+                parcel = self._parcel
+            else:
+                if answer is not turn.made or not talk.hear_made(turn, answer):
                     again = talk.hear(turn, answer)
-                if again is None:
-                    parcel = Parcel.of(host, talk, host.deliveries(talk), is_used=True)
+                    if again is not None:
+                        self._undo(First(turn, answer))
+                        return None
+                self._parcel = parcel = Parcel.of(host, talk, host.deliveries(talk), is_used=True)
         except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
             self._undo(First(turn, error=error))
             return None
-        if parcel is None:
-            self._undo(First(turn, answer))
-            return None
-        self._parcel = parcel
         try:
-            return parcel.sent(host, talk, self.claim, is_alone=host.is_alone)
+            if parcel is not None:
+                return parcel.sent(host, talk, self.claim, is_alone=host.is_alone)
+            out, entry, closes = self._plainly
+            return host.store.commit(
+                talk.id,
+                self.claim,
+                entry,
+                out,
+                replace=ONE,
+                closes=closes,
+                lease=host.lease,
+                is_alone=host.is_alone,
+            )
         except StoreError:
-            self._land(First(turn, answer, parcel=parcel))
+            self._land(self._sent())
             return None
 
-    def _plain(self, turn: Turn, made: Any) -> Parcel | None:
-        """Let a plain move count that the turn itself has made; else return None, and nothing has changed.
+    def _plain(self, turn: Turn, made: Any) -> bool:
+        """Let a plain move count that the turn itself has made, and say so; else nothing has changed.
 
         It comes to what `hear_made`, `deliveries` and `Parcel.of` make of it.
         """
@@ -170,15 +199,15 @@ class Flight:
             or talk.is_asked
             or not stored.is_empty
         ):
-            return None
+            return False
         here, clock = conversation.here, talk.clock()
         now = int((clock - talk.begun) * 1e6) / 1e6
         if now >= here.deadline or now >= conversation.whole:
-            return None
+            return False
         made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
         done = say_made(conversation, made, f"{talk.id}:{conversation.shared.n + 1}", made_by, now)
         if done is None:
-            return None
+            return False
         given, after, told = done
         talk.conversation, talk.latest, talk.stirred = after, given.message, HERE
         talk.sent += 1
@@ -186,8 +215,8 @@ class Flight:
         spot = talk.stage.spots.get(here.name)
         if spot is None:
             if after.outcome is not None:
-                entry = stored.entry_of(given, told, clock, after)
-                return Parcel((), entry, closes=host.about(talk))
+                self._plainly = (), stored.entry_of(given, told, clock, after), host.about(talk)
+                return True
         elif (
             (role := spot.role)
             and not talk.is_due(after)
@@ -196,9 +225,11 @@ class Flight:
             note = f"{role}/{here.name}/{after.shared.n}"
             talk.ahead = after, note
             out = Delivery(mailbox, "", note, host.keeps(mailbox))
-            return Parcel((out,), stored.entry_of(given, told, clock))
+            self._plainly = (out,), stored.entry_of(given, told, clock), None
+            return True
         stored.add(given, told, is_sealed=True)
-        return Parcel.of(host, talk, host.deliveries(talk), is_used=True)
+        self._parcel = Parcel.of(host, talk, host.deliveries(talk), is_used=True)
+        return True
 
     def _undo(self, first: First) -> None:
         self.talk.back()
@@ -208,18 +239,23 @@ class Flight:
     def _seen(self, done: Committed | Stale) -> bool:
         """Take note of what became of a turn; say whether there is another one for here."""
         host, talk, parcel = self._host, self.talk, self._parcel
-        assert parcel is not None  # noqa: S101
         if type(done) is not Committed:
             assert self._turn is not None  # noqa: S101
             self._undo(First(self._turn, self._answer))
             return False
         if host.cut is not None:
             host.cut("after:commit")
-        try:
-            parcel.counts(host, talk)
-        except Exception as error:  # noqa: BLE001  (whoever watches may raise anything, and it is kept all the same)
-            host.say(f"{talk.id}: whoever watches failed: {type(error).__name__}: {error}")
-        if parcel.closes is not None:
+        if parcel is None:
+            talk.kept_plainly()
+            host.told(talk)
+            closes = self._plainly[2]
+        else:
+            closes = parcel.closes
+            try:
+                parcel.counts(host, talk)
+            except Exception as error:  # noqa: BLE001  (whoever watches may raise anything, and it is kept all the same)
+                host.say(f"{talk.id}: whoever watches failed: {type(error).__name__}: {error}")
+        if closes is not None:
             host.closed(talk)
         talk.lock.leave()
         if not done.kept:

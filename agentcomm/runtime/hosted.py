@@ -278,10 +278,14 @@ class HostedTalk(Talk):
             stirred[ALL] = None
         self.stirred = stirred
 
-    def kept(self) -> None:
-        """Let what was committed count: from here on it is what the talk goes back to."""
+    def kept_plainly(self) -> None:
+        """Do what `kept` does where nobody watches."""
         self.mark = self.conversation, self.stored.place, self.latest, self.sent
         self.stirred = _NOWHERE
+
+    def kept(self) -> None:
+        """Let what was committed count: from here on it is what the talk goes back to."""
+        self.kept_plainly()
         if not self.fresh:
             return
         fresh, self.fresh = self.fresh, []

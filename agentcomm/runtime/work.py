@@ -19,7 +19,7 @@ from agentcomm.runtime.waiting import Late, answer_within
 from agentcomm.store.base import Claim, Committed, Delivery, Entry, Snapshot, Stale, Store, Timer
 from agentcomm.store.doing import Doing, Done
 
-__all__ = ("First", "Hosting", "Lost", "Parcel", "Work")
+__all__ = ("ONE", "First", "Hosting", "Lost", "Parcel", "Work")
 
 _HASH = b'{"hash":"'
 """What a record's line begins with."""
@@ -139,7 +139,7 @@ class Parcel:
             out,
             entry,
             is_used=is_used,
-            groups=_ONE if stirred is HERE else tuple(stirred),
+            groups=ONE if stirred is HERE else tuple(stirred),
             due=due if is_sooner else None,
             timers=timers,
             snap=snap,
@@ -546,6 +546,6 @@ class Work:
             talk.working[turn.role, go.group] = self
 
 
-_ONE = ("",)
+ONE = ("",)
 _AGAIN = frozenset({"X410", "X412"})
 """Codes of a store that may have done what was asked: busy, or its answer was lost."""
