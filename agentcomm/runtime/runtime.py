@@ -225,8 +225,14 @@ class Runtime:
         while self._flights:  # they land with what they are doing now
             self._room.clear()
             await self._room.wait()
-        if tasks := self._tasks - self._holding.keys():  # what waits for other turns waits in vain now
-            await asyncio.wait(tasks, timeout=grace)
+        until = monotonic() + grace
+        while (left := until - monotonic()) > 0:
+            tasks = self._tasks - self._holding.keys()  # what waits for other turns waits in vain now
+            if not tasks:
+                break
+            self._room.clear()  # it is set by whoever is done, or begins to wait for other turns
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), min(left, _IDLE))
         self._is_over = True
         tasks = [*self._tasks, *([self._dispatcher] if self._dispatcher is not None else [])]
         for task in tasks:
