@@ -59,11 +59,8 @@ def find(record: "Record[K, T]", count: int, key: K) -> T | None:
 
 
 def entries(record: "Record[K, T]", count: int) -> Iterator[tuple[K, T]]:
-    """Yield the first `count` entries in their order."""
-    if len(record) == count:
-        for name, (_, item) in tuple(record.items()):
-            yield name, item
-        return
-    for name, (place, item) in tuple(record.items()):
-        if place <= count:
-            yield name, item
+    """Return the first `count` entries in their order."""
+    every = tuple(record.items())
+    if len(every) == count:
+        return iter([(name, item) for name, (_, item) in every])
+    return iter([(name, item) for name, (place, item) in every if place <= count])

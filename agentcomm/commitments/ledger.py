@@ -5,6 +5,7 @@ Source: commitment life cycle of Singh, Yolum, Chopra & Telang with the pre-comm
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from operator import attrgetter
 
 import msgspec
 
@@ -85,8 +86,12 @@ class Ledger(msgspec.Struct, frozen=True, gc=False):
 
     def __iter__(self) -> Iterator[Commitment]:
         """Yield all of them, in the order in which they were made."""
-        gone = (entry for _, entry in entries(self.ended, self.count))
-        return iter(sorted((*gone, *self.live), key=lambda entry: entry.n))
+        count = self.count
+        gone = [entry for place, entry in tuple(self.ended.values()) if place <= count]
+        return iter(sorted([*gone, *self.live], key=_by_n))
+
+
+_by_n = attrgetter("n")
 
 
 class Books(msgspec.Struct, frozen=True, gc=False):

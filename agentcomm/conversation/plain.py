@@ -150,28 +150,32 @@ def say_made(
     heard = completed_made(shared, here, plan, made, name, made_by, at)
     if heard is None:
         return None
+    after, told = _after(conversation, plan, heard, at)
+    return Say(heard, at), after, told
+
+
+def _after(conversation: Conversation, plan: Plan, message: Message, at: float) -> tuple[Conversation, Told]:
+    """Return a conversation after a message that is not on record and makes a plain move, and what happened."""
+    here, shared, name = conversation.here, conversation.shared, message.id
     n, seen = shared.n, shared.seen
     if n and len(seen) == n:
         n += 1
-        seen[name] = (n, heard)
+        seen[name] = (n, message)
     else:
-        seen = put(seen, n, name, heard)
+        seen = put(seen, n, name, message)
         n += 1
-    now, trunk, told = moved(here, plan, heard, n, at, shared.trunk)
+    now, trunk, told = moved(here, plan, message, n, at, shared.trunk)
     before = conversation.checkpoints
-    return (
-        Say(heard, at),
-        Conversation(
-            conversation.rules,
-            conversation.id,
-            conversation.whole,
-            conversation.members,
-            Shared(at, n, seen, shared.spent, trunk, shared.tally, None, shared.mended, shared.counted),
-            now,
-            () if now.outcome is not None else (here, before[0]) if before else (here,),
-        ),
-        told,
+    after = Conversation(
+        conversation.rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        Shared(at, n, seen, shared.spent, trunk, shared.tally, None, shared.mended, shared.counted),
+        now,
+        () if now.outcome is not None else (here, before[0]) if before else (here,),
     )
+    return after, told
 
 
 def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, Told] | None:
@@ -181,27 +185,34 @@ def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, T
         conversation: A talk with one position.
         given: As the record holds it: its names are texts, its time is a number.
     """
-    message, here = given.message, conversation.here
-    act, sender, reply = message.act, message.sender, message.in_reply_to
+    sent = given.message
+    at = given.at
+    here, shared, act, name, sender = conversation.here, conversation.shared, sent.act, sent.id, sent.sender
     plan = conversation.rules.plans.get((here.name, act))
-    if plan is None or plan.content is None or conversation.members or message.lane or not message.id:
+    if plan is None or not plan.is_plain or plan.content is None or plan.speaker != sender:
         return None
+    heard, reply, to, made_by = here.last.get(sender, ""), sent.in_reply_to, sent.receivers, sent.made_by
     if (
-        (reply and reply != here.last.get(sender, ""))
-        or message.receivers not in ((), plan.to)
-        or message.about
+        conversation.members
+        or sent.lane
+        or sent.about
+        or (reply and reply != heard)
+        or (to and to != plan.to)
     ):
         return None
-    names = f"{message.id}{act}{message.made_by}"
-    if len(names) > NAME or not names.isascii():
+    names = f"{name}{act}{made_by}"
+    if not name or len(names) > NAME or not names.isascii() or name in shared.seen:
+        return None
+    if not shared.at <= at < _NEVER or here.frame is not None or is_open(here):
         return None
     try:
-        content = read(plan.move.act, message.content)
+        content = read(plan.move.act, sent.content)
     except Unreadable:
         return None
-    made = Message(act, content, "", sender)
-    done = say_made(conversation, made, message.id, message.made_by, given.at)
-    return None if done is None else (done[1], done[2])
+    if type(content) is not plan.content:
+        return None
+    message = Message(plan.label, content, name, sender, plan.to, heard, made_by, "", here.lane)
+    return _after(conversation, plan, message, at)
 
 
 def completed_made(

@@ -1,6 +1,7 @@
 """What a move does by its place in the protocol, so that it need not be worked out at each message."""
 
 import math
+from typing import Any
 
 from agentcomm.commitments.ledger import Effect
 from agentcomm.conversation.events import Ended
@@ -29,6 +30,7 @@ class Plan:
         is_free: Whoever speaks there may always make it.
         away: By how many more lanes stand away from a gather, if one makes it.
         tally: Where lanes are counted that end by it; empty if it ends none.
+        words: How its records are written, worked out when the first is compared; see `spelling`.
     """
 
     __slots__ = (
@@ -62,6 +64,7 @@ class Plan:
         "target",
         "to",
         "within",
+        "words",
     )
 
     def __init__(
@@ -69,6 +72,7 @@ class Plan:
     ) -> None:
         target = move.then if then else move.next
         state = protocol.states.get(target)
+        self.words: Any = None
         self.move, self.label, self.speaker, self.to = move, move.label, move.speaker, move.to
         self.hearer = move.to[0] if len(move.to) == 1 else ""
         self.source, self.target = move.state, target

@@ -11,7 +11,6 @@ valid, and the salt keeps short contents from being guessed. Nothing here reads 
 """
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, cast, get_args
 
@@ -20,27 +19,27 @@ import msgspec
 from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Event, Grounded, Heard, Input, Say
-from agentcomm.conversation.plain import Told, heard_again
 from agentcomm.conversation.reading import recorded
-from agentcomm.conversation.rules import Rules
-from agentcomm.conversation.state import Conversation, state_hash
-from agentcomm.conversation.step import open_conversation, step
 from agentcomm.errors import RecordError, UsageError
+from agentcomm.protocol.resting import resting
 
 __all__ = (
     "ERASED",
+    "MANY",
     "SCHEMA",
     "Chain",
     "Kind",
+    "Lines",
     "Record",
-    "Replay",
+    "SaidLine",
     "Transcript",
     "blob_name",
     "content_of",
     "dump",
+    "holds_no_words",
     "joined",
     "plain_bytes",
-    "replay_inputs",
+    "record_of",
     "split_up",
 )
 
@@ -74,7 +73,7 @@ _CONTENT = frozenset(
 """Fields of inputs and events that hold what was said; they go into blobs."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of the chain."""
 
     v: int
@@ -94,15 +93,69 @@ class _Line(msgspec.Struct, frozen=True):
     record: msgspec.Raw
 
 
-class _Blob(msgspec.Struct, frozen=True):
+class _Blob(msgspec.Struct, frozen=True, gc=False):
     blob: str
     salt: str
     body: msgspec.Raw
 
 
+class _Object(msgspec.Struct, frozen=True, gc=False):
+    """Any map; nobody has looked into it yet."""
+
+
+class _Seen(msgspec.Struct, frozen=True, gc=False):
+    """A record as far as its chain is concerned; its fields are those of `Record`."""
+
+    v: int
+    seq: int
+    prev: str
+    time: str
+    kind: Kind
+    type: str
+    data: _Object
+    body: str = ""
+
+
 _RECORD = msgspec.json.Decoder(Record)
-_BLOB = msgspec.json.Decoder(_Blob)
+_SEEN = msgspec.json.Decoder(_Seen)
 _UNREADABLE = "not a line of a transcript"
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False):
+    """A message as an input holds it, without its content."""
+
+    act: str
+    id: str
+    sender: str
+    receivers: tuple[str, ...]
+    in_reply_to: str
+    made_by: str
+    about: str
+    lane: str
+
+
+class Came(msgspec.Struct, frozen=True, gc=False):
+    """What an input holds by which a message came in."""
+
+    message: Sent
+    at: float
+
+
+class SaidLine(msgspec.Struct, frozen=True, gc=False):
+    """The record of a message that came in."""
+
+    v: int
+    seq: int
+    prev: str
+    time: str
+    kind: Kind
+    type: str
+    data: Came
+    body: str
+
+
+_SAID = msgspec.json.Decoder(SaidLine)
+_BLOB = msgspec.json.Decoder(_Blob)
 
 
 def _parted(line: bytes) -> tuple[str, bytes]:
@@ -148,24 +201,6 @@ def _plain(value: Any) -> Any:
 
 
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
-
-
-class _Sent(msgspec.Struct):
-    """A message as an input holds it, without its content."""
-
-    act: str
-    id: str
-    sender: str
-    receivers: tuple[str, ...]
-    in_reply_to: str
-    made_by: str
-    about: str
-    lane: str
-
-
-class _Said(msgspec.Struct):
-    message: _Sent
-    at: float
 
 
 class _Received(msgspec.Struct):
@@ -266,8 +301,8 @@ class Chain:
         it = said.message
         body = b'{"content":' + dump(it.content) + b"}"
         self._said = given.message.content, body
-        data = _Said(
-            _Sent(it.act, it.id, it.sender, it.receivers, it.in_reply_to, it.made_by, it.about, it.lane),
+        data = Came(
+            Sent(it.act, it.id, it.sender, it.receivers, it.in_reply_to, it.made_by, it.about, it.lane),
             said.at,
         )
         return self._lines("input", "say", dump(data), body)
@@ -335,9 +370,163 @@ _START: dict[type, bytes] = {
 """Inputs and events that hold nothing that was said -> how each begins when it is written."""
 
 
+def holds_no_words(event: Event) -> bool:
+    """Say whether an event of this kind holds nothing that was said."""
+    return type(event) in _START
+
+
 def blob_name(salt: str, body: bytes) -> str:
     """Return the name of a content: the hash of its salt and its bytes."""
     return "sha256:" + hashlib.sha256(salt.encode() + body).hexdigest()
+
+
+class Lines:
+    """Lines that were read and are sound, decoded when somebody looks at them; most are only hashed and compared.
+
+    Attributes:
+        texts: The records, as they stand there.
+        bodies: Name -> content, as it stands there.
+        inputs: Places of the inputs among the records.
+        said: For each of them, what it holds if it is a message as this version writes it.
+        events: Places of the events among the records.
+        first: For each input, how many events stand before it.
+        followed: For each input, what the events behind it say, one after the other, each from its type on.
+    """
+
+    __slots__ = ("_tails", "bodies", "events", "first", "followed", "inputs", "said", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self.bodies: dict[str, bytes] = {}
+        self.inputs: list[int] = []
+        self.said: list[SaidLine | None] = []
+        self.events: list[int] = []
+        self.first: list[int] = []
+        self.followed: list[bytes] = []
+        self._tails: list[bytes] = []
+
+    def take(self, seen: _Seen | SaidLine, text: bytes) -> None:
+        """Keep one more record."""
+        kind, place = seen.kind, len(self.texts)
+        if kind == "event":
+            self.events.append(place)
+            self._tails.append(text[text.find(_TYPE, _FAR) :] if seen.v == SCHEMA else b"?")
+        elif kind == "input":
+            self.closed()
+            self.inputs.append(place)
+            self.said.append(seen if type(seen) is SaidLine and seen.v == SCHEMA else None)
+            self.first.append(len(self.events))
+        self.texts.append(text)
+
+    def closed(self) -> "Lines":
+        """Return it once nothing follows the last input any more."""
+        if self.inputs:
+            self.followed.append(b"".join(self._tails))
+        self._tails.clear()
+        return self
+
+
+MANY = 1000
+"""Lines from which on the collector of circles rests while they are read and replayed: there are none in them."""
+_TYPE = b',"type":'
+_FAR = len('{"v":2,"seq":0,"prev":"') + 64
+"""Bytes before the type of any record but the first."""
+
+
+_SAY = b'"kind":"input","type":"say"'
+
+
+def _said(text: bytes) -> SaidLine | None:
+    """Return the record of a message that came in; None if it is another one."""
+    try:
+        found = _SAID.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return found if found.kind == "input" and found.type == "say" else None
+
+
+def record_of(text: bytes) -> Record:
+    """Return a record as it stands in a line.
+
+    Raises:
+        RecordError: If it holds a number that is none.
+    """
+    try:
+        return _RECORD.decode(text)
+    except msgspec.DecodeError as error:
+        raise _unfit(error) from None
+
+
+def _data_of(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise _unfit(error) from None
+
+
+def _unfit(error: Exception) -> RecordError:
+    return RecordError(
+        "a record cannot be read, though its hash is right",
+        why=str(error),
+        fix="take the transcript as agentcomm wrote it",
+    )
+
+
+def _checked(
+    lines: Sequence[bytes], where: str, head: str, first: int
+) -> tuple[Lines, RecordError | None, str]:
+    """Return the lines that are sound, what is wrong with the one after them, and the head of the chain up to there."""
+    read = Lines()
+    texts, bodies = read.texts, read.bodies
+    damage: RecordError | None = None
+    for number, line in enumerate(lines, start=first):
+        problem = ""
+        try:
+            if line.startswith(b'{"blob":'):
+                blob = _BLOB.decode(line)
+                name, body = blob.blob, bytes(blob.body)
+                if blob_name(blob.salt, body) != name:
+                    problem = "this content is not what was recorded"
+                else:
+                    if not body.isascii():
+                        body.decode()
+                    bodies[name] = body
+            elif line.strip():
+                own, raw = _parted(line)
+                seen = _said(raw) if _SAY in raw else None
+                seen = seen or _SEEN.decode(raw)
+                if not raw.isascii():
+                    _RECORD.decode(raw)
+                if hashlib.sha256(raw).hexdigest() != own:
+                    problem = "the record was changed after it was written"
+                elif seen.prev != head:
+                    problem = "a record before this one is missing or was changed"
+                elif seen.v > SCHEMA:
+                    problem = f"written by a newer version (format {seen.v}, this one reads {SCHEMA})"
+                else:
+                    read.take(seen, raw)
+                    head = own
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            problem = f"{_UNREADABLE}: {error}"
+        if problem:
+            place = f"{where}:{number}" if where else ""
+            damage = (
+                RecordError(
+                    "this is not a transcript, or line 1 of it is damaged",
+                    where=place,
+                    why=problem,
+                    fix="name a transcript, or an intact copy",
+                )
+                if number == 1 and problem.startswith(_UNREADABLE)
+                else RecordError(
+                    f"line {number}: {problem}",
+                    where=place,
+                    why=f"the {len(texts)} records before it are sound",
+                    fix="work with what is before it, or take an intact copy",
+                )
+            )
+            break
+    return read.closed(), damage, head
 
 
 class Transcript:
@@ -347,12 +536,36 @@ class Transcript:
     """
 
     def __init__(
-        self, records: Sequence[Record], blobs: dict[str, Any], damage: RecordError | None, head: str
+        self, records: Iterable[Record], blobs: dict[str, Any], damage: RecordError | None, head: str
     ) -> None:
-        self.records = tuple(records)
-        self.blobs = blobs
+        self._records: tuple[Record, ...] | None = tuple(records)
+        self._blobs: dict[str, Any] | None = blobs
+        self.lines: Lines | None = None
+        """The lines, if it was read from lines."""
         self.damage = damage
         self.head = head
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The records that are sound, in order.
+
+        Raises:
+            RecordError: If one holds a number that is none.
+        """
+        if self._records is None:
+            self._records = tuple(map(record_of, self.lines.texts)) if self.lines is not None else ()
+        return self._records
+
+    @property
+    def blobs(self) -> dict[str, Any]:
+        """Name -> content.
+
+        Raises:
+            RecordError: If one holds a number that is none.
+        """
+        if self._blobs is None:
+            self._blobs = {name: _data_of(body) for name, body in (self.lines or Lines()).bodies.items()}
+        return self._blobs
 
     def __repr__(self) -> str:
         name = self.records[0].data.get("conversation", "") if self.records else ""
@@ -370,72 +583,45 @@ class Transcript:
             head: Head of the chain before the first of these lines.
             first: Number of the first of these lines.
         """
-        records: list[Record] = []
-        blobs: dict[str, Any] = {}
-        damage: RecordError | None = None
-        for number, line in enumerate(lines, start=first):
-            if not line.strip():
-                continue
-            problem = ""
-            try:
-                if line.startswith(b'{"blob":'):
-                    blob = _BLOB.decode(line)
-                    if blob_name(blob.salt, bytes(blob.body)) != blob.blob:
-                        problem = "this content is not what was recorded"
-                    else:
-                        blobs[blob.blob] = msgspec.json.decode(blob.body)
-                else:
-                    own, raw = _parted(line)
-                    record = _RECORD.decode(raw)
-                    if hashlib.sha256(raw).hexdigest() != own:
-                        problem = "the record was changed after it was written"
-                    elif record.prev != head:
-                        problem = "a record before this one is missing or was changed"
-                    elif record.v > SCHEMA:
-                        problem = f"written by a newer version (format {record.v}, this one reads {SCHEMA})"
-                    else:
-                        records.append(record)
-                        head = own
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                problem = f"{_UNREADABLE}: {error}"
-            if problem:
-                place = f"{where}:{number}" if where else ""
-                damage = (
-                    RecordError(
-                        "this is not a transcript, or line 1 of it is damaged",
-                        where=place,
-                        why=problem,
-                        fix="name a transcript, or an intact copy",
-                    )
-                    if number == 1 and problem.startswith(_UNREADABLE)
-                    else RecordError(
-                        f"line {number}: {problem}",
-                        where=place,
-                        why=f"the {len(records)} records before it are sound",
-                        fix="work with what is before it, or take an intact copy",
-                    )
-                )
-                break
-        return cls(records, blobs, damage, head)
+        several = cast("Sequence[bytes]", lines) if isinstance(lines, list | tuple) else list(lines)
+        with resting(big=len(several) > MANY):
+            read, damage, head = _checked(several, where, head, first)
+        found = cls((), {}, damage, head)
+        found.lines, found._records, found._blobs = read, None, None
+        return found
 
     def body(self, record: Record) -> Any:
         """Return a record's content; `ERASED` if it was deleted, None if it never had any."""
-        return self.blobs.get(record.body, ERASED) if record.body else None
+        if not record.body:
+            return None
+        if self._blobs is not None or self.lines is None:
+            return self.blobs.get(record.body, ERASED)
+        body = self.lines.bodies.get(record.body)
+        return ERASED if body is None else _data_of(body)
 
     @property
     def opening(self) -> Record | None:
         """The first record."""
-        return self.records[0] if self.records and self.records[0].kind == "open" else None
+        return self._one(0, "open")
 
     @property
     def seal(self) -> Record | None:
         """The last record, if the conversation was closed in order."""
-        return self.records[-1] if self.records and self.records[-1].kind == "seal" else None
+        return self._one(-1, "seal")
+
+    def _one(self, place: int, kind: Kind) -> Record | None:
+        """Return the first or the last record, if it is of a kind; the others need not be decoded for it."""
+        if self._records is None and self.lines is not None:
+            found = record_of(self.lines.texts[place]) if self.lines.texts else None
+        else:
+            found = self.records[place] if self.records else None
+        return found if found is not None and found.kind == kind else None
 
     @property
     def erased(self) -> tuple[int, ...]:
         """`seq` of the records whose content was deleted."""
-        return tuple(r.seq for r in self.records if r.body and r.body not in self.blobs)
+        known = self.blobs if self.lines is None else self.lines.bodies
+        return tuple(r.seq for r in self.records if r.body and r.body not in known)
 
     def inputs(self) -> Iterator[Input]:
         """Yield the inputs, in order.
@@ -443,23 +629,25 @@ class Transcript:
         Raises:
             RecordError: If the content of one was erased.
         """
-        blobs = self.blobs
         for record in self.records:
             if record.kind == "input":
-                body, data = blobs.get(record.body), record.data
-                at = data.get("at")
-                if record.type == "say" and type(at) is float and type(body) is dict and "content" in body:
-                    try:
-                        entry: dict[str, Any] = {**data["message"], "content": body["content"]}
-                        yield Say(msgspec.convert(entry, type=Message), at)
-                        continue
-                    except (
-                        KeyError,
-                        TypeError,
-                        msgspec.ValidationError,
-                    ):  # what is wrong with it is told below
-                        pass
-                yield self._join(record, Input)
+                yield self.input_of(record)
+
+    def input_of(self, record: Record) -> Input:
+        """Return the input that a record holds.
+
+        Raises:
+            RecordError: If its content was erased, or it is none.
+        """
+        body, data = self.body(record), record.data
+        at = data.get("at")
+        if record.type == "say" and type(at) is float and type(body) is dict and "content" in body:
+            try:
+                entry: dict[str, Any] = {**data["message"], "content": body["content"]}
+                return Say(msgspec.convert(entry, type=Message), at)
+            except (KeyError, TypeError, msgspec.ValidationError):  # what is wrong with it is told below
+                pass
+        return joined(record, body, Input)
 
     def events(self) -> Iterator[Event]:
         """Yield the events, in order; content that was erased reads `erased`."""
@@ -482,9 +670,6 @@ class Transcript:
                     }
                     heard[data["message"]["id"]] = data["message"]
                 yield msgspec.convert(data, type=_KINDS.get(record.type, Event))
-
-    def _join(self, record: Record, kind: Any) -> Any:
-        return joined(record, self.body(record), kind)
 
 
 def joined(record: Record, body: Any, kind: Any) -> Any:
@@ -524,189 +709,3 @@ def _blank(kind: str) -> dict[str, Any]:
         name: ERASED if fields[name] is str else {} if fields[name] == dict[str, Any] else []
         for name in _CONTENT_OF.get(kind, ())
     }
-
-
-_WORDED = frozenset({"code", "reason", "cause", "legal"})
-
-
-def _as_older(
-    data: dict[str, Any], body: Any, held: dict[str, Any], wanted: Any
-) -> tuple[dict[str, Any], Any, dict[str, Any], Any]:
-    """Return an event of now and a recorded one of an older version without what only one of them has, or words otherwise."""
-
-    def plain(entries: Any) -> Any:
-        if not isinstance(entries, dict):
-            return entries
-        return {name: entry for name, entry in cast("dict[str, Any]", entries).items() if name not in _WORDED}
-
-    if wanted == {"fields": {}}:  # values were not left out where there are none
-        wanted = None
-    known = {name: entry for name, entry in plain(data).items() if name in held}
-    return known, plain(body) or None, plain(held), wanted if wanted == ERASED else plain(wanted) or None
-
-
-class Replay(msgspec.Struct, frozen=True):
-    """What a replay gave."""
-
-    conversation: Conversation
-    state_hash: str
-    same: bool
-    """Every event and, if the record is sealed, the final hash are the recorded ones."""
-    first_difference: str = ""
-
-
-def _is_plainly(event: Event, kind: str, held: dict[str, Any], wanted: Any) -> bool:
-    """Say whether the commonest events are seen to be those of a record without writing them down."""
-    tag = event.__struct_config__.tag
-    if tag != kind:
-        return False
-    if type(event) is Heard:
-        it = event.message
-        return (
-            wanted is not None
-            and len(held) == 10  # noqa: PLR2004
-            and held["n"] == event.n
-            and held["message"] == it.id
-            and held["act"] == it.act
-            and held["sender"] == it.sender
-            and held["in_reply_to"] == it.in_reply_to
-            and held["lane"] == it.lane
-            and held["receivers"] == list(it.receivers)
-            and held["overlay"] == event.overlay
-            and held["about"] == it.about
-            and held["made_by"] == it.made_by
-            and wanted == {"content": to_plain(it.content)}
-        )
-    if type(event) is Grounded:
-        return (
-            wanted is None
-            and not event.fields
-            and len(held) == 5  # noqa: PLR2004
-            and held["message"] == event.message
-            and held["act"] == event.act
-            and held["criterion"] == event.criterion
-            and held["lane"] == event.lane
-            and held["evidence"] == list(event.evidence)
-        )
-    return wanted is None and type(event) in _START and {"type": kind, **held} == msgspec.to_builtins(event)
-
-
-def _is_told(told: Told, records: Sequence[Record], transcript: Transcript) -> bool:
-    """Say whether what happened by a simple move is seen to be that of some records without making its events."""
-    if len(records) != told.length or told.ending:
-        return False
-    plan, it, lane = told.plan, told.message, told.lane
-    name, label = it.id, plan.label
-    wanted: list[tuple[str, dict[str, Any]]] = []
-    if told.is_first:
-        body = transcript.body(records[0])
-        if type(body) is not dict or body != {"content": to_plain(it.content)}:
-            return False
-        heard = {
-            "n": told.n,
-            "message": name,
-            "overlay": "",
-            "act": label,
-            "sender": it.sender,
-            "receivers": list(it.receivers),
-            "in_reply_to": it.in_reply_to,
-            "about": "",
-            "made_by": it.made_by,
-            "lane": it.lane,
-        }
-        wanted.append(("heard", heard))
-    if plan.grounds:
-        wanted.append(("grounded", {**plan.grounded, "message": name, "lane": lane}))
-    for change in told.changes:
-        now, was = change.now, change.was
-        changed = {
-            "id": now.id,
-            "act": now.act,
-            "debtor": now.debtor,
-            "creditor": now.creditor,
-            "was": "" if was is None else was.status,
-            "now": now.status,
-            "lane": lane,
-        }
-        wanted.append(("commitment", changed))
-    wanted.append(("moved", {**plan.moved, "message": name, "lane": lane}))
-    if told.deadline < math.inf:
-        wanted.append(("deadline", {"state": plan.target, "at": told.deadline, "lane": lane}))
-    for record, (kind, data) in zip(records, wanted, strict=True):
-        if record.type != kind or record.data != data or record.v != SCHEMA:
-            return False
-        if record.body and kind != "heard":
-            return False
-    return True
-
-
-def _is_as_recorded(event: Event, record: Record, wanted: Any) -> bool:
-    """Say whether an event of now is the one of a record with this content."""
-    if record.v == SCHEMA and _is_plainly(event, record.type, record.data, wanted):
-        return True
-    plain, said = split_up(msgspec.json.decode(dump(event)))
-    kind, held, body = plain.pop("type"), record.data, said or None
-    if record.v < SCHEMA:
-        plain, body, held, wanted = _as_older(plain, body, held, wanted)
-    if kind != record.type:
-        return False
-    if plain.keys() == held.keys():
-        return plain == held and wanted in (ERASED, body)
-    if wanted == ERASED:
-        return plain == {name: value for name, value in held.items() if name in plain}
-    return {**plain, **(body or {})} == {**held, **(wanted or {})}  # what is content now was structure once
-
-
-def replay_inputs(rules: Rules, transcript: Transcript) -> Replay:
-    """Fold the recorded inputs through the core and compare every event with the recorded one.
-
-    Raises:
-        RecordError: If there is no opening record, or an input was erased.
-    """
-    opening = transcript.opening
-    if opening is None:
-        raise transcript.damage or RecordError(
-            "the transcript has no opening record", fix="take an intact copy"
-        )
-    conversation, events = open_conversation(
-        rules,
-        str(opening.data["conversation"]),
-        whole=opening.data.get("whole"),
-        members=tuple(map(str, opening.data.get("members", ()))),
-    )
-    recorded = [record for record in transcript.records if record.kind == "event"]
-    difference, count = "", 0
-
-    def compare(events: Iterable[Event]) -> str:
-        for n, event in enumerate(events, start=count):
-            if n >= len(recorded):
-                return f"{n} events were recorded, and more come out now"
-            record = recorded[n]
-            if not _is_as_recorded(event, record, transcript.body(record)):
-                now = type(event).__struct_config__.tag
-                return f"event {n + 1} (record {record.seq}): recorded {record.type}, now {now}"
-        return ""
-
-    difference, count = compare(events), len(events)
-    is_alone = not rules.protocol.many
-    for given in transcript.inputs():
-        done = heard_again(conversation, given) if is_alone and type(given) is Say else None
-        if done is not None:
-            conversation, told = done
-            if not difference:
-                length = told.length
-                if not _is_told(told, recorded[count : count + length], transcript):
-                    difference = compare(told)
-                count += length
-            continue
-        conversation, events = step(conversation, given)
-        if not difference:
-            difference = compare(events)
-            count += len(events)
-    if not difference and count < len(recorded):
-        difference = f"more events were recorded than the {count} that come out now"
-    found = state_hash(conversation)
-    seal = transcript.seal
-    if not difference and seal is not None and seal.v == SCHEMA and seal.data.get("state") != found:
-        difference = "the final state differs"
-    return Replay(conversation, found, not difference, difference)

@@ -7,8 +7,9 @@ from typing import Any, cast
 import msgspec
 
 from agentcomm.acts.content import Content
+from agentcomm.conversation.replaying import Replay, replay_inputs
 from agentcomm.conversation.rules import Rules
-from agentcomm.conversation.transcript import ERASED, Replay, Transcript, replay_inputs
+from agentcomm.conversation.transcript import ERASED, Transcript
 from agentcomm.errors import RecordError
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.library import loads

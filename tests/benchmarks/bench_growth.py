@@ -12,6 +12,7 @@ import gc
 import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from time import process_time
 from typing import Any
 
@@ -20,10 +21,11 @@ from results import write
 
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Event, Input, Say
+from agentcomm.conversation.replaying import replay_inputs
 from agentcomm.conversation.rules import Rules
-from agentcomm.conversation.state import Conversation
+from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.step import open_conversation, step
-from agentcomm.conversation.transcript import Chain, Transcript, replay_inputs
+from agentcomm.conversation.transcript import Chain, Transcript
 from agentcomm.protocol.graph import Protocol
 from agentcomm.protocol.library import loads
 from agentcomm.runtime.enact import stage_for
@@ -250,7 +252,7 @@ def sizes(quick: bool) -> dict[str, Any]:
 
 
 def replays(rules: Rules, count: int) -> dict[str, Any]:
-    """Return microseconds a message: the steps that made a talk with their record written, and its replay."""
+    """Return microseconds a message: the steps that made a talk, its seal and its record; reading that and replaying it."""
     loop = Loop(rules)
     given = loop.inputs(count)
     salts = iter(range(10**9))
@@ -262,14 +264,16 @@ def replays(rules: Rules, count: int) -> dict[str, Any]:
         found = work()
         return found, (process_time() - begun) / count * 1e6
 
-    def steps() -> list[tuple[Input, tuple[Event, ...]]]:
+    def steps() -> tuple[Conversation, list[tuple[Input, tuple[Event, ...]]]]:
         now, made = loop.now, []
         for one in given:
             now, events = step(now, one)
             made.append((one, events))
-        return made
+        return now, made
 
-    made, stepped = timed(steps)
+    (after, made), stepped = timed(steps)
+    state, sealed = timed(partial(state_hash, after))
+    del after
 
     def writing() -> bytes:
         data = {"conversation": "c", "whole": None}
@@ -278,6 +282,7 @@ def replays(rules: Rules, count: int) -> dict[str, Any]:
         for one, events in made:
             parts.append(chain_.input(one))
             parts += [chain_.event(event) for event in events]
+        parts.append(chain_.record("seal", "conversation", {"count": chain_.seq, "state": state}))
         return b"".join(parts)
 
     lines, written = timed(writing)
@@ -286,15 +291,20 @@ def replays(rules: Rules, count: int) -> dict[str, Any]:
     transcript, read = timed(lambda: Transcript.from_lines(text))
     replay, folded = timed(lambda: replay_inputs(rules, transcript))
     assert replay.same, replay.first_difference
+    assert replay.state_hash == state
     assert replay.conversation.n == count
     return {
         "messages": count,
         "us to step": round(stepped, 2),
+        "us to hash the state that seals it": round(sealed, 2),
         "us to write the record": round(written, 2),
         "us to read it and check its chain": round(read, 2),
-        "us to replay what was read, every event compared": round(folded, 2),
-        "replay to steps": round(folded / stepped, 2),
-        "read and replay to steps with their record": round((read + folded) / (stepped + written), 2),
+        "us to replay what was read, every event and the state's hash compared": round(folded, 2),
+        "replay to steps and their hash": round(folded / (stepped + sealed), 2),
+        "replay, its hash and all, to steps alone": round(folded / stepped, 2),
+        "read and replay to steps, their hash and their record": round(
+            (read + folded) / (stepped + sealed + written), 2
+        ),
     }
 
 

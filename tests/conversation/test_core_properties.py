@@ -46,10 +46,10 @@ from agentcomm.conversation.events import (
     TroubleFound,
 )
 from agentcomm.conversation.moves import Over, Speak, wants
+from agentcomm.conversation.replaying import replay_inputs
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import step
-from agentcomm.conversation.transcript import replay_inputs
 from agentcomm.conversation.units import units
 from agentcomm.grounding.compare import is_same
 from agentcomm.protocol.graph import Move

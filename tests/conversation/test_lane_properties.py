@@ -12,9 +12,9 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation.checking import move_for
 from agentcomm.conversation.events import Ended, Heard, LaneEnded, RepairClosed, RepairOpened, Say
 from agentcomm.conversation.moves import Joint, Speak, wants_all
+from agentcomm.conversation.replaying import replay_inputs
 from agentcomm.conversation.state import Conversation, altered, state_hash
 from agentcomm.conversation.step import step
-from agentcomm.conversation.transcript import replay_inputs
 
 SEEDS = st.integers(0, 2**30).map(lambda seed: dice_of(seed).getrandbits(30))
 SOME = settings(max_examples=60)

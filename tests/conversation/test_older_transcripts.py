@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from agentcomm.conversation.events import Duplicate, Ended, Heard
-from agentcomm.conversation.transcript import SCHEMA, Transcript, replay_inputs
+from agentcomm.conversation.replaying import replay_inputs
+from agentcomm.conversation.transcript import SCHEMA, Transcript
 from agentcomm.runtime.replay import read_transcript, replay, rules_of
 
 FILES = sorted((Path(__file__).parent / "transcripts").glob("v*.jsonl"))

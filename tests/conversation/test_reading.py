@@ -18,8 +18,8 @@ from agentcomm.acts.frozen import FrozenDict, FrozenList, freeze
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Heard, Leave, Misfire, Say
 from agentcomm.conversation.moves import Over, wants
+from agentcomm.conversation.replaying import replay_inputs
 from agentcomm.conversation.rules import Rules
-from agentcomm.conversation.transcript import replay_inputs
 from agentcomm.protocol.library import loads
 
 ALL = (

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from talks import Talk, dice_of, shipped, walk, written
 
 from agentcomm.conversation.events import Cancel
-from agentcomm.conversation.transcript import ERASED, Transcript, replay_inputs
+from agentcomm.conversation.replaying import replay_inputs
+from agentcomm.conversation.transcript import ERASED, Transcript
 from agentcomm.errors import RecordError
 
 SBAR = "protocols/sbar-handoff.yaml"

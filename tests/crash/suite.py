@@ -19,7 +19,8 @@ from pathlib import Path
 
 from agentcomm import load
 from agentcomm.conversation.entries import lines_of
-from agentcomm.conversation.transcript import Transcript, replay_inputs
+from agentcomm.conversation.replaying import replay_inputs
+from agentcomm.conversation.transcript import Transcript
 from agentcomm.protocol.library import loads
 from agentcomm.runtime.replay import rules_of
 from agentcomm.runtime.runtime import Runtime
