@@ -205,7 +205,11 @@ def taken(
 
 
 def restored(
-    data: bytes, rules: Rules, conversation_id: str, load: Callable[[], Conversation]
+    data: bytes,
+    rules: Rules,
+    conversation_id: str,
+    load: Callable[[], Conversation],
+    heard: Callable[[], dict[str, tuple[int, Message]] | None] = lambda: None,
 ) -> tuple[Conversation, Kept]:
     """Return the conversation of a snapshot.
 
@@ -214,6 +218,7 @@ def restored(
         rules: Of the conversation.
         conversation_id: Its id.
         load: Returns the conversation as it stood then, from its record.
+        heard: Returns its messages alone, which is faster; None if they are to be taken from the conversation.
 
     Raises:
         RecordError: If it does not fit: it is damaged, or of another version or protocol.
@@ -236,9 +241,13 @@ def restored(
         head, _, tail = key.rpartition(":")
         return head == conversation_id and tail.isdecimal() and 0 < int(tail) <= count
 
+    def every() -> dict[str, tuple[int, Message]]:
+        found = heard() if not odd else None
+        return found if found is not None and len(found) == count else whole().shared.seen
+
     seen = dict(kept.latest)
     if len(seen) < count:
-        seen = Later(seen, count, may_have, lambda: whole().shared.seen)
+        seen = Later(seen, count, may_have, every)
     trunk = kept.shared.trunk
     shared = _replace(
         kept.shared,

@@ -66,33 +66,43 @@ class Tape:
             else:
                 yield from self._line(line)
         if data:
-            _, parts, self.link = opened_up(data, self.link)
-            for part in parts:
-                if type(part) is Short:
-                    self.seq += part.count()
-                    yield Say(message_of(part.said), part.at)
-                elif isinstance(part, Took):
-                    given = taken_in(part)
-                    self.seq += (given is not None) + len(
-                        msgspec.json.decode(part.events, type=list[msgspec.Raw])
-                    )
-                    if given is not None:
-                        yield given
-                elif isinstance(part, Put):
-                    record = Record(
-                        v=SCHEMA,
-                        seq=self.seq,
-                        prev="",
-                        time="",
-                        kind=part.kind,
-                        type=part.type,
-                        data=part.data,
-                        body=part.blob,
-                    )
-                    self.seq += 1
-                    yield from self._other(record, self._body(record) if part.blob else part.body, part.time)
+            for part in self.parts(data):
+                yield from self.given(part)
         if len(self._blobs) > _KEPT:
             self._blobs = dict(list(self._blobs.items())[-_KEPT:])
+
+    def parts(self, data: bytes) -> list[Short | Took | Put]:
+        """Return the parts of one more entry; who takes them counts their records.
+
+        Raises:
+            RecordError: If the chain is broken.
+        """
+        _, parts, self.link = opened_up(data, self.link)
+        return parts
+
+    def given(self, part: Short | Took | Put) -> Iterator[Input | Step]:
+        """Yield the input or the step that a part stands for."""
+        if type(part) is Short:
+            self.seq += part.count()
+            yield Say(message_of(part.said), part.at)
+        elif isinstance(part, Took):
+            given = taken_in(part)
+            self.seq += (given is not None) + len(msgspec.json.decode(part.events, type=list[msgspec.Raw]))
+            if given is not None:
+                yield given
+        elif isinstance(part, Put):
+            record = Record(
+                v=SCHEMA,
+                seq=self.seq,
+                prev="",
+                time="",
+                kind=part.kind,
+                type=part.type,
+                data=part.data,
+                body=part.blob,
+            )
+            self.seq += 1
+            yield from self._other(record, self._body(record) if part.blob else part.body, part.time)
 
     def _line(self, line: bytes) -> Iterator[Input | Step]:
         """Read a record as versions before 3 of the store kept it."""

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from typing import Any
 
-from agentcomm.conversation.entries import link_of
+from agentcomm.acts.message import Message
+from agentcomm.conversation.entries import Short, link_of
 from agentcomm.conversation.events import Event, Input, Say
 from agentcomm.conversation.plain import heard_again
+from agentcomm.conversation.rerun import Rerun, messages
 from agentcomm.conversation.snapshot import Kept, restored
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
@@ -32,15 +35,41 @@ class Resumed:
     """
 
     def __init__(self, stage: Stage, tape: Tape, conversation: Conversation) -> None:
-        self.stage, self.tape, self.conversation = stage, tape, conversation
+        self.stage, self.tape = stage, tape
+        self._conversation = conversation
+        self._rerun: Rerun | None = None
+        """It is ahead of the conversation, as long as one plain move follows another."""
         self.steps: list[Step] = []
         self.kept: Kept | None = None
         self.events: list[Event] | None = None
         """What happened, if somebody wants to know."""
 
+    @property
+    def conversation(self) -> Conversation:
+        """Where it stands."""
+        if self._rerun is not None:
+            self._conversation, self._rerun = self._rerun.conversation, None
+        return self._conversation
+
+    @conversation.setter
+    def conversation(self, conversation: Conversation) -> None:
+        self._conversation, self._rerun = conversation, None
+
     def feed(self, entry: Entry) -> None:
         """Read one more entry."""
-        self.take(self.tape.feed(entry.data))
+        data, tape = entry.data, self.tape
+        if self.events is not None or data.startswith(b"{") or self._conversation.members:
+            self.take(tape.feed(data))
+            return
+        for part in tape.parts(data):
+            if type(part) is Short:
+                rerun = self._rerun
+                if rerun is None:
+                    rerun = self._rerun = Rerun(self._conversation)
+                if rerun.take(part):
+                    tape.seq += part.count()
+                    continue
+            self.take(tape.given(part))
 
     def take(self, given: Iterable[Input | Step]) -> None:
         """Take what was read."""
@@ -100,7 +129,13 @@ class Resuming:
                 then.feed(entry)
             return then.conversation
 
-        made, kept = restored(data, found.stage.rules, conversation, as_of)
+        def heard() -> dict[str, tuple[int, Message]] | None:
+            entries = self._store.read(conversation)
+            tape = self._opened(conversation, entries).tape
+            some = takewhile(lambda entry: entry.seq <= kept.seq, entries)
+            return messages(tape, (entry.data for entry in some), found.stage.rules)
+
+        made, kept = restored(data, found.stage.rules, conversation, as_of, heard)
         entries = self._store.read(conversation, kept.seq - 1)
         last = next(entries, None)
         if last is None or last.seq != kept.seq or link_of(last.data) != kept.link:
