@@ -186,11 +186,8 @@ def enter(
         if not live:
             if not effect.makes:
                 return ledger, trunk, ()
-            name, n = message if not lane else _id(message, hearers[0], lane), ledger.n + 1
-            debtor, creditor = (hearers[0], speaker) if effect.asks else (speaker, hearers[0])
-            status = _PROPOSED if effect.asks else _CONDITIONAL
-            made = Commitment(name, debtor, creditor, effect.label, message, status, effect.outlives, lane, n)
-            return Ledger((made,), ledger.ended, ledger.count, n), trunk, (Change(None, made),)
+            made = _new(effect, speaker, hearers[0], message, lane, ledger.n + 1)
+            return Ledger((made,), ledger.ended, ledger.count, made.n), trunk, (Change(None, made),)
         if len(live) == 1 and not effect.makes:
             was = live[0]
             status = None
@@ -208,8 +205,35 @@ def enter(
                 return Ledger((now,), ledger.ended, ledger.count, ledger.n), trunk, changes
             count = ledger.count
             return Ledger((), put(ledger.ended, count, was.n, now), count + 1, ledger.n), trunk, changes
+        if (
+            len(live) == 1 and trunk is None and not effect.discharges
+        ):  # what is said anew replaces what was not taken up
+            was, made = live[0], _new(effect, speaker, hearers[0], message, lane, ledger.n + 1)
+            if was.act == made.act and was.status is made.status and was.debtor == made.debtor and was.creditor == made.creditor:  # fmt: skip
+                now, count = _replace(was, status=_EXPIRED), ledger.count
+                changes = Change(was, now), Change(None, made)
+                return (
+                    Ledger((made,), put(ledger.ended, count, was.n, now), count + 1, made.n),
+                    trunk,
+                    changes,
+                )
     books, changes = record(Books(ledger, trunk), effect.act, speaker, hearers, message, lane)
     return books.own, books.trunk, changes
+
+
+def _new(effect: Effect, speaker: str, hearer: str, message: str, lane: str, n: int) -> Commitment:
+    debtor, creditor = (hearer, speaker) if effect.asks else (speaker, hearer)
+    return Commitment(
+        message if not lane else _id(message, hearer, lane),
+        debtor,
+        creditor,
+        effect.label,
+        message,
+        _PROPOSED if effect.asks else _CONDITIONAL,
+        effect.outlives,
+        lane,
+        n,
+    )
 
 
 def _made(

@@ -15,6 +15,7 @@ from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.tape import Step, Tape
 from agentcomm.errors import RecordError
+from agentcomm.protocol.resting import resting
 from agentcomm.runtime.replay import rules_from
 from agentcomm.runtime.stage import Stage
 from agentcomm.store.base import Entry, Store
@@ -23,7 +24,7 @@ __all__ = ("Resumed", "Resuming")
 
 _STEPS = 400
 """Steps of turns that may still be taken up."""
-_SLICE = 64
+_SLICE = 128
 """Entries until others get their turn."""
 
 
@@ -110,10 +111,11 @@ class Resuming:
                 entries = self._skipped(conversation, found, snapshot.data)
             except RecordError as error:
                 self._say(f"{conversation}: {error.what} ({error.why}); it is read from its beginning")
-        for count, entry in enumerate(entries, 1):
-            found.feed(entry)
-            if count % _SLICE == 0:
-                await asyncio.sleep(0)
+        with resting(big=True):  # what is made here stays
+            for count, entry in enumerate(entries, 1):
+                found.feed(entry)
+                if count % _SLICE == 0:
+                    await asyncio.sleep(0)
         found.steps = found.steps[-_STEPS:]
         return found
 
@@ -133,7 +135,8 @@ class Resuming:
             entries = self._store.read(conversation)
             tape = self._opened(conversation, entries).tape
             some = takewhile(lambda entry: entry.seq <= kept.seq, entries)
-            return messages(tape, (entry.data for entry in some), found.stage.rules)
+            with resting(big=True):
+                return messages(tape, (entry.data for entry in some), found.stage.rules)
 
         made, kept = restored(data, found.stage.rules, conversation, as_of, heard)
         entries = self._store.read(conversation, kept.seq - 1)
