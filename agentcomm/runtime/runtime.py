@@ -225,6 +225,7 @@ class Runtime:
         while self._flights:  # they land with what they are doing now
             self._room.clear()
             await self._room.wait()
+        await asyncio.sleep(0)  # what was to begin has begun, and so knows how to end
         until = monotonic() + grace
         while (left := until - monotonic()) > 0:
             tasks = self._tasks - self._holding.keys()  # what waits for other turns waits in vain now
