@@ -81,8 +81,9 @@ def draw_svg(picture: Picture, layout: Layout = lay_out, *, marked: bool = False
     head = _head(shown, max(placed.width, 420.0))
     top = MARGIN + head[0] + 38
     width = 2 * MARGIN + max(placed.width, head[2])
-    left = (width - placed.width) / 2
     foot = [line for note in shown.notes for line in wrap(note, max(56, int((width - 2 * MARGIN) / 6.6)))]
+    width = max(width, *(2 * MARGIN + _long(line, SMALL) for line in foot), 0.0)
+    left = (width - placed.width) / 2
     height = top + placed.height + 20 + len(foot) * SMALL * LEADING + MARGIN
     across, down = f'width="{width:.0f}"', f'height="{height:.0f}"'
     parts = [

@@ -23,7 +23,7 @@ const clock = (seconds) => {
 
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 // The name of a model without the folders of its file.
-const short = (model) => model.replace(/^(\w+:)(?!.*:).*\//, "$1");
+const short = (model) => model.replace(/^(\w+:)(?!.*:).*\//, "$1").replace(/:$/, "");
 
 // Shows a story, as `kept` has it from before, and returns how it is shown; `over` ends what listens.
 function begin(story, kept, over) {
@@ -235,6 +235,22 @@ function begin(story, kept, over) {
   const arrows = [...document.querySelectorAll("[data-from]")];
   const box = (place) => boxes[place] || boxes[(place || "").split("/")[0]];
   const boxName = (place) => (boxes[place] ? place : (place || "").split("/")[0]);
+  // Where the drawing is longer than its place, the lit state is kept in it.
+  function show(node) {
+    const place = id("place");
+    if (!node || (place.scrollHeight <= place.clientHeight && place.scrollWidth <= place.clientWidth)) return;
+    const inner = node.getBoundingClientRect(), outer = place.getBoundingClientRect();
+    if (inner.top < outer.top + 8 || inner.bottom > outer.bottom - 8) place.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2;
+    if (inner.left < outer.left + 8 || inner.right > outer.right - 8) place.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+  }
+  // Where the drawing is longer than its place, the lit state is kept in it.
+  function show(node) {
+    const place = id("place");
+    if (!node || (place.scrollHeight <= place.clientHeight && place.scrollWidth <= place.clientWidth)) return;
+    const inner = node.getBoundingClientRect(), outer = place.getBoundingClientRect();
+    if (inner.top < outer.top + 8 || inner.bottom > outer.bottom - 8) place.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2;
+    if (inner.left < outer.left + 8 || inner.right > outer.right - 8) place.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+  }
   function light(point, row) {
     document.querySelectorAll("text.count").forEach((node) => node.remove());
     for (const node of Object.values(boxes)) node.classList.remove("lit", "been");
@@ -254,6 +270,8 @@ function begin(story, kept, over) {
         node.append(label);
       }
     }
+    show(boxes[boxName(point.place[row.lane || ""])] || document.querySelector("#place [data-state].lit"));
+    show(boxes[boxName(point.place[row.lane || ""])] || document.querySelector("#place [data-state].lit"));
     const taken = new Set(row.moved.map(([, before, next]) => `${boxName(before)}\n${boxName(next)}`));
     const been = new Set(Object.keys(point.been).filter((key) => key.includes("\n")).map((key) => key.split("\n").map(boxName).join("\n")));
     for (const arrow of arrows) {

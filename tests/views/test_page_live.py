@@ -285,3 +285,31 @@ def test_a_damaged_or_erased_transcript_says_so(tmp_path):
         )
         opened(browser, page(path))
         assert "erased" in browser.find_element("id", "about").text
+
+
+def test_on_a_narrow_screen_the_step_and_its_state_are_in_view(tmp_path):
+    from agentcomm import enact_sync
+    from tests.tracing.traced_scenes import cast, sale
+
+    path = tmp_path / "sale.jsonl"
+    enact_sync(sale(tmp_path), cast=cast(slip=True, misfires=2), transcript=path)
+    with chromium() as browser:
+        size = {"width": 420, "height": 860, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        opened(browser, page(path))
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 420
+        for _ in range(16):
+            settled(browser)
+            for part, inner in (("place", "#place [data-state].lit"), ("talk", ".row.now")):
+                top, bottom, low, high = browser.execute_script(
+                    "const a = document.getElementById(arguments[0]).getBoundingClientRect(),"
+                    " b = document.querySelector(arguments[1]).getBoundingClientRect();"
+                    " return [a.top, a.bottom, b.top, b.bottom]",
+                    part,
+                    inner,
+                )
+                assert top - 1 <= low < high <= bottom + 1, (part, top, bottom, low, high)
+                assert 0 <= top < bottom <= 860
+            press(browser, "k")
+        picture(browser, "narrow")
+        assert browser.get_log("browser") == []
