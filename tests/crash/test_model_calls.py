@@ -42,9 +42,9 @@ def test_killed_again_and_again_a_turn_of_many_calls_pays_for_each_once_but_thos
     """Each of its processes gets one call further."""
     asyncio.run(opened(tmp_path, 1, participant="thinker"))
     for number in range(3):
-        process = start(tmp_path, f"p{number}", "after:model.result#1", LEASE="0.2", THINK="0.001")
+        process = start(tmp_path, f"p{number}", "after:model.result#1", LEASE="0.6", THINK="0.001")
         assert process.wait(40) == -signal.SIGKILL
         assert calls(tmp_path) == number + 1
-    start(tmp_path, "last", LEASE="0.2", THINK="0.001").wait(40)
+    start(tmp_path, "last", LEASE="0.6", THINK="0.001").wait(40)
     assert left(tmp_path) == 0
     assert calls(tmp_path) == 4
