@@ -110,6 +110,33 @@ async def test_many_at_once_are_as_each_alone(tmp_path, kind):
     store.close()
 
 
+async def test_many_at_once_of_two_stores_are_each_its_own(tmp_path):
+    """Two who share a file give numbers side by side; none is given twice, and none is mistaken for another."""
+    both = [SQLiteStore(tmp_path / "talks.db", synchronous="normal") for _ in range(2)]
+
+    async def talk(store, name):
+        law = {f"law {name[0]}": name[0].encode()}
+        (claim,) = (
+            await store.open(name, Entry(0, 1, b"first"), [Delivery("a", keep=True)], shared=law)
+        ).kept
+        for n in range(1, 4):
+            out = [Delivery("a", "", f"{n}", keep=True)]
+            done = await store.commit(name, claim, Entry(n, 1, name.encode()), out, replace=[""])
+            (claim,) = done.kept
+        if name.endswith("0"):
+            await store.commit(name, claim, Entry(4, 1, b"end"), replace=[""], closes=b"over")
+
+    some = [(store, f"{'ab'[who]}{n}") for n in range(60) for who, store in enumerate(both)]
+    await asyncio.gather(*(talk(*one) for one in some))
+    for store in both:
+        assert {one.conversation for one in store.waiting()} == {n for _, n in some if not n.endswith("0")}
+        for _, name in some:
+            entries = [entry.data for entry in store.read(name)]
+            assert entries[:4] == [f"{name[0]}first".encode(), *[name.encode()] * 3]
+            assert len(entries) == 4 + name.endswith("0")
+        store.close()
+
+
 async def test_who_goes_on_and_is_gone_leaves_what_was_to_be_done_last(tmp_path):
     times = [1000.0]
     store = SQLiteStore(tmp_path / "talks.db", clock=lambda: times[0])
