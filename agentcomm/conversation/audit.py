@@ -68,7 +68,10 @@ def prove(lines: Iterable[bytes], *, head: str = "") -> Proof:
     problem, line = "", 0
     if transcript.damage is not None:
         place, _, problem = transcript.damage.what.partition(": ")
-        line = int(place.removeprefix("line "))
+        if problem:
+            line = int(place.removeprefix("line "))
+        else:  # of a file that is something else, or has no beginning
+            line, problem = 1, place
     elif not transcript.records:
         problem = "there is no record"
     elif kept and not kept[-1].endswith(b"\n"):

@@ -53,6 +53,8 @@ def push_transcript(transcript: Transcript, tracer: LateTracer, submit: Callable
 
 _APART = 20_000
 """Nanoseconds between records of one time: a record's is in milliseconds, in which many things happen."""
+_TURNS_APART = 1_000_000
+"""Nanoseconds between the beginnings of turns: there are backends that sort traces by milliseconds."""
 
 
 class _Turn:
@@ -87,11 +89,10 @@ class _Pusher:
 
     def push(self) -> int:
         self.submit(self.drawing.open, (self.now, None))
-        self.last += _APART
         for at, events in self._groups():
             self.now = at
             self._group(tuple(events))
-            self.last = at
+            self.last = max(at, self.read)
         for key in list(self.open):  # a talk that broke off, or ended, while somebody tried again
             self._submit(key, self.models.get(key[0], ""), ())
         transcript, ended = self.transcript, self.ended
@@ -167,6 +168,7 @@ class _Pusher:
     def _submit(self, key: tuple[str, str], model: str, events: tuple[Event, ...]) -> None:
         turn = self.open.pop(key)
         self.turns += 1
+        self.read = max(self.read, turn.begun + _TURNS_APART)
         awaiting: list[str] = []
         for event in events:
             if isinstance(event, Expired) and event.state in self.rules.protocol.states:

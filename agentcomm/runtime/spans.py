@@ -61,6 +61,9 @@ __all__ = (
 
 _BAD_ENDS = frozenset({OutcomeClass.FAILED, OutcomeClass.ABORTED, OutcomeClass.EXPIRED})
 
+_ASIDE = 1_000_000
+"""Nanoseconds between a marker and the turns: there are backends that sort traces by milliseconds, in which a turn of code is over."""
+
 _COUNTED = frozenset({RepairOpened, RepairClosed, OverlayClosed, Ended, Refused})
 
 
@@ -164,11 +167,11 @@ class ConversationSpans:
                 names.GENAI_VERSION: names.GENAI_SEMCONV,
             },
             base=self.facts.base,
-            start=self._begun,
+            start=self._begun - _ASIDE,
             links=[(caller, {names.LINK_RELATION: "caller"})] if caller else [],
             place=self.places.at(0),
         )
-        opening.end(at=clock())
+        opening.end(at=self._begun)
         self.opening = self.latest = opening.place
 
     @property
@@ -252,12 +255,12 @@ class ConversationSpans:
             f"{names.CLOSE_CONVERSATION} {self.facts.protocol.name}",
             attributes,
             base=self.facts.base,
-            start=now,
+            start=now + _ASIDE,
             links=links,
             under=self.under,
             place=self.places.after(0),
         )
-        marker.end(at=self.clock(), error=kind.value if bad and kind is not None else None)
+        marker.end(at=now + _ASIDE, error=kind.value if bad and kind is not None else None)
         where = signals() if self.facts.content.redacted else None
         if where is not None:
             where.tell(

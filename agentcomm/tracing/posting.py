@@ -81,7 +81,14 @@ class Poster:
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
         length = str(sum(map(len, data)))
-        connection.request("POST", self._path, data, {**self._headers, "content-length": length})
+        try:
+            connection.request("POST", self._path, data, {**self._headers, "content-length": length})
+        except (BrokenPipeError, ConnectionResetError):
+            answer = _early(connection)
+            if answer is None:
+                raise
+            self.close()
+            return answer
         answer = connection.getresponse()
         content = answer.read()
         return Answer(answer.status, answer.reason, content, answer.headers.get("retry-after", ""))
@@ -123,3 +130,12 @@ class Poster:
 def _basic(parts: SplitResult) -> str:
     said = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return "Basic " + b64encode(said.encode()).decode()
+
+
+def _early(connection: http.client.HTTPConnection) -> Answer | None:
+    """Return what a server said that would not read all of a request; None if it said nothing."""
+    try:
+        answer = connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return None
+    return Answer(answer.status, answer.reason, b"", answer.headers.get("retry-after", ""))

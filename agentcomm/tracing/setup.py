@@ -30,6 +30,9 @@ FLUSH_SECONDS = 3.0
 """Longest wait for a backend when the program ends."""
 
 
+_FULL = "more came than was sent in time, and what waits is bounded"
+
+
 class Tracing:
     """Tracing that is switched on. Use it as a context manager, or call `shutdown` at the end."""
 
@@ -87,7 +90,8 @@ class Tracing:
             return sent
         if not self._closed and not counts.failed and not counts.overflowed:
             return f"{sent}, {counts.waiting} waiting"
-        problem = f": {counts.problem}" if counts.problem else ""
+        why = counts.problem or (_FULL if counts.overflowed else "")
+        problem = f": {why}" if why else ""
         return f"{sent}; {self.lost} lost{problem}"
 
 

@@ -15,7 +15,7 @@ from agentcomm.tracing.posting import Poster
 class Server:
     """Keeps what it was asked; ends each connection after so many requests."""
 
-    def __init__(self, per_connection=100, tls=None):
+    def __init__(self, per_connection=100, tls=None, most=1 << 30):
         self.asked, self.connections = [], 0
         outer = self
 
@@ -28,6 +28,10 @@ class Server:
                 outer.connections += 1
 
             def do_POST(self):
+                if int(self.headers["content-length"]) > most:  # it is not even read
+                    self.send_error(413)
+                    self.close_connection = True
+                    return
                 body = self.rfile.read(int(self.headers["content-length"]))
                 outer.asked.append((self.path, dict(self.headers), body))
                 self.send_response(200)
@@ -93,6 +97,16 @@ def test_one_connection_carries_many_requests_and_is_opened_again_where_the_serv
     ]
     assert all(headers["x-team"] == "shop" for _, headers, _ in server.asked)
     poster.close()
+
+
+def test_one_that_reads_no_further_is_heard(serve):
+    server = serve(most=100)
+    poster = Poster(f"http://127.0.0.1:{server.port}/v1", {}, None)
+    for _ in range(3):
+        assert poster.post([bytes(1 << 20)] * 8, 5).status == 413
+        assert poster.post([b"x"], 5).status == 200
+    poster.close()
+    assert len(server.asked) == 3
 
 
 def test_a_server_that_is_not_there_is_an_error_of_the_system():

@@ -61,7 +61,8 @@ def test_a_model_call_is_pushed_with_its_prompt_and_time(tmp_path):
     assert "propose" in chats[1].attributes["gen_ai.output.messages"]
     assert "cfp" in chats[0].attributes["gen_ai.input.messages"]
     asked = next(r for r in read_transcript(path).records if r.type == "model.request")
-    assert chats[0].start_time // 1_000_000 == round(datetime.fromisoformat(asked.time).timestamp() * 1000)
+    later = chats[0].start_time / 1e9 - datetime.fromisoformat(asked.time).timestamp()
+    assert -1e-5 < later < 0.01  # turns of one millisecond are set apart
 
 
 def test_one_that_is_erased_or_cut_is_pushed_as_far_as_it_tells(tmp_path):
@@ -121,6 +122,7 @@ def test_spans_of_one_moment_are_in_order(tmp_path, monkeypatch):
     roots = [span for span in spans if not span.parent_span_id]
     told = [span.start_time_unix_nano for span in sorted(roots, key=in_order)]
     assert told == sorted(set(told))
+    assert len({at // 1_000_000 for at in told}) == len(told)  # some backends sort by milliseconds
     first, *_, last = in_time(roots)
     assert (first.name, last.name) == ("open_conversation sale", "close_conversation sale")
     for root in roots:

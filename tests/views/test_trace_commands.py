@@ -106,6 +106,58 @@ def test_a_transcript_cut_in_the_middle_still_shows(record, trace):
     assert trace("stats")[0] == 0
 
 
+COMMANDS = (
+    ["list"],
+    ["list", "--json"],
+    ["show", "run"],
+    ["show", "run", "--why"],
+    ["show", "run", "--why", "--json"],
+    ["show", "run", "--steps"],
+    ["show", "run", "--prompts"],
+    ["show", "run", "--json"],
+    ["prompt", "run"],
+    ["diagram", "run"],
+    ["html", "run"],
+    ["diff", "run", "good.jsonl"],
+    ["diff", "good.jsonl", "run", "--json"],
+    ["stats"],
+    ["stats", "--json", "--replay"],
+    ["verify"],
+    ["verify", "run", "--json"],
+    ["erase", "run", "--all", "--why", "w"],
+    ["push", "run", "--to", "http://127.0.0.1:9"],
+)
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "line gone", "line of something else"])
+def test_whatever_becomes_of_a_transcript_every_command_says_so(record, trace, how, monkeypatch):
+    """No command fails: it shows what is sound, or says in words what is wrong, and its exit code tells."""
+    monkeypatch.setattr("agentcomm.cli.trace_audit._PATIENCE", 0.05)
+    path = record(slip=True, misfires=2)
+    whole = path.read_bytes()
+    (path.parent.parent / "good.jsonl").write_bytes(whole)
+    lines = whole.splitlines(keepends=True)
+    for at in (0, 1, 10, *range(11, len(whole), len(whole) // 8), len(whole) - 1):
+        number = at % len(lines)
+        broken = {
+            "cut": whole[:at],
+            "flipped": whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :],
+            "line gone": b"".join(lines[:number] + lines[number + 1 :]),
+            "line of something else": b"".join([*lines[:number], b'{"record": 5}\n', *lines[number + 1 :]]),
+        }[how]
+        for command in COMMANDS:
+            path.write_bytes(broken)
+            code, out, err = trace(*command)
+            assert code in {0, 1, 2, 4}, (at, command, err)
+            assert "Traceback" not in err
+            assert "X900" not in err + out
+            assert out.strip() or err.strip(), (at, command)
+        path.write_bytes(broken)
+        assert trace("verify", "run")[0] == 1, at
+    path.write_bytes(whole)
+    assert trace("verify", "run")[0] == 0
+
+
 def test_the_diagram_shows_refusals_and_the_way_taken(record, trace):
     record(slip=True, misfires=1)
     code, out, _ = trace("diagram", "--as", "sequence")
