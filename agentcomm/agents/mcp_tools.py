@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from agentcomm.agents.schema import plain_schema
-from agentcomm.agents.tools import LIMIT, TIMEOUT, Effect, Tool, ToolFailed
+from agentcomm.agents.tools import LIMIT, TIMEOUT, Effect, Tool, ToolFailed, ToolLost
 from agentcomm.errors import EdgeError, UsageError
 
 __all__ = ("mcp_tools",)
@@ -139,6 +139,7 @@ def _made(client: Any, tool: Any, *, named: str, **options: Any) -> Tool:
     schema["required"] = [name for name in schema.get("required", ()) if name != named]
 
     from mcp import MCPError
+    from mcp.types import CONNECTION_CLOSED
 
     def read(arguments: Mapping[str, Any]) -> dict[str, Any]:
         from jsonschema import Draft202012Validator
@@ -156,8 +157,10 @@ def _made(client: Any, tool: Any, *, named: str, **options: Any) -> Tool:
         try:
             found = await client.call_tool(tool.name, {**arguments, **({named: key} if named else {})})
         except MCPError as error:
-            raise ToolFailed(
-                f"the MCP server of {tool.name} is gone, or refuses: {error}",
+            if error.code != CONNECTION_CLOSED:
+                raise ToolFailed(f"the MCP server of {tool.name} refuses: {error}", code="X501") from error
+            raise ToolLost(
+                f"the MCP server of {tool.name} is gone: {error}",
                 fix="start it again; whether the call was carried out, only the server can tell",
                 code="X501",
             ) from error

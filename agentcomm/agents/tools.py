@@ -17,7 +17,7 @@ from agentcomm.acts.content import parse_duration
 from agentcomm.agents.schema import plain_schema
 from agentcomm.errors import AgentcommError, EdgeError, EffectInDoubt, UsageError
 
-__all__ = ("Effect", "Tool", "ToolFailed", "ToolInDoubt", "ToolRefused", "tool", "tools_by_name")
+__all__ = ("Effect", "Tool", "ToolFailed", "ToolInDoubt", "ToolLost", "ToolRefused", "tool", "tools_by_name")
 
 KEY = "idempotency_key"
 """The parameter by which a keyed tool is given its key, unless it names another."""
@@ -48,6 +48,10 @@ class ToolFailed(EdgeError):
     """A tool that raised, took too long or gave too much."""
 
     code = "X501"
+
+
+class ToolLost(ToolFailed):
+    """Whoever carried a call out is gone, and the answer with it: raised by what runs a tool elsewhere."""
 
 
 class ToolInDoubt(EffectInDoubt):

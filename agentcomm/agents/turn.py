@@ -589,7 +589,7 @@ class Turn(msgspec.Struct, eq=False):
             UsageError: If the agent was not given this tool.
             ToolRefused: If it may not be called now, or not like this: by role, arguments, evidence or common ground.
             ToolFailed: If it raises, takes too long or gives too much.
-            ToolInDoubt: If it was begun before a crash, and nobody can tell whether it was done.
+            ToolInDoubt: If it was begun, its result was lost, and nobody can tell whether it was done.
         """
         return await self.use_as("handler", tool, arguments)
 

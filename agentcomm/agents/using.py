@@ -12,7 +12,7 @@ import msgspec
 
 from agentcomm.acts.content import entries_of, to_plain
 from agentcomm.agents.calls import By, Call, Calls
-from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolRefused
+from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolLost, ToolRefused
 from agentcomm.agents.turn import Turn
 from agentcomm.conversation.gate import blocked
 from agentcomm.conversation.moves import floors
@@ -42,7 +42,7 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
 
     Raises:
         ToolRefused: If it may not be called now, or not like this; nothing was done.
-        ToolInDoubt: If it was begun before, its result is lost, and nothing tells whether it was done.
+        ToolInDoubt: If it was begun, its result is lost, and nothing tells whether it was done.
         ToolFailed: If it raises, takes too long or gives too much.
     """
     calls = turn.calls
@@ -78,6 +78,11 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
     try:
         result = await _within(one, typed, call.key)
     except Exception as error:
+        if isinstance(error, ToolLost) and one.effect in (Effect.ONCE, Effect.RECONCILABLE):
+            call.is_restored, call.is_cleared = True, False
+            found = await _resumed(turn, calls, one, call, "whoever carried it out went away")
+            if found is not _AGAIN:
+                return found
         call.is_done, call.error = True, error
         _failed(turn, calls, one, call, error)
         await turn.journal.kept()
@@ -88,8 +93,8 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
 _AGAIN = object()
 
 
-async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call) -> Any:
-    """Return the result of a call that was begun before, or `_AGAIN` if it is to be made again under its key."""
+async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call, why: str = "the process ended") -> Any:
+    """Return the result of a call that was begun before, or `_AGAIN` if it was not made or may be made again under its key."""
     if one.effect in (Effect.PURE, Effect.KEYED) or call.is_cleared:
         return _AGAIN
     if one.effect is Effect.RECONCILABLE and one.reconcile is not None:
@@ -98,10 +103,11 @@ async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call) -> Any:
             found = await found if inspect.isawaitable(found) else found
         except LookupError:
             return _AGAIN
+        call.is_restored = False
         return await _done(turn, calls, one, call, found)
     call.is_restored = True
     raise ToolInDoubt(
-        f"{turn.agent} had begun {one.name!r} when the process ended, and nobody can tell whether it was done",
+        f"{turn.agent} had begun {one.name!r} when {why}, and nobody can tell whether it was done",
         key=call.key,
         why="its result is not on record, and it takes no key and cannot be asked",
         fix=f"look what became of {call.key}, then: agentcomm conversations resume ID --effect done or --effect again",

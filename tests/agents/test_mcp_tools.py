@@ -7,7 +7,7 @@ import pytest
 
 from agentcomm import Agent, enact, load
 from agentcomm.agents.mcp_tools import mcp_tools
-from agentcomm.agents.tools import Effect
+from agentcomm.agents.tools import Effect, ToolInDoubt, ToolLost
 from agentcomm.errors import EdgeError, UsageError
 from tests.agents import mcp_server
 from tests.agents.talks import Says, text_of
@@ -90,6 +90,30 @@ async def test_a_program_that_dies_hangs_floods_or_chatters_does_not_end_the_tal
         result, model = await buy(root, tools, [{"use": name, "with": {}}, PROPOSE])
     assert result.outcome == "sold"
     assert words in text_of(model.asked[1])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("effect", ["once", "pure"])
+async def test_a_server_that_goes_away_in_a_call_that_may_have_done_something_leaves_it_in_doubt(effect):
+    command = [sys.executable, str(Path(mcp_server.__file__))]
+    async with mcp_tools(command, only=["dies"], effects={"dies": effect}) as tools:
+        ann, bob = Agent("ann"), Agent("bob", tools=tools)
+        ann.opens(lambda turn: turn.say("request", action="sing"))
+
+        @bob.on("request")
+        async def sing(turn):
+            try:
+                await turn.use("dies")
+            except EdgeError as error:
+                told.append(error)
+            return turn.say("refuse", reason="nobody knows")
+
+        told = []
+        result = await enact(load("request"), cast={"initiator": ann, "participant": bob})
+    assert [type(error) for error in told] == [ToolInDoubt if effect == "once" else ToolLost]
+    assert ("when whoever carried it out went away" if effect == "once" else "is gone") in told[0].what
+    kinds = [one.type for one in result.transcript.records if one.type.startswith("tool.")]
+    assert kinds == (["tool.call"] if effect == "once" else ["tool.call", "tool.error"])
 
 
 @pytest.mark.timeout(120)
