@@ -280,6 +280,7 @@ class Lines:
             RecordError: If it is damaged.
         """
         made: list[bytes] = []
+        is_empty = not data
         while data.startswith(b"{"):  # lines as they are: shared contents, and what older versions wrote
             line, _, data = data.partition(b"\n")
             made.append(line + b"\n")
@@ -287,7 +288,7 @@ class Lines:
                 head = line[len(_LINE) : len(_LINE) + 64]
                 self.chain.at(self.chain.seq + 1, head.decode(errors="replace"))
                 self.link = head
-        if data:
+        if data or is_empty:
             self._salt, parts, self.link = opened_up(data, self.link)
             self._count = 0
             chain = self.chain

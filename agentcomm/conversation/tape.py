@@ -59,13 +59,14 @@ class Tape:
         Raises:
             RecordError: If the chain is broken, or an input was erased.
         """
+        is_empty = not data
         while data.startswith(b"{"):
             line, _, data = data.partition(b"\n")
             if line.startswith(b'{"blob":'):
                 self._keep(line)
             else:
                 yield from self._line(line)
-        if data:
+        if data or is_empty:
             for part in self.parts(data):
                 yield from self.given(part)
         if len(self._blobs) > _KEPT:

@@ -91,6 +91,8 @@ class Embedder:
     def _compiled(self, word: Word, report: Report) -> Draft | None:
         name = word.text
         if not is_name(name) or (found := self.resolve("/".join((*self.names, name)))) is None:
+            bare = name.rpartition("/")[2].removesuffix(".yaml").removesuffix(".yml")
+            is_path = bare != name and is_name(bare)
             known = (*names(), *(overlay.rpartition("/")[2] for overlay in names(overlays=True)))
             report.add(
                 "E102",
@@ -98,7 +100,9 @@ class Embedder:
                 word.at,
                 f"there is no protocol '{name}'",
                 why="a protocol is looked up beside the file, then in the library",
-                fix=near(name, known, otherwise=f"write it: {name}.yaml"),
+                fix=f"write its name alone: {bare}"
+                if is_path
+                else near(name, known, otherwise=f"write it: {name}.yaml"),
             )
             return None
         source = read(*found)

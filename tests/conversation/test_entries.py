@@ -150,6 +150,9 @@ def test_every_change_is_found_and_what_stands_before_it_is_kept():
         assert place == len(entries) - 1 or lines_of(rest)[1] is not None  # one that is missing
     assert lines_of([*entries, entries[-1]])[1] is not None  # one that stands there twice
     assert lines_of([b"\x07" + entries[0][1:]])[1] is not None
+    assert lines_of([*entries[:-1], b""])[1] is not None
+    with pytest.raises(RecordError, match="damaged"):
+        list(fed([*entries[:-1], b""]))
 
 
 def fed(entries):

@@ -247,6 +247,12 @@ def test_overlays_are_switched_off_and_replaced():
     assert work().overlays == {}
 
 
+@pytest.mark.parametrize("path", ["my-repair.yaml", "./my-repair.yaml", "overlays/my-repair.yml"])
+def test_a_path_in_place_of_a_name_is_told_what_the_name_is(path):
+    found = checked(edited(WORK, ("outcomes:", f"overlays: {{repair: {path}}}\noutcomes:"))).findings
+    assert [(one.code, one.fix) for one in found] == [("E102", "write its name alone: my-repair")]
+
+
 def test_an_overlay_of_the_library_by_name():
     assert work(("outcomes:", "overlays: {repair: repair}\noutcomes:")).overlays["repair"] == load(
         "_overlays/repair"
