@@ -515,12 +515,13 @@ class SQLiteStore:
 
     def waiting(self, conversation: str = "", *, mailbox: str = "", limit: int = 0) -> list[Waiting]:
         """Return deliveries; see `Store`."""
+        one, given = _one(conversation)
         found = self._rows(
             "SELECT c.id, coalesce(e.box, d.mailbox) AS whose, coalesce(e.grp, d.grp), coalesce(e.note, d.note), d.since, d.free,"  # noqa: S608
             " d.attempt, d.token != '' FROM delivery d JOIN conversation c ON c.k = d.conv"
             f" LEFT JOIN entry e ON d.held = 2 AND e.conv = d.conv AND e.seq = {LAST}"
-            " WHERE ? IN ('', c.id) AND ? IN ('', whose) ORDER BY d.k LIMIT ?",
-            (conversation, mailbox, limit or -1),
+            f" WHERE {one} AND ? IN ('', whose) ORDER BY d.k LIMIT ?",
+            (*given, mailbox, limit or -1),
         )
         return [Waiting(*row[:7], is_claimed=bool(row[7])) for row in found]
 
@@ -531,10 +532,11 @@ class SQLiteStore:
 
     def dead(self, conversation: str = "") -> list[Dead]:
         """Return dead letters; see `Store`."""
+        one, given = _one(conversation)
         found = self._rows(
-            "SELECT c.id, mailbox, grp, note, reason, at, attempt FROM dead d JOIN conversation c ON c.k = d.conv"
-            " WHERE ? IN ('', c.id) ORDER BY d.k",
-            (conversation,),
+            "SELECT c.id, mailbox, grp, note, reason, at, attempt FROM dead d JOIN conversation c ON c.k = d.conv"  # noqa: S608
+            f" WHERE {one} ORDER BY d.k",
+            given,
         )
         return [Dead(*row) for row in found]
 
@@ -678,6 +680,13 @@ def _free(
     )
     found.sort()
     return found[:limit]
+
+
+def _one(conversation: str) -> tuple[str, tuple[str, ...]]:
+    """Return the condition for what belongs to a conversation, or to any, and its value: an index finds the one."""
+    return (
+        ("d.conv = (SELECT k FROM conversation WHERE id = ?)", (conversation,)) if conversation else ("1", ())
+    )
 
 
 _FREE = "SELECT d.free, d.k, c.id, d.mailbox, d.grp, d.note, d.attempt FROM delivery d JOIN conversation c ON c.k = d.conv WHERE"
