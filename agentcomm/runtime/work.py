@@ -405,9 +405,9 @@ class Work:
         """Wait for a commit; if this is cancelled meanwhile, nobody goes on with what it keeps."""
         if isinstance(doing, Done):
             return doing.value
-        future = doing if isinstance(doing, Doing) else asyncio.ensure_future(doing)
+        future = asyncio.ensure_future(doing)
         try:
-            return await (future if isinstance(future, Doing) else asyncio.shield(future))
+            return await (future if isinstance(doing, Doing) else asyncio.shield(future))
         except asyncio.CancelledError:
             done = await future
             store = self.runtime.store

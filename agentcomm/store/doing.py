@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 __all__ = ("Doing", "Done")
 
@@ -23,23 +23,26 @@ class Done(Generic[T]):
 
 
 class Doing(Generic[T]):
-    """What will be done, whether somebody waits for it or not.
+    """What will be done, whether somebody waits for it or not: as a future of its loop, but it cannot be cancelled.
 
     Whoever is cancelled while waiting is cancelled once it is done. Who need not be a task has himself told, in the loop, as soon as
     the loop hears of it.
 
     Args:
         loop: In which it is told.
+
+    Attributes:
+        loop: That loop.
     """
 
-    __slots__ = ("_error", "_is_done", "_tell", "_value", "loop")
+    __slots__ = ("_asyncio_future_blocking", "_error", "_is_done", "_tell", "_value", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._is_done = False
+        self._is_done = self._asyncio_future_blocking = False
         self._value: Any = None
         self._error: BaseException | None = None
-        self._tell: list[Callable[[Doing[T]], object]] = []
+        self._tell: list[Any] = []
 
     def then(self, tell: Callable[["Doing[T]"], object]) -> None:
         """Have something called once it is done, which must not be so yet."""
@@ -49,12 +52,24 @@ class Doing(Generic[T]):
         """Say that it is done, in its loop."""
         self._value, self._error, self._is_done = value, error, True
         for tell in self._tell:
+            if type(tell) is tuple:
+                soon, context = cast("tuple[Any, Any]", tell)
+                self.loop.call_soon(soon, self, context=context)
+                continue
             try:
                 tell(self)
             except Exception as raised:  # noqa: BLE001  (others wait behind it)
                 self.loop.call_exception_handler(
                     {"message": "whoever was told what a store did failed", "exception": raised}
                 )
+
+    # --- as a future ---
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self._is_done:
+            self._asyncio_future_blocking = True
+            yield self
+        return self.result()
 
     def result(self) -> T:
         """Return what it came to, once it is done.
@@ -66,17 +81,36 @@ class Doing(Generic[T]):
             raise self._error
         return self._value
 
-    def __await__(self) -> Generator[Any, None, T]:
-        if not self._is_done:
-            waiting = _Waiting(loop=self.loop)
-            self.then(lambda _: waiting.set_result(None))
-            yield from waiting
-        return self.result()
+    def exception(self) -> BaseException | None:
+        """Return what was raised, once it is done."""
+        return self._error
 
+    def done(self) -> bool:
+        """Say whether it is done."""
+        return self._is_done
 
-class _Waiting(asyncio.Future[None]):
-    """Cannot be cancelled."""
+    def cancelled(self) -> bool:
+        """Say that it is not."""
+        return False
 
     def cancel(self, msg: Any = None) -> bool:
+        """Do nothing."""
         del msg
         return False
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return its loop."""
+        return self.loop
+
+    def add_done_callback(self, tell: Callable[["Doing[T]"], object], *, context: Any = None) -> None:
+        """Have something called soon after it is done."""
+        if self._is_done:
+            self.loop.call_soon(tell, self, context=context)
+        else:
+            self._tell.append((tell, context))
+
+    def remove_done_callback(self, tell: Callable[["Doing[T]"], object]) -> int:
+        """Have something not called, and say how often it would have been."""
+        before = len(self._tell)
+        self._tell = [one for one in self._tell if type(one) is not tuple or one[0] != tell]
+        return before - len(self._tell)
