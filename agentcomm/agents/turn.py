@@ -16,7 +16,7 @@ from agentcomm.conversation.doubts import was_weighed
 from agentcomm.conversation.events import Reading, Refused
 from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.moves import Speak, exits, given, legal, signature
-from agentcomm.conversation.parts import Position
+from agentcomm.conversation.parts import Position, key_of
 from agentcomm.conversation.reading import Unreadable, read
 from agentcomm.conversation.state import Conversation
 from agentcomm.errors import IllegalMove, UsageError
@@ -399,7 +399,7 @@ class Turn(msgspec.Struct, eq=False):
             shared = self.whole.shared if place is None else place.shared
             if shared.mended and heard in shared.mended:
                 return shared.mended[heard]
-            found = shared.seen.get(heard)
+            found = shared.seen.get(key_of(self.whole.id, heard, shared.n - 1))
             return found[1] if found is not None and found[0] <= shared.n else None
         if frame.said and self.role == frame.sender:
             label, content = list(frame.said.items())[-1]

@@ -13,6 +13,7 @@ from agentcomm.conversation.moves import (
     on_record,
     unmet,
 )
+from agentcomm.conversation.parts import key_of
 from agentcomm.conversation.reading import Unreadable, as_data, read
 from agentcomm.conversation.state import (
     Conversation,
@@ -109,7 +110,7 @@ def reply_to(conversation: Conversation, message: Message, heard: str) -> str:
     if not reply or reply == heard:
         return heard
     shared = conversation.shared
-    source = find(shared.seen, shared.n, reply)
+    source = find(shared.seen, shared.n, key_of(conversation.id, reply, shared.n))
     if source is None and conversation.rules.role not in ("", message.sender):
         return reply
     if source is None or message.sender not in source.receivers:

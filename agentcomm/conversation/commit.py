@@ -26,7 +26,7 @@ from agentcomm.conversation.events import (
     OwnerChanged,
     RepairClosed,
 )
-from agentcomm.conversation.parts import Held, Outcome, Position, Said, Shared
+from agentcomm.conversation.parts import Held, Outcome, Position, Said, Shared, key_of
 from agentcomm.conversation.state import Conversation, altered
 from agentcomm.protocol.graph import Act, Criterion, Move, OutcomeClass, Protocol, State
 
@@ -64,9 +64,10 @@ def put_on_record(
 ) -> tuple[Conversation, tuple[Heard, ...]]:
     """Put a message on record; what is said for all is heard once."""
     shared = conversation.shared
-    if find(shared.seen, shared.n, message.id) is not None:
+    key = key_of(conversation.id, message.id, shared.n)
+    if find(shared.seen, shared.n, key) is not None:
         return altered(conversation, at=at, misfires=0), ()
-    seen = put(shared.seen, shared.n, message.id, message)
+    seen = put(shared.seen, shared.n, key, message)
     after = altered(conversation, n=shared.n + 1, at=at, misfires=0, seen=seen)
     return after, (Heard(shared.n + 1, message, overlay),)
 
@@ -94,8 +95,9 @@ def commit(
     act, here, shared, rules = move.act, conversation.here, conversation.shared, conversation.rules
     protocol, lane, label, source = rules.protocol, here.lane, act.label, move.state
     n, seen, tally, used, target = shared.n, shared.seen, shared.tally, here.used, move.next
-    if readback is None and find(seen, n, message.id) is None:
-        seen, n = put(seen, n, message.id, message), n + 1
+    key = key_of(conversation.id, message.id, n)
+    if readback is None and find(seen, n, key) is None:
+        seen, n = put(seen, n, key, message), n + 1
         events.append(Heard(n, message))
     said, held, effects = here.said, here.held, None
     if held or move.owner:

@@ -69,8 +69,10 @@ class CommonGround(Mapping[str, Any]):
         shared: Shared,
         here: Position,
         lanes: Lanes,
+        conversation: str,
     ) -> None:
         self._protocol, self._shared, self._here, self._lanes = protocol, shared, here, lanes
+        self._conversation = conversation
         self._said: Mapping[str, Said] = here.said
         well = (OutcomeClass.SUCCESS, OutcomeClass.PARTIAL)
         ended = [lane for lane in lanes.values() if lane.outcome and lane.outcome.kind in well]
@@ -81,7 +83,7 @@ class CommonGround(Mapping[str, Any]):
 
     def heard_by(self, role: str) -> "CommonGround":
         """Return what of it a role has said or heard: a message that was not for it tells it nothing."""
-        made = CommonGround(self._protocol, self._shared, self._here, self._lanes)
+        made = CommonGround(self._protocol, self._shared, self._here, self._lanes, self._conversation)
         made._said = {
             act: said
             for act, said in self._said.items()
@@ -120,7 +122,9 @@ class CommonGround(Mapping[str, Any]):
         if evidence.startswith("readback:"):
             return only in act.readback or only in act.critical
         if evidence.startswith("used by "):
-            user = Seen(self._shared).get(evidence.removeprefix("used by ").rpartition(":")[0])
+            user = Seen(self._shared, self._conversation).get(
+                evidence.removeprefix("used by ").rpartition(":")[0]
+            )
             used = self._protocol.acts.get(user.act) if user is not None else None
             return used is None or any(
                 (ref.act, ref.field) == (act.label, only) for ref in used.repeats.values()
@@ -187,7 +191,7 @@ class CommonGround(Mapping[str, Any]):
             named = _troubled(frame)
             return only in named if named else _value(frame.it, only) is not None
         if frame is None and here.voided:
-            it = Seen(self._shared)[here.voided]
+            it = Seen(self._shared, self._conversation)[here.voided]
             return (not label or it.act == label) and _value(it, only) is not None
         return False
 

@@ -44,7 +44,7 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.evidence import take_evidence
 from agentcomm.conversation.moves import floors, full, in_full, limit_of
-from agentcomm.conversation.parts import ROW, GatherTurn, Lanes, Outcome, Position, Shared, answer_to
+from agentcomm.conversation.parts import ROW, GatherTurn, Lanes, Outcome, Position, Shared, answer_to, key_of
 from agentcomm.conversation.plain import (
     Several,
     Told,
@@ -134,15 +134,16 @@ def say_made(
     if now is not here or plan is None or made.lane != lane or (turn is not None and turn.has_heard(name)):
         return None
     if plan.is_plain:
-        done = completed_made(shared, here, plan, made, name, made_by, at)
+        key = key_of(conversation.id, name, shared.n)
+        done = completed_made(shared, here, plan, made, name, key, made_by, at)
         if done is None:
             return None
         n, seen = shared.n, shared.seen
         if n and len(seen) == n:
             n += 1
-            seen[name] = (n, done)
+            seen[key] = (n, done)
         else:
-            seen = put(seen, n, name, done)
+            seen = put(seen, n, key, done)
             n += 1
         now, trunk, told = moved(here, plan, done, n, at, shared.trunk)
         plan, tally, living, away = told.plan, shared.tally, lanes.living, lanes.away + told.plan.away
@@ -172,7 +173,8 @@ def say_made(
         return None
     if plan.is_bounded and full(conversation.view(lane), plan.move):
         return None
-    done = completed_made(shared, here, plan, made, name, made_by, at)
+    key = key_of(conversation.id, name, shared.n)
+    done = completed_made(shared, here, plan, made, name, key, made_by, at)
     if done is None:
         return None
     after, events = _staged(conversation, turn, [(lane, plan.move, done)], at)
@@ -209,7 +211,8 @@ def say_for_all_made(
             if plan is None or not plan.is_for_all or at >= here.deadline:
                 return None  # it is for some of them alone
             if said is None:
-                done = completed_made(shared, here, plan, made, name, made_by, at)
+                key = key_of(conversation.id, name, shared.n)
+                done = completed_made(shared, here, plan, made, name, key, made_by, at)
                 if done is None:
                     return None
                 first, said = here, _replace(done, lane="")
@@ -270,7 +273,7 @@ def stage_made(
                 return None
             counts[key] = times
         name = f"{prefix}:{number}"
-        done = completed_made(shared, here, plan, made, name, made.made_by or made_by, at)
+        done = completed_made(shared, here, plan, made, name, number, made.made_by or made_by, at)
         if done is None:
             return None
         staged[lane] = lane, plan.move, done
@@ -474,10 +477,9 @@ def _say(conversation: Conversation, message: Message, at: float, known: Content
     if not is_sound(message) or not isinstance(cast("object", name), str):
         return _refuse(conversation, "", sender_of(message), "", "unreadable", UNREADABLE, at)
     shared, turn = conversation.shared, conversation.shared.turn
-    if find(shared.seen, shared.n, message.id) is not None or (
-        turn is not None and turn.has_heard(message.id)
-    ):
-        return conversation, (Duplicate(message.id, answer_to(shared, message.id)),)
+    key = key_of(conversation.id, message.id, shared.n)
+    if find(shared.seen, shared.n, key) is not None or (turn is not None and turn.has_heard(message.id)):
+        return conversation, (Duplicate(message.id, answer_to(shared, conversation.id, message.id)),)
     sender, act, protocol = message.sender, message.act, conversation.rules.protocol
     lane_of = conversation.lanes.get(name)
     if sender not in protocol.roles and not (lane_of and speaking.decides(lane_of, sender)):
@@ -672,10 +674,11 @@ def _taken(
         if alike is not None:
             now, told = alike
         else:
-            known = seen.get(message.id)
+            key = key_of(conversation.id, message.id, n)
+            known = seen.get(key)
             is_first = known is None or known[0] > n
             if is_first:
-                seen = put(seen, n, message.id, message)
+                seen = put(seen, n, key, message)
                 n += 1
             now, trunk, told = moved(here, plan, message, n, at, trunk, is_first=is_first)
         latest, other = message, here

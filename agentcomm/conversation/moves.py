@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from agentcomm.acts.content import Money, entries_of, format_value, parse_duration, parse_money, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.conversation.events import EvidenceWanted
-from agentcomm.conversation.parts import Frame, Position
+from agentcomm.conversation.parts import Frame, Position, key_of
 from agentcomm.conversation.state import Conversation
 from agentcomm.grounding.asking import RUNGS
 from agentcomm.grounding.compare import Incomparable, holds, is_same
@@ -295,7 +295,7 @@ def escalates(conversation: Conversation, state: str, it: Message, hearer: str) 
 
 def _heard(conversation: Conversation, message: str) -> Message:
     shared = conversation.shared
-    return shared.seen[message][1]
+    return shared.seen[key_of(conversation.id, message, shared.n)][1]
 
 
 def repairs_left(conversation: Conversation, state: str, act: str) -> int:

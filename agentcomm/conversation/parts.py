@@ -1,7 +1,7 @@
 """What a conversation consists of, as values."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ __all__ = (
     "Frame",
     "GatherTurn",
     "Held",
+    "Key",
     "Lanes",
     "Outcome",
     "Position",
@@ -26,8 +27,35 @@ __all__ = (
     "Seen",
     "Shared",
     "answer_to",
+    "key_of",
     "ledger_of",
 )
+
+
+Key = str | int
+"""What a message is found by."""
+
+
+def key_of(conversation: str, message: str, n: int) -> Key:
+    """Return what a message is found by in the record of its conversation: the number in an id that the core gives, else its id.
+
+    Numbers come one after the other, so whether a new one is there shows where the record was just written to. Texts lie scattered,
+    and in a long record each costs what it takes to fetch something from far away.
+
+    Args:
+        conversation: Id of the conversation.
+        message: Id of the message.
+        n: Messages on record, since most often it is the next one that is asked for.
+    """
+    n += 1
+    if message == f"{conversation}:{n}":
+        return n
+    tail = message[message.rfind(":") + 1 :]
+    if tail.isdecimal():
+        n = int(tail)
+        if message == f"{conversation}:{n}":
+            return n
+    return message
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
@@ -144,8 +172,8 @@ class Shared(msgspec.Struct, frozen=True, gc=False):
     """Time of the last input that counted."""
     n: int = 0
     """Messages on record."""
-    seen: Record[str, Message] = {}
-    """Id -> message, as it was said."""
+    seen: Record[Key, Message] = {}
+    """Key of its id (see `key_of`) -> message, as it was said."""
     spent: int = 0
     """Repairs used in the conversation."""
     trunk: Ledger | None = None
@@ -276,9 +304,10 @@ _FAR = 1000
 """Messages among which the answer to one that comes again is looked for."""
 
 
-def answer_to(shared: Shared, message: str) -> str:
+def answer_to(shared: Shared, conversation: str, message: str) -> str:
     """Return the id of the first message that answers one on record, empty if there is none; looked for among the latest."""
-    place = shared.seen[message][0] if message in shared.seen else shared.n
+    known = shared.seen.get(key_of(conversation, message, shared.n))
+    place = shared.n if known is None else known[0]
     found = ""
     for count, (at, said) in enumerate(reversed(shared.seen.values())):
         if at <= place or count > _FAR:
@@ -291,19 +320,22 @@ def answer_to(shared: Shared, message: str) -> str:
 class Seen(Mapping[str, Message]):
     """The messages on record as they were meant, by id, in their order."""
 
-    __slots__ = ("_count", "_mended", "_record")
+    __slots__ = ("_conversation", "_count", "_mended", "_record")
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, conversation: str) -> None:
         self._record, self._count, self._mended = shared.seen, shared.n, shared.mended
+        self._conversation = conversation
 
     def __getitem__(self, key: str) -> Message:
-        found = self._mended.get(key) or find(self._record, self._count, key)
+        found = self._mended.get(key)
+        if found is None and isinstance(cast("object", key), str):
+            found = find(self._record, self._count, key_of(self._conversation, key, self._count))
         if found is None:
             raise KeyError(key)
         return found
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in entries(self._record, self._count))
+        return (message.id for _, message in entries(self._record, self._count))
 
     def __len__(self) -> int:
         return self._count

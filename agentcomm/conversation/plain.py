@@ -25,7 +25,7 @@ from agentcomm.conversation.events import (
     Moved,
     Say,
 )
-from agentcomm.conversation.parts import Position, Said, Shared
+from agentcomm.conversation.parts import Key, Position, Said, Shared, key_of
 from agentcomm.conversation.plans import Plan
 from agentcomm.conversation.reading import NAME, Unreadable, read
 from agentcomm.conversation.state import Conversation
@@ -147,22 +147,25 @@ def say_made(
     if plan is None or not plan.is_plain:
         return None
     shared = conversation.shared
-    heard = completed_made(shared, here, plan, made, name, made_by, at)
+    key = key_of(conversation.id, name, shared.n)
+    heard = completed_made(shared, here, plan, made, name, key, made_by, at)
     if heard is None:
         return None
-    after, told = _after(conversation, plan, heard, at)
+    after, told = _after(conversation, plan, heard, key, at)
     return Say(heard, at), after, told
 
 
-def _after(conversation: Conversation, plan: Plan, message: Message, at: float) -> tuple[Conversation, Told]:
+def _after(
+    conversation: Conversation, plan: Plan, message: Message, key: Key, at: float
+) -> tuple[Conversation, Told]:
     """Return a conversation after a message that is not on record and makes a plain move, and what happened."""
-    here, shared, name = conversation.here, conversation.shared, message.id
+    here, shared = conversation.here, conversation.shared
     n, seen = shared.n, shared.seen
     if n and len(seen) == n:
         n += 1
-        seen[name] = (n, message)
+        seen[key] = (n, message)
     else:
-        seen = put(seen, n, name, message)
+        seen = put(seen, n, key, message)
         n += 1
     now, trunk, told = moved(here, plan, message, n, at, shared.trunk)
     before = conversation.checkpoints
@@ -201,7 +204,8 @@ def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, T
     ):
         return None
     names = f"{name}{act}{made_by}"
-    if not name or len(names) > NAME or not names.isascii() or name in shared.seen:
+    key = key_of(conversation.id, name, shared.n)
+    if not name or len(names) > NAME or not names.isascii() or key in shared.seen:
         return None
     if not shared.at <= at < _NEVER or here.frame is not None or is_open(here):
         return None
@@ -212,11 +216,11 @@ def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, T
     if type(content) is not plan.content:
         return None
     message = Message(plan.label, content, name, sender, plan.to, heard, made_by, "", here.lane)
-    return _after(conversation, plan, message, at)
+    return _after(conversation, plan, message, key, at)
 
 
 def completed_made(
-    shared: Shared, here: Position, plan: Plan, made: Message, name: str, made_by: str, at: float
+    shared: Shared, here: Position, plan: Plan, made: Message, name: str, key: Key, made_by: str, at: float
 ) -> Message | None:
     """Return a message that was made for a position as it counts there; None if that has to be looked at. Takes what `say_made` does."""
     speaker, content = plan.speaker, made.content
@@ -230,7 +234,7 @@ def completed_made(
         or here.repairs
         or here.asides
         or here.until
-        or name in shared.seen
+        or key in shared.seen
         or not shared.at <= at < _NEVER
     ):
         return None
@@ -250,10 +254,11 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
     """
     here, shared = conversation.here, conversation.shared
     n, seen, tally = shared.n, shared.seen, shared.tally
-    known = seen.get(message.id)
+    key = key_of(conversation.id, message.id, n)
+    known = seen.get(key)
     is_first = known is None or known[0] > n
     if is_first:
-        seen = put(seen, n, message.id, message)
+        seen = put(seen, n, key, message)
         n += 1
     if plan.key:
         tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)

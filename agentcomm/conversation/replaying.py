@@ -15,7 +15,7 @@ from agentcomm.acts.content import to_plain
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import put
 from agentcomm.conversation.events import Event, Grounded, Heard
-from agentcomm.conversation.parts import Shared
+from agentcomm.conversation.parts import Shared, key_of
 from agentcomm.conversation.plain import is_open, moved
 from agentcomm.conversation.reading import NAME, Unreadable, read
 from agentcomm.conversation.rules import Rules
@@ -271,14 +271,14 @@ def _run(
             end = done
             break
         heard, reply, to = here.last.get(speaker, ""), sent.in_reply_to, sent.receivers
-        names = f"{name}{act}{made_by}"
+        names, key = f"{name}{act}{made_by}", key_of(conversation.id, name, n)
         if (
             sent.lane
             or sent.about
             or (reply and reply != heard)
             or (to and to != plan.to)
             or not name
-            or name in seen
+            or key in seen
             or len(names) > NAME
             or not names.isascii()
             or not at <= now < math.inf
@@ -293,7 +293,7 @@ def _run(
             end = done
             break
         message = Message(plan.label, content, name, speaker, plan.to, heard, made_by, "", here.lane)
-        seen = put(seen, n, name, message)
+        seen = put(seen, n, key, message)
         n += 1
         after, trunk, told = moved(here, plan, message, n, now, trunk)
         before = () if after.outcome is not None else (here, before[0]) if before else (here,)

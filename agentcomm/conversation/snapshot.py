@@ -16,7 +16,7 @@ from agentcomm.acts.content import Content, to_plain
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import entries
 from agentcomm.commitments.ledger import Commitment, Ledger
-from agentcomm.conversation.parts import Frame, GatherTurn, Lanes, Position, Said, Shared
+from agentcomm.conversation.parts import Frame, GatherTurn, Key, Lanes, Position, Said, Shared
 from agentcomm.conversation.reading import read
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
@@ -54,10 +54,10 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     here: Position
     checkpoints: tuple[Position, ...]
     lanes: Lanes
-    latest: tuple[tuple[str, tuple[int, Message]], ...]
+    latest: tuple[tuple[Key, tuple[int, Message]], ...]
     """Messages said last, oldest first; those of overlays are not among them."""
-    odd: tuple[str, ...]
-    """Ids that do not follow from the place of their message."""
+    odd: tuple[Key, ...]
+    """Keys of messages that are not their places."""
     steps: tuple[Step, ...]
     """What was done within turns that go on."""
 
@@ -81,7 +81,7 @@ class Later(dict[K, tuple[int, T]]):
         self,
         known: Mapping[K, tuple[int, T]],
         count: int,
-        may_have: Callable[[str], bool],
+        may_have: Callable[[Any], bool],
         load: Callable[[], dict[K, tuple[int, T]]],
     ) -> None:
         super().__init__(known)
@@ -100,7 +100,7 @@ class Later(dict[K, tuple[int, T]]):
             self._missing = 0
 
     def _for(self, key: object) -> None:
-        if self._missing and not super().__contains__(key) and self._may_have(str(key)):
+        if self._missing and not super().__contains__(key) and self._may_have(key):
             self._all()
 
     def get(self, key: K, default: Any = None, /) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -176,7 +176,7 @@ def taken(
     odd = list(known.odd) if known is not None else []
     before = known.shared.n if known is not None else 0
     newest = _newest(shared.seen, count, max(_LATEST, count - before))
-    odd += [name for name, (place, _) in newest if place > before and name != f"{conversation.id}:{place}"]
+    odd += [key for key, (place, _) in newest if place > before and key != place]
     if len(odd) > _ODD:
         return None
     acts = _acts(conversation.rules)
@@ -235,11 +235,8 @@ def restored(
     whole = _Once(load)
     odd, count = frozenset(kept.odd), kept.shared.n
 
-    def may_have(key: str) -> bool:
-        if key in odd:
-            return True
-        head, _, tail = key.rpartition(":")
-        return head == conversation_id and tail.isdecimal() and 0 < int(tail) <= count
+    def may_have(key: Any) -> bool:
+        return key in odd or (type(key) is int and 0 < key <= count)
 
     def every() -> dict[str, tuple[int, Message]]:
         found = heard() if not odd else None
@@ -286,8 +283,8 @@ class _Once:
 
 
 def _newest(
-    record: dict[str, tuple[int, Message]], count: int, most: int
-) -> list[tuple[str, tuple[int, Message]]]:
+    record: dict[Key, tuple[int, Message]], count: int, most: int
+) -> list[tuple[Key, tuple[int, Message]]]:
     """Return the newest of the first `count` entries of a record, oldest first, as far as they are there."""
     raw = cast("Any", dict).items  # of a `Later`, what is there already
     there: Iterator[Any] = islice(reversed(raw(record)), most + len(record) - count)

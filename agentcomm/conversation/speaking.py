@@ -48,7 +48,7 @@ from agentcomm.conversation.overlays import (
     say_in_overlay,
     weighed,
 )
-from agentcomm.conversation.parts import Position, answer_to
+from agentcomm.conversation.parts import Position, answer_to, key_of
 from agentcomm.conversation.plain import is_open, take
 from agentcomm.conversation.progress import progress
 from agentcomm.conversation.reading import UNREADABLE, is_sound, sender_of
@@ -67,8 +67,8 @@ def say(conversation: Conversation, message: Message, at: float, known: Content 
         if here.outcome is not None:
             return conversation, (Late("", "", sender, is_over(here), here.lane),)
         return refuse(conversation, sender, "", "unreadable", UNREADABLE, at)
-    if find(shared.seen, shared.n, message.id) is not None:
-        return conversation, (Duplicate(message.id, answer_to(shared, message.id)),)
+    if find(shared.seen, shared.n, key_of(conversation.id, message.id, shared.n)) is not None:
+        return conversation, (Duplicate(message.id, answer_to(shared, conversation.id, message.id)),)
     if here.outcome is not None:
         return conversation, (Late(message.id, message.act, message.sender, is_over(here), here.lane),)
     if message.sender not in conversation.rules.protocol.roles and not decides(here, message.sender):

@@ -97,7 +97,7 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     @property
     def seen(self) -> Seen:
         """The messages on record, by id."""
-        return Seen(self.shared)
+        return Seen(self.shared, self.id)
 
     @property
     def owner(self) -> str:
@@ -134,7 +134,7 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
         """The common ground; after lanes, also that of the lanes that ended well."""
         from agentcomm.conversation.ground import CommonGround
 
-        return CommonGround(self.protocol, self.shared, self.here, self.lanes)
+        return CommonGround(self.protocol, self.shared, self.here, self.lanes, self.id)
 
     def view(self, lane: str) -> "Conversation":
         """Return a lane as a conversation of its own: its position, and what all lanes share.
@@ -170,7 +170,7 @@ def state_hash(conversation: Conversation) -> str:
     """Return the `sha256:` of everything that is the case; equal after a replay. Costs as much as the record is long."""
     shared, lanes = conversation.shared, conversation.lanes
     common = _asdict(shared)
-    common["seen"] = list(entries(shared.seen, shared.n))
+    common["seen"] = [(message.id, message) for _, message in entries(shared.seen, shared.n)]
     if shared.trunk is not None:
         common["trunk"] = _encode(shared.trunk)
     if shared.turn is not None:
