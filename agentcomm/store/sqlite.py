@@ -35,7 +35,6 @@ from agentcomm.store.faults import key_used, no_such, there_already, token_after
 from agentcomm.store.packing import pack, unpack
 from agentcomm.store.places import refuse_network
 from agentcomm.store.schema import prepare
-from agentcomm.store.swift import Swift, triggers
 from agentcomm.store.turns import LAST, Close, GoOn, Open, settle, starred
 from agentcomm.store.writer import Writer, told
 
@@ -107,9 +106,7 @@ class SQLiteStore:
         """Tokens of claims: they tell one from another, and are no secret."""
         self._others = False
         self._looked, self._told = 0, 0.0
-        self._writer = Writer(
-            self._connect_writer, str(self.path), self._begun, self._names.clear, Swift(self._names)
-        )
+        self._writer = Writer(self._connect_writer, str(self.path), self._begun, self._names.clear)
         if any(
             self._rows(query, (self.now() + _AHEAD,)) for query in _FROM_BEFORE
         ):  # else opening takes no lock
@@ -149,7 +146,6 @@ class SQLiteStore:
 
     def _connect_writer(self) -> _File:
         file = self._connect()
-        triggers(file)
         file.execute("PRAGMA busy_timeout = 0")  # the writer waits on its own: who writes at once must not
         return file
 
@@ -208,7 +204,7 @@ class SQLiteStore:
             free = now + lease if begins is None or begins.keep else max(begins.not_before, now)
             entry = 0, first.count, pack(first.data)
             talk = conversation, now, about
-            one = Open(talk, entry, begins, token, free, timers, shared or {}, work)
+            one = Open(self._names, talk, entry, begins, token, free, timers, shared or {}, work)
         done = await self._writer.submit(one)
         if is_news(out, timers):
             self._bell.ring()
@@ -314,7 +310,7 @@ class SQLiteStore:
                 data, starred, head = pack(entry.data), f"{base}*", seq + count
                 if closes is not None:
                     row = conv, seq, count, data, None, None, None, claim.id, starred
-                    said = now, closes
+                    said = now, closes, conv
                     return self._writer.submit(Close(row, Committed(head), self._slowly, given, said))
                 if (
                     not timers
@@ -472,8 +468,8 @@ class SQLiteStore:
             if await self._bell.rings(min(left, self._poll)):
                 return
 
-    def _begun(self, file: _File, count: int) -> bool:
-        """Say, in the writer's thread, whether another process wrote since the last transaction; this one does so many pieces."""
+    def _begun(self, file: _File, count: int) -> None:
+        """Look, in the writer's thread, whether another process wrote since the last transaction; this one does so many pieces."""
         pages = _CHECKPOINT_OF_MANY if count >= _MANY else _CHECKPOINT
         if pages != self._pages:
             self._pages = pages
@@ -481,8 +477,6 @@ class SQLiteStore:
         version = file.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self._version, self._others = version, True
-            return True
-        return False
 
     def _has_changed(self) -> bool:
         """Say whether another process may have written something."""

@@ -1,4 +1,4 @@
-"""What most commits are: a conversation begins, goes on, or ends, and nothing else is to be written in it.
+"""What most commits are, done for many conversations in as few statements as there are tables.
 
 A delivery whose owner goes on with it is not written at every turn. Its row is then `held = 2`, which says: the conversation has no
 other one; the row's token is that of the claim with a star for its tail, which is the place where the record went on; and what is to be
@@ -9,11 +9,13 @@ claim names: all that follow from one another fill their places one after the ot
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from agentcomm.store.base import Claim, Committed, Delivery, Opened, Stale, Timer
+from agentcomm.store.packing import pack
 
 __all__ = ("LAST", "Close", "GoOn", "Open", "settle", "starred")
 
@@ -66,17 +68,36 @@ class GoOn(msgspec.Struct, frozen=True, gc=False):
         except sqlite3.IntegrityError:
             return None  # there is an entry at that place
 
+    @staticmethod
+    def together(file: _File, ones: "Sequence[GoOn]") -> "list[Any] | None":
+        """Do some at once; None if one of them is not that simple."""
+        return [one.done for one in ones] if _append(file, [one.row for one in ones]) else None
+
 
 class Close(GoOn, frozen=True, gc=False):
     """A turn that ends a conversation; nobody goes on."""
 
-    said: tuple[float, bytes]
-    """When it ends, and what is said of it in lists."""
+    said: tuple[float, bytes, int]
+    """When it ends, what is said of it in lists, and its number."""
+
+    @staticmethod
+    def together(file: _File, ones: "Sequence[Close]") -> "list[Any] | None":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Do some at once; None if one of them is not that simple."""
+        if not _append(file, [one.row for one in ones]):
+            return None
+        said = [one.said for one in ones]
+        file.executemany("UPDATE conversation SET closed = ?, about = ? WHERE k = ?", said)
+        which = (msgspec.json.encode([one[2] for one in said]).decode(),)
+        for table in ("delivery", "timer", "snapshot"):
+            file.execute(f"DELETE FROM {table} WHERE conv IN (SELECT value FROM json_each(?))", which)  # noqa: S608
+        return [one.done for one in ones]
 
 
 class Open(msgspec.Struct, frozen=True, gc=False):
     """A conversation begins, with one delivery at most."""
 
+    names: dict[str, int]
+    """Conversation -> its number; a new one is put there."""
     talk: tuple[str, float, bytes]
     """Its id, when it is opened, and what is said of it in lists."""
     first: tuple[int, int, bytes]
@@ -97,31 +118,98 @@ class Open(msgspec.Struct, frozen=True, gc=False):
         """Do it."""
         return self.otherwise(file)
 
-    def as_row(self, conv: int, k: int) -> tuple[tuple[Any, ...], Opened]:
-        """Return what is written, all but its laws, and what it comes to.
+    @staticmethod
+    def together(file: _File, ones: "Sequence[Open]") -> "list[Any] | None":
+        """Do some at once; None if one of them is not that simple."""
+        conv = file.execute("SELECT coalesce(max(k), 0) FROM conversation").fetchone()[0]
+        k = file.execute("SELECT coalesce(max(k), 0) FROM delivery").fetchone()[0]
+        talks: list[Any] = []
+        shared: dict[str, bytes] = {}
+        leans: list[Any] = []
+        entries: list[Any] = []
+        deliveries: list[Any] = []
+        timers: list[Any] = []
+        opened: list[Opened] = []
+        for conv, one in enumerate(ones, conv + 1):  # noqa: B020
+            talk, first, out = one.talk, one.first, one.out
+            name = talk[0]
+            talks.append((conv, *talk))
+            entries.append((conv, *first))
+            for place, law in enumerate(one.shared):
+                leans.append((conv, place, law))
+            shared.update(one.shared)
+            timers += [(conv, timer.name, timer.due) for timer in one.timers if timer.due is not None]
+            if out is None:
+                opened.append(Opened(name, True))
+                continue
+            k += 1
+            box, group, note, free, token = out.mailbox, out.group, out.note, one.free, one.token
+            if out.keep:
+                deliveries.append((k, conv, box, group, note, free, talk[1], f"{token}*", 1, 2))
+                head = first[0] + first[1]
+                claim = Claim(name, box, group, note, f"{token}+{head}", free, 1, k)
+                opened.append(Opened(name, True, (claim,)))
+            else:
+                deliveries.append((k, conv, box, group, note, free, talk[1], "", 0, 0))
+                opened.append(Opened(name, True))
+        for name, lines in shared.items():
+            if not file.execute("SELECT 1 FROM shared WHERE name = ?", (name,)).fetchone():
+                file.execute("INSERT INTO shared VALUES (?, ?)", (name, pack(lines)))
+        try:
+            _insert(file, "conversation(k, id, opened, about)", talks)
+            _insert(file, "leans", leans)
+            _insert(file, "entry(conv, seq, count, lines)", entries)
+            _insert(
+                file, "delivery(k, conv, mailbox, grp, note, free, since, token, attempt, held)", deliveries
+            )
+            _insert(file, "timer(conv, name, free, token, attempt)", timers, ", '', 0")
+        except sqlite3.IntegrityError:  # there is one of that id
+            return None
+        ones[0].names.update({talk[1]: talk[0] for talk in talks})
+        return opened
 
-        Args:
-            conv: Its number.
-            k: The number of its delivery.
-        """
-        (name, now, about), out = self.talk, self.out
-        due = next(((one.name, one.due) for one in self.timers if one.due is not None), _NEVER)
-        if out is None:
-            row = conv, *self.first, None, None, None, None, None, now, about, name, None, None, None, *due
-            return row, Opened(name, True)
-        box, group, note, free = out.mailbox, out.group, out.note, self.free
-        if not out.keep:
-            row = conv, *self.first, box, group, note, k, "", now, about, name, free, 0, 0, *due
-            return row, Opened(name, True)
-        head = self.first[0] + self.first[1]
-        claim = Claim(name, box, group, note, f"{self.token}+{head}", free, 1, k)
-        row = conv, *self.first, box, group, note, k, f"{self.token}*", now, about, name, free, 1, 2, *due
-        return row, Opened(name, True, (claim,))
 
-
-_NEVER = None, None
 _ENTRY = (
     "INSERT INTO entry(conv, seq, count, lines, box, grp, note) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
     " WHERE EXISTS (SELECT 1 FROM delivery WHERE k = ?8 AND conv = ?1 AND token = ?9 AND held = 2)"
 )
 """Nothing is asked of `entry` itself, or SQLite would keep the row elsewhere first: its index refuses a second one at a place."""
+_ENTRIES = (
+    "INSERT INTO entry(conv, seq, count, lines, box, grp, note)"
+    " SELECT column1, column2, column3, column4, column5, column6, column7 FROM (VALUES {}) AS v"
+    " WHERE EXISTS (SELECT 1 FROM delivery WHERE k = v.column8 AND conv = v.column1 AND token = v.column9 AND held = 2)"
+)
+_SIZES = (64, 32, 16, 8, 4, 2, 1)
+"""Rows that one statement takes."""
+_texts: dict[tuple[str, int, int], str] = {}
+
+
+def _append(file: _File, rows: Sequence[tuple[Any, ...]]) -> bool:
+    """Append entries whose claims stand; False if one of them cannot be."""
+    try:
+        if len(rows) == 1:
+            return file.execute(_ENTRY, rows[0]).rowcount == 1
+        return _many(file, _ENTRIES, rows) == len(rows)
+    except sqlite3.IntegrityError:
+        return False
+
+
+def _insert(file: _File, table: str, rows: Sequence[tuple[Any, ...]], rest: str = "") -> None:
+    if rows:
+        _many(file, f"INSERT INTO {table} VALUES {{}}", rows, rest)  # noqa: S608
+
+
+def _many(file: _File, text: str, rows: Sequence[tuple[Any, ...]], rest: str = "") -> int:
+    """Execute a statement for all rows, in few pieces: between two, another thread may take the interpreter and keep it for long."""
+    done, width = 0, len(rows[0])
+    place, left = 0, len(rows)
+    for size in _SIZES:
+        while left >= size:
+            key = text, width, size
+            made = _texts.get(key)
+            if made is None:
+                one = f"({', '.join('?' * width)}{rest})"
+                made = _texts[key] = text.format(", ".join([one] * size))
+            done += file.execute(made, tuple(chain.from_iterable(rows[place : place + size]))).rowcount
+            place, left = place + size, left - size
+    return done

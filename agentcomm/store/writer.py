@@ -8,12 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from queue import SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from agentcomm.errors import RecordError, StoreError
 from agentcomm.store.doing import Doing
-from agentcomm.store.swift import Swift, patiently
 
 __all__ = ("Writer", "told")
 
@@ -24,6 +23,8 @@ _MOST = 512
 """Pieces of work from which on a transaction takes no more."""
 _BATCH = 128
 """Pieces of work that wait no longer for more: two threads that both want the interpreter cost more than a wait for the disk."""
+_PATIENCE = 30.0
+"""Seconds that a transaction waits for other processes."""
 _SLOW, _OFTEN, _PAUSE = 0.05, 3, 1.0
 """Seconds of a write, and how many of them in a row, after which nothing is written at once for a while."""
 _SLICE = 0.01
@@ -45,7 +46,6 @@ class Writer:
         where: For errors.
         begun: Called at the beginning of a transaction, with how many pieces there are.
         failed: Called when one is undone.
-        swift: Does some pieces at once, in one transaction.
 
     Attributes:
         count: Transactions that were done.
@@ -55,12 +55,11 @@ class Writer:
         self,
         connect: Callable[[], sqlite3.Connection],
         where: str,
-        begun: Callable[[sqlite3.Connection, int], bool] = lambda _, __: False,
+        begun: Callable[[sqlite3.Connection, int], None] = lambda _, __: None,
         failed: Callable[[], None] = lambda: None,
-        swift: Swift | None = None,
     ) -> None:
         self._connect, self._where = connect, where
-        self._begun, self._failed, self._swift = begun, failed, swift
+        self._begun, self._failed = begun, failed
         self.count = 0
         self._waiting: SimpleQueue[tuple[Any, list[_Item]]] = SimpleQueue()
         """The loop in which somebody waits, if it is one, and what is to be done; an empty list is the last."""
@@ -182,13 +181,9 @@ class Writer:
     def _do(self, file: sqlite3.Connection, items: list[_Item], loop: Any) -> None:
         done: list[_Told] = []
         try:
-            if self._begun(file, len(items)) and self._swift is not None:
-                self._swift.forget()
-            items = self._at_once(file, items, loop)
-            if not items:
-                return
-            patiently(file, "BEGIN IMMEDIATE")
-            for work, waiting in items:
+            _begin(file)
+            self._begun(file, len(items))
+            for work, waiting in _grouped(file, items, done):
                 try:
                     done.append((waiting, work(file), None))
                 except (StoreError, RecordError) as error:
@@ -204,25 +199,48 @@ class Writer:
                     self._do(file, [item], None)
                 return
             done = [(item[1], None, told(error, self._where)) for item in items]
-        if self._swift is not None:
-            self._swift.forget()
         _tell(done, loop)
 
-    def _at_once(self, file: sqlite3.Connection, items: list[_Item], loop: Any) -> list[_Item]:
-        """Do what can be done at once, and tell it; return the rest."""
-        swift = self._swift
-        if swift is None:
-            return items
-        some = [item for item in items if type(item[0]) in swift.kinds]
-        if not some:
-            return items
+
+def _begin(file: sqlite3.Connection) -> None:
+    """Begin to write, once no other process does."""
+    until, pause = monotonic() + _PATIENCE, 0.001
+    while True:
+        try:
+            file.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+            sleep(pause)
+            pause = min(0.05, pause * 1.5)
+        else:
+            return
+
+
+def _grouped(file: sqlite3.Connection, items: list[_Item], done: list[_Told]) -> list[_Item]:
+    """Do at once what can be done together; return the others."""
+    groups: defaultdict[Any, list[_Item]] = defaultdict(list)
+    for item in items:
+        groups[type(item[0])].append(item)
+    rest: list[_Item] = []
+    for kind, some in groups.items():
+        if not hasattr(kind, "together"):
+            rest += some
+            continue
         works, waiting = zip(*some, strict=True)
-        found = swift(file, works)
+        file.execute("SAVEPOINT together")
+        try:
+            found = kind.together(file, works)
+        except BaseException:
+            file.execute("ROLLBACK TO together")
+            raise
         if found is None:
-            return items
-        self.count += 1
-        _tell(list(zip(waiting, found, repeat(None))), loop)
-        return [] if len(some) == len(items) else [one for one in items if type(one[0]) not in swift.kinds]
+            file.execute("ROLLBACK TO together")
+            rest += some
+        else:
+            done += zip(waiting, found, repeat(None))
+        file.execute("RELEASE together")
+    return rest
 
 
 class _Answer:
