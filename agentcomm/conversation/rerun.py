@@ -6,7 +6,7 @@ from typing import Any
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import put
 from agentcomm.conversation.entries import Short, Took
-from agentcomm.conversation.parts import Shared
+from agentcomm.conversation.parts import Key, Shared, key_of
 from agentcomm.conversation.plain import is_open, moved
 from agentcomm.conversation.plans import Plan
 from agentcomm.conversation.reading import NAME, Unreadable, read
@@ -39,14 +39,17 @@ class Rerun:
         if plan is None or not plan.is_plain or here.frame is not None or is_open(here):
             return False
         message = _heard(plan, said, here.last.get(plan.speaker, ""), here.lane)
-        if message is None or message.id in self._seen or not self._at <= at < _NEVER:
+        if message is None or not self._at <= at < _NEVER:
             return False
         seen, n = self._seen, self._n
+        key = key_of(self._begun.id, message.id, n)
+        if key in seen:
+            return False
         if n and len(seen) == n:
             n += 1
-            seen[message.id] = n, message
+            seen[key] = n, message
         else:
-            self._seen = put(seen, n, message.id, message)
+            self._seen = put(seen, n, key, message)
             n += 1
         now, self._trunk, _ = moved(here, plan, message, n, at, self._trunk)
         before = self._before
@@ -115,10 +118,13 @@ _FIELDS = 7
 """Of a message that is of no lane, and about nothing else."""
 
 
-def messages(tape: Tape, entries: Iterable[bytes], rules: Rules) -> dict[str, tuple[int, Message]] | None:
-    """Return the messages that some entries put on record, id -> place and message; None if not all of them made plain moves.
+def messages(
+    conversation: str, tape: Tape, entries: Iterable[bytes], rules: Rules
+) -> dict[Key, tuple[int, Message]] | None:
+    """Return the messages that some entries put on record, key -> place and message; None if not all of them made plain moves.
 
     Args:
+        conversation: Id of the conversation.
         tape: Reads the entries; those before have no message.
         entries: In their order.
         rules: Of the conversation.
@@ -126,7 +132,7 @@ def messages(tape: Tape, entries: Iterable[bytes], rules: Rules) -> dict[str, tu
     Raises:
         RecordError: If the chain is broken.
     """
-    found: dict[str, tuple[int, Message]] = {}
+    found: dict[Key, tuple[int, Message]] = {}
     plans = rules.plans
     for data in entries:
         if data.startswith(b"{"):  # lines of an older version
@@ -140,7 +146,7 @@ def messages(tape: Tape, entries: Iterable[bytes], rules: Rules) -> dict[str, tu
                 message = _heard(plan, said, said[5], "")
                 if message is None:
                     return None
-                found[message.id] = part.n, message
+                found[key_of(conversation, message.id, len(found))] = part.n, message
             elif type(part) is Took and b'["heard",' in bytes(part.events):
                 return None
     return found

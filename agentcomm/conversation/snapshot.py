@@ -209,7 +209,7 @@ def restored(
     rules: Rules,
     conversation_id: str,
     load: Callable[[], Conversation],
-    heard: Callable[[], dict[str, tuple[int, Message]] | None] = lambda: None,
+    heard: Callable[[], dict[Key, tuple[int, Message]] | None] = lambda: None,
 ) -> tuple[Conversation, Kept]:
     """Return the conversation of a snapshot.
 
@@ -238,7 +238,7 @@ def restored(
     def may_have(key: Any) -> bool:
         return key in odd or (type(key) is int and 0 < key <= count)
 
-    def every() -> dict[str, tuple[int, Message]]:
+    def every() -> dict[Key, tuple[int, Message]]:
         found = heard() if not odd else None
         return found if found is not None and len(found) == count else whole().shared.seen
 

@@ -8,6 +8,7 @@ from typing import Any
 from agentcomm.acts.message import Message
 from agentcomm.conversation.entries import Short, link_of
 from agentcomm.conversation.events import Event, Input, Say
+from agentcomm.conversation.parts import Key
 from agentcomm.conversation.plain import heard_again
 from agentcomm.conversation.rerun import Rerun, messages
 from agentcomm.conversation.snapshot import Kept, restored
@@ -131,12 +132,12 @@ class Resuming:
                 then.feed(entry)
             return then.conversation
 
-        def heard() -> dict[str, tuple[int, Message]] | None:
+        def heard() -> dict[Key, tuple[int, Message]] | None:
             entries = self._store.read(conversation)
             tape = self._opened(conversation, entries).tape
             some = takewhile(lambda entry: entry.seq <= kept.seq, entries)
             with resting(big=True):
-                return messages(tape, (entry.data for entry in some), found.stage.rules)
+                return messages(conversation, tape, (entry.data for entry in some), found.stage.rules)
 
         made, kept = restored(data, found.stage.rules, conversation, as_of, heard)
         entries = self._store.read(conversation, kept.seq - 1)

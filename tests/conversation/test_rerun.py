@@ -59,7 +59,7 @@ def test_plain_moves_run_again_come_to_the_same():
             now = rerun.conversation if rerun is not None else now
             assert state_hash(now) == state_hash(talk.conversation)
             assert now.checkpoints == talk.conversation.checkpoints
-            found = messages(Tape(), entries, talk.rules)
+            found = messages(talk.conversation.id, Tape(), entries, talk.rules)
             if found is not None:
                 assert found == talk.conversation.shared.seen
                 read += bool(found)
@@ -87,4 +87,4 @@ def test_a_move_that_says_something_else_is_not_taken():
     assert not rerun.take(part)  # it was heard
     changed = entries[1][:-4] + bytes([entries[1][-4] ^ 1]) + entries[1][-3:]
     with pytest.raises(RecordError):
-        messages(Tape(), [entries[0], changed], talk.rules)
+        messages(talk.conversation.id, Tape(), [entries[0], changed], talk.rules)
