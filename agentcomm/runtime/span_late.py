@@ -128,6 +128,7 @@ class LateConversation:
         "_places",
         "draw",
         "law",
+        "note",
         "shared",
         "submit",
         "turn_now",
@@ -150,6 +151,8 @@ class LateConversation:
         self._places = tracer.places(conversation)
         self.submit: Any = tracer.submit
         """Takes a piece of drawing."""
+        self.note: Any = tracer.note
+        """Takes a turn that was one simple move."""
         self.shared: LightSpan | None = None
         """Stands for every turn of code that answers at once, where one role at a time has the floor."""
         self.turns = before

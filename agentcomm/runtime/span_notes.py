@@ -73,8 +73,11 @@ class TurnNotes(msgspec.Struct):
         return found
 
 
-class LateTurn(msgspec.Struct):
-    """Notes what happens in one turn; offers what `TurnSpans` offers. Of a turn that is one simple move, it is all that is noted."""
+class LateTurn(msgspec.Struct, gc=False):
+    """Notes what happens in one turn; offers what `TurnSpans` offers. Of a turn that is one simple move, it is all that is noted.
+
+    Many wait to be drawn, and the garbage collector need not look at them: once a turn is over, nothing that it holds leads back to it.
+    """
 
     talk: Any
     """Its conversation's notes, a `LateConversation`."""
@@ -91,7 +94,7 @@ class LateTurn(msgspec.Struct):
     told: Told | None = None
     """The simple move that it made first, and when; it then is over at that time, too."""
     notes: TurnNotes | None = None
-    """Everything, where there is more to it."""
+    """Everything, where there is more to it; None again once it is over."""
 
     @property
     def sinks(self) -> list[str]:
@@ -128,7 +131,9 @@ class LateTurn(msgspec.Struct):
         return notes
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
-        """Note a step of the journal, as it happens."""
+        """Note a step of the journal, as it happens; of what is left behind by a turn that is over, nothing."""
+        if self.before is None:
+            return
         if kind.startswith("tool."):  # what a tool gave may be changed by who asked for it
             body = _kept(body)
         notes = self.whole()
@@ -138,6 +143,8 @@ class LateTurn(msgspec.Struct):
 
     def happened(self, events: Iterable[Event]) -> None:
         """Note what happened."""
+        if self.before is None:
+            return
         if type(events) is Told and self.is_new:
             self.at, self.told, self.is_new = time_ns(), events, False
         elif several := tuple(events):
@@ -150,26 +157,27 @@ class LateTurn(msgspec.Struct):
         talk, light = self.talk, self.span
         if light is not talk.shared:
             light.leave()
+        if talk.turn_now is not None:
+            talk.turn_now = None
         if self.told is None or self.notes is not None or light.attributes is not None or error is not None:
             self._end(after, events, error)
-        elif talk.law is None:
+            return
+        if talk.law is None:
             talk.law = after.rules, after.whole
         self.before = None
-        talk.submit(talk.draw, self)
+        talk.note(self)
 
     def _end(self, after: Conversation, events: Sequence[Event], error: BaseException | None) -> None:
-        notes, light = self.whole(), self.span
+        notes, light, before = self.whole(), self.span, self.before
+        self.before = self.notes = None
         notes.known, light.attributes, notes.error = light.attributes, None, error
         now = notes.ended = time_ns()
         if notes.events is None and events:
             notes.happened(now, tuple(events))
         notes.after = place_name(after)
-        before = self.before
         if before is not None and any(type(event) is Expired for event in notes.events or ()):
             notes.awaiting = [move.label for move in legal(before)]
-        talk = self.talk
-        if talk.turn_now is self:
-            talk.turn_now = None
+        self.talk.submit(self.talk.draw, (iter((notes,)),))
 
 
 def _kept(body: Any) -> Any:

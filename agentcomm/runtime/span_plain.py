@@ -217,7 +217,7 @@ class PlainTurns:
                 size, digest = parcel.size, parcel.digest
                 shown = digest[:_SHOWN]
                 irt = heard.id.encode("utf-8", "replace")
-            if type(one) is LateTurn and one.notes is None:
+            if type(one) is LateTurn:
                 told: Any = one.told
                 plan, message, ended = told.plan, told.message, one.at
                 kind = None if before is None else before.then.get(plan)
@@ -228,7 +228,6 @@ class PlainTurns:
                     if before is not None:
                         before.then[plan] = kind
             else:
-                one = one.notes if type(one) is LateTurn else one
                 first: Any = one.events[0] if one.events and not one.is_odd else None
                 if type(first) is not Heard or first.overlay:
                     break

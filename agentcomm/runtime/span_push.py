@@ -179,7 +179,7 @@ class _Pusher:
         for at, some in turn.moments:
             notes.happened(at, some)
         notes.ended, notes.after, notes.awaiting = self.now, self._standing(key[1]).place, awaiting
-        self.submit(self.drawing.turns, notes)
+        self.submit(self.drawing.turns, (iter((notes,)),))
 
     def _speaker(self, events: tuple[Event, ...]) -> tuple[str, str, str]:
         """Return role, lane and model of who made something happen; empty if nobody did."""

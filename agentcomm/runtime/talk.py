@@ -209,7 +209,7 @@ class Talk:
 
     def _told(self, events: Iterable[Event], spans: Any) -> None:
         """Tell everybody who wants to know what counts now."""
-        if type(spans) is LateTurn and self.watch is None and self.happened is None:
+        if spans is not None and type(spans) is LateTurn and self.watch is None and self.happened is None:
             if type(events) is Told and spans.is_new:  # as it is nearly always: spared a call
                 spans.at, spans.told, spans.is_new = time_ns(), events, False
             else:

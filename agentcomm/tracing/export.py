@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
@@ -71,7 +71,7 @@ class CountedBatches(SpanProcessor):
         self._told = 0
         self._outlet = outlet
         self._queue, self._delay = queue, delay
-        self._waiting: deque[tuple[Callable[..., None], Any]] = deque()
+        self._waiting: deque[Any] = deque()
         self._made: list[Any] = []
         self._count = 0
         """Spans in what is made."""
@@ -96,20 +96,19 @@ class CountedBatches(SpanProcessor):
             self._outlet.again()
             self._thread = self._started()
 
-    def submit(self, draw: Callable[..., None], given: Any) -> None:
-        """Take a piece of drawing; pieces are done in order.
+    def submit(self, draw: Callable[..., None], given: tuple[Any, ...]) -> None:
+        """Take a piece of drawing, a callable and what it takes; pieces are done in order."""
+        self.note((draw, given))
 
-        Args:
-            draw: Draws it.
-            given: A tuple of what it takes; or one thing of several, which it takes as an iterator.
-        """
+    def note(self, one: Any) -> None:
+        """Take a piece of drawing, or one thing of several: `draw` of its `talk` takes those that follow each other as an iterator."""
         waiting = self._waiting
         count = len(waiting)
         if count >= self._queue:
             self.counts.ended += 1
             self.counts.overflowed += 1
             return
-        waiting.append((draw, given))
+        waiting.append(one)
         if count >= WAKE and not self._wake.is_set():
             self._wake.set()
 
@@ -172,15 +171,19 @@ class CountedBatches(SpanProcessor):
         """Draw what waits until there are enough spans; whoever calls it holds the lock."""
         waiting, before = self._waiting, self._count
         while waiting and self._count < enough:
-            draw, given = waiting.popleft()
-            if type(given) is tuple:
+            one = waiting.popleft()
+            if type(one) is tuple:
+                draw, given = cast("tuple[Callable[..., None], tuple[Any, ...]]", one)
                 self._tried(draw, *given)
                 continue
-            several = deque((given,))
-            while waiting and waiting[0][0] is draw and len(several) < BATCH:
-                several.append(waiting.popleft()[1])
+            talk, several = one.talk, deque((one,))
+            while waiting and len(several) < BATCH:
+                one = waiting[0]
+                if type(one) is tuple or one.talk is not talk:
+                    break
+                several.append(waiting.popleft())
             while several:
-                self._tried(draw, _taken(several))
+                self._tried(talk.draw, _taken(several))
         self.counts.ended += self._count - before
 
     def _tried(self, draw: Callable[..., None], *given: Any) -> None:

@@ -74,6 +74,7 @@ class LateTracer:
         ratio: Share of conversations that are drawn.
         sink: What the records of prompts call this destination.
         submit: Hands a piece of drawing to the thread that sends; without it, it is done at once.
+        note: Hands on one thing of several, that `draw` of its `talk` takes as an iterator; without it, `submit` gets it.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class LateTracer:
         ratio: float = 1.0,
         sink: str = "otel",
         submit: Callable[..., None] | None = None,
+        note: Callable[[Any], None] | None = None,
     ) -> None:
         self.make = make
         self.put = put
@@ -96,7 +98,12 @@ class LateTracer:
         self.ratio = ratio
         self.sink = sink
         self.submit = submit
+        self.note = note or self._noted
         self._kinds: dict[Any, dict[Any, Any]] = {}
+
+    def _noted(self, one: Any) -> None:
+        assert self.submit is not None  # noqa: S101  (else nothing is noted)
+        self.submit(one.talk.draw, (iter((one,)),))
 
     def keeps(self, conversation: str) -> bool:
         """Return whether a conversation is drawn: all of it, or nothing."""

@@ -61,7 +61,7 @@ class Tracing:
         """Spans that did not arrive: dropped, refused, or still waiting."""
         return self._batches.counts.lost if self._batches else 0
 
-    def submit(self, draw: Callable[..., None], given: Any) -> None:
+    def submit(self, draw: Callable[..., None], given: tuple[Any, ...]) -> None:
         """Take a piece of drawing, as `CountedBatches.submit`."""
         if self._batches is not None:
             self._batches.submit(draw, given)
@@ -207,6 +207,7 @@ def pushing(
         ratio=ratio,
         sink=sink,
         submit=batches.submit,
+        note=batches.note,
     )
     return Tracing(where, provider, batches, activated()), tracer
 
