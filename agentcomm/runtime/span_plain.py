@@ -129,21 +129,16 @@ class Kind(msgspec.Struct):
     fields: tuple[str, ...]
     """Those of the grounding."""
     receivers: tuple[str, ...]
-    hearer: str
-    """Who alone is told; empty if several are."""
     heard_by: tuple[str, ...]
     is_reply: bool
     """Whether what was heard replies to something."""
-    content: type | None
-    """The class of what is said, where its fields are texts, numbers and truth values, which are JSON data as they are."""
-    agent: str
     model: str
-    stencil: Stencil
-    take: Callable[[_Values], _Values] | None
-    """As of what is drawn, of the turn itself."""
     steps: tuple[_Drawn, ...]
     sends: int
     """The number of the step that sends; 0 where the turn is one span."""
+    hot: tuple[tuple[_Drawn, ...], str, type | None, Callable[[_Values], _Values] | None, Stencil, str]
+    """What each turn needs: its steps; the agent; the class of what is said, where its fields are texts, numbers and truth values, which are
+    JSON data as they are; what draws the turn itself, and what takes its values, as of a step; who alone is told, empty if several are."""
     then: dict[Any, Any] = msgspec.field(default_factory=dict[Any, Any])
     """Plan -> the kind of turn that answers this one by it."""
 
@@ -203,99 +198,104 @@ class PlainTurns:
         before: Kind | None = None
         hearer, there, irt, at, size, digest, shown = "", b"", b"", 0, 0, b"", b""
         one: Any = note
-        while one is not None:
-            if heard is None or one.role != hearer:
-                if heard is not None:
-                    inbox[hearer] = [Parcel(facts, heard, there, at, None, size, digest)]
-                    heard = None
-                waiting = inbox.get(one.role)
-                if not waiting or len(waiting) > 1 or waiting[0].place is None:
-                    break
-                hearer, parcel, before = one.role, waiting[0], None
-                del inbox[hearer]
-                heard, there, at = parcel.message, parcel.place, parcel.at
-                size, digest = parcel.size, parcel.digest
-                shown = digest[:_SHOWN]
-                irt = heard.id.encode("utf-8", "replace")
-            if type(one) is LateTurn:
-                told: Any = one.told
-                plan, message, ended = told.plan, told.message, one.at
-                kind = None if before is None else before.then.get(plan)
-                if kind is None or kind.model != one.model:
-                    kind = self._kinds.get((plan, heard.act, heard.sender, one.model))
+        try:
+            while one is not None:
+                if heard is None or one.role != hearer:
+                    if heard is not None:
+                        inbox[hearer] = [Parcel(facts, heard, there, at, None, size, digest)]
+                        heard = None
+                    waiting = inbox.get(one.role)
+                    if not waiting or len(waiting) > 1 or waiting[0].place is None:
+                        break
+                    hearer, parcel, before = one.role, waiting[0], None
+                    del inbox[hearer]
+                    heard, there, at = parcel.message, parcel.place, parcel.at
+                    size, digest = parcel.size, parcel.digest
+                    shown = digest[:_SHOWN]
+                    irt = heard.id.encode("utf-8", "replace")
+                if type(one) is LateTurn:
+                    told: Any = one.told
+                    plan, message, ended = told.plan, told.message, one.at
+                    kind = None if before is None else before.then.get(plan)
+                    if kind is None or kind.model != one.model:
+                        kind = self._kinds.get((plan, heard.act, heard.sender, one.model))
+                        if kind is None:
+                            break
+                        if before is not None:
+                            before.then[plan] = kind
+                else:
+                    first: Any = one.events[0] if one.events and not one.is_odd else None
+                    if type(first) is not Heard or first.overlay:
+                        break
+                    message, ended = first.message, one.ended
+                    kind = self._alike(one, heard, message)
                     if kind is None:
                         break
-                    if before is not None:
-                        before.then[plan] = kind
-            else:
-                first: Any = one.events[0] if one.events and not one.is_odd else None
-                if type(first) is not Heard or first.overlay:
+                if message.in_reply_to != heard.id or message.lane:
                     break
-                message, ended = first.message, one.ended
-                kind = self._alike(one, heard, message)
-                if kind is None:
+                steps, agent, typed, take, stencil, told_to = kind.hot
+                if steps and (
+                    kind.heard_by != heard.receivers or kind.is_reply is not (heard.in_reply_to != "")
+                ):
                     break
-            if message.in_reply_to != heard.id or message.lane:
-                break
-            steps = kind.steps
-            if steps and (kind.heard_by != heard.receivers or kind.is_reply is not (heard.in_reply_to != "")):
-                break
 
-            turn += 1
-            agent, begun, content = kind.agent, one.begun, message.content
-            index = indexes[agent] = indexes.get(agent, 0) + 1
-            span = (seed + turn * ODD) & _BITS
-            trace = span if step else seed
-            head = _HEAD(PLACE_TAG, trace, fixed, span, START_TAG, begun, END_TAG, max(begun, ended))
-            place = head[:PLACE_BYTES] + state
-            name, tid, number = (
-                message.id.encode("utf-8", "replace"),
-                b"%b%d" % (prefix, turn),
-                _INDEXES[index],
-            )
-            was, short = (at, size, digest), shown
-            if is_bare and type(content) is kind.content:
-                try:
-                    body = _encoded(content.__dict__)
-                except ValueError:  # half a surrogate pair
-                    body = sorted_json(content.__dict__)
-                size = len(body)
-                hashed = _SHA.copy()
-                hashed.update(body)
-                digest = hashed.hexdigest().encode()
-            else:
-                parcel = Parcel(facts, message, place, 0)
-                size, digest = parcel.size, parcel.digest
-            at, count, shown = one.at, _BYTES[size], digest[:_SHOWN]
-            values = head, shared, number, count, tid, name, irt, digest, shown, short, there, irt
-            if steps:
-                self._draw_steps(pieces, kind, one, heard, was, place, values)
-            if kind.take is not None:
-                values = kind.take(values)
-            lengths = length, len(name), len(irt), len(tid), len(number), len(count), len(there)
-            stencil = kind.stencil
-            form = stencil.forms.get(lengths) or stencil.form(lengths, values)
-            form[1::2] = values
-            pieces += form
-            drawn += 1 + len(steps)
-            if drawn >= _TOGETHER:
+                turn += 1
+                begun, content = one.begun, message.content
+                if ended < begun:  # noqa: PLR1730  (a call costs more)
+                    ended = begun
+                index = indexes[agent] = indexes.get(agent, 0) + 1
+                span = (seed + turn * ODD) & _BITS
+                trace = span if step else seed
+                head = _HEAD(PLACE_TAG, trace, fixed, span, START_TAG, begun, END_TAG, ended)
+                place = head[:PLACE_BYTES] + state
+                name, tid, number = (
+                    message.id.encode("utf-8", "replace"),
+                    b"%b%d" % (prefix, turn),
+                    _INDEXES[index],
+                )
+                was, short = (at, size, digest) if steps else None, shown
+                if is_bare and type(content) is typed:
+                    try:
+                        body = _encoded(content.__dict__)
+                    except ValueError:  # half a surrogate pair
+                        body = sorted_json(content.__dict__)
+                    size = len(body)
+                    hashed = _SHA.copy()
+                    hashed.update(body)
+                    digest = hashed.hexdigest().encode()
+                else:
+                    parcel = Parcel(facts, message, place, 0)
+                    size, digest = parcel.size, parcel.digest
+                at, count, shown = one.at, _BYTES[size], digest[:_SHOWN]
+                values = head, shared, number, count, tid, name, irt, digest, shown, short, there, irt
+                if was is not None:
+                    self._draw_steps(pieces, kind, one, heard, was, place, values)
+                    drawn += len(steps)
+                if take is not None:
+                    values = take(values)
+                lengths = length, len(name), len(irt), len(tid), len(number), len(count), len(there)
+                form = stencil.forms.get(lengths) or stencil.form(lengths, values)
+                form[1::2] = values
+                pieces += form
+                drawn += 1
+                if drawn >= _TOGETHER:
+                    self._put(b"".join(pieces), drawn)
+                    pieces, drawn = [], 0
+
+                there = child_of(place, kind.sends) if steps else place
+                if told_to and told_to not in inbox:
+                    hearer, heard, before, irt = told_to, message, kind, name
+                else:
+                    heard, sent = None, Parcel(facts, message, there, at, None, size, digest)
+                    for each in message.receivers:
+                        inbox.setdefault(each, []).append(sent)
+                one = next(rest, None)
+        finally:  # of what cannot be drawn, only that is lost
+            if drawn:
                 self._put(b"".join(pieces), drawn)
-                pieces, drawn = [], 0
-
-            there = child_of(place, kind.sends) if steps else place
-            hearer = kind.hearer
-            if hearer and hearer not in inbox:
-                heard, before, irt = message, kind, name
-            else:
-                heard, sent = None, Parcel(facts, message, there, at, None, size, digest)
-                for each in message.receivers:
-                    inbox.setdefault(each, []).append(sent)
-            one = next(rest, None)
-        if drawn:
-            self._put(b"".join(pieces), drawn)
-        if heard is not None:
-            inbox[hearer] = [Parcel(facts, heard, there, at, None, size, digest)]
-        talk.turns, talk.latest = turn, place
+            if heard is not None:
+                inbox[hearer] = [Parcel(facts, heard, there, at, None, size, digest)]
+            talk.turns, talk.latest = turn, place
         return one.whole() if isinstance(one, LateTurn) else one
 
     def _alike(self, note: "TurnNotes", asked: Message, message: Message) -> Kind | None:
@@ -436,16 +436,19 @@ class PlainTurns:
             evidence=said.evidence if ground else (),
             fields=(*said.fields,) if ground else (),
             receivers=message.receivers,
-            hearer=message.receivers[0] if len(message.receivers) == 1 else "",
             heard_by=asked.receivers,
             is_reply=asked.in_reply_to != "",
-            content=typed if typed is not None and _is_scalar(typed) else None,
-            agent=facts.agent(notes.role),
             model=notes.model,
-            stencil=root.stencil,
-            take=root.take,
             steps=tuple(steps),
             sends=sends,
+            hot=(
+                tuple(steps),
+                facts.agent(notes.role),
+                typed if typed is not None and _is_scalar(typed) else None,
+                root.take,
+                root.stencil,
+                message.receivers[0] if len(message.receivers) == 1 else "",
+            ),
         )
         if notes.plan is not None:
             self._kinds[notes.plan, asked.act, asked.sender, notes.model] = kind

@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
@@ -176,17 +176,19 @@ class CountedBatches(SpanProcessor):
                 draw, given = cast("tuple[Callable[..., None], tuple[Any, ...]]", one)
                 self._tried(draw, *given)
                 continue
-            talk, several = one.talk, deque((one,))
+            talk, several = one.talk, [one]
             while waiting and len(several) < BATCH:
                 one = waiting[0]
                 if type(one) is tuple or one.talk is not talk:
                     break
                 several.append(waiting.popleft())
-            while several:
-                self._tried(talk.draw, _taken(several))
+            left = iter(several)
+            while not self._tried(talk.draw, left):
+                pass
         self.counts.ended += self._count - before
 
-    def _tried(self, draw: Callable[..., None], *given: Any) -> None:
+    def _tried(self, draw: Callable[..., None], *given: Any) -> bool:
+        """Draw, and return whether all went well; what did not is counted as lost."""
         try:
             draw(*given)
         except Exception as error:  # noqa: BLE001  (a picture that cannot be drawn must not end those of other talks)
@@ -194,6 +196,8 @@ class CountedBatches(SpanProcessor):
             counts.ended += 1
             counts.overflowed += 1
             counts.problem = counts.problem or in_short(f"{type(error).__name__}: {error}")
+            return False
+        return True
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what waits; returns whether that was done in time."""
@@ -227,13 +231,6 @@ class CountedBatches(SpanProcessor):
         """Count what was lost since it was counted last."""
         count_dropped(self._sink, lost - self._told)
         self._told = max(lost, self._told)
-
-
-def _taken(several: deque[Any]) -> Iterator[Any]:
-    """Yield what waits, which then waits no more."""
-    take = several.popleft
-    while several:
-        yield take()
 
 
 _BATCHES: "weakref.WeakSet[CountedBatches]" = weakref.WeakSet()

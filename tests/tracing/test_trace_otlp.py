@@ -22,6 +22,7 @@ from traced_scenes import cast, sale
 from agentcomm import Agent, enact_sync
 from agentcomm.models.scripted import ScriptedModel
 from agentcomm.protocol.library import loads
+from agentcomm.runtime import span_plain
 from agentcomm.runtime.span_late import Drawing
 from agentcomm.tracing import export
 from agentcomm.tracing.content import Content
@@ -454,3 +455,43 @@ def test_a_process_that_was_forked_sends_its_own_and_not_its_parents(tmp_path, m
         assert tracing.shutdown(10) == 0
     counted = Counter(attributes_of(span)["gen_ai.conversation.id"] for span in received.spans)
     assert counted == {"parent": 30, "waits in the parent": 30, "child": 30}
+
+
+def test_a_turn_that_cannot_be_drawn_is_the_only_one_that_is_lost(monkeypatch):
+    encode, left = span_plain._encoded, iter(range(100))
+
+    def fails_once(content):
+        if next(left) == 4:
+            raise ZeroDivisionError("by chance")
+        return encode(content)
+
+    monkeypatch.setattr(span_plain, "_encoded", fails_once)
+    with receiver() as received:
+        tracing = setup(received.url, detail="turn")
+        clerk, keeper = Agent("cleo"), Agent("kim")
+        numbers = iter(range(20))
+        clerk.opens(lambda turn: turn.say("ask", number=next(numbers)))
+        clerk.on("count")(lambda turn: turn.say("ask", number=next(numbers)))
+        keeper.on("ask")(lambda turn: turn.say("count", number=turn.heard.content.number))
+        enact_sync(loads(COUNT), cast={"clerk": clerk, "keeper": keeper})
+        assert tracing.shutdown(10) == 1
+        assert "1 lost: ZeroDivisionError: by chance" in tracing.report()
+    turns = [span for span in received.spans if span.name.startswith("invoke_agent")]
+    assert len(turns) == 25 - 1
+    assert received.spans[-1].name == "close_conversation count"
+
+
+COUNT = """
+agentcomm: 1
+protocol: count
+version: 1
+roles: [clerk, keeper]
+acts:
+  ask: {act: query-ref, content: {number: int}}
+  count: {act: inform, content: {number: int}}
+states:
+  asking: {clerk: {ask: {next: counting, max: 12, then: done}}}
+  counting: {keeper: {count: asking}}
+outcomes: {done: success, expired: expired}
+limits: {turns: 100}
+"""
