@@ -1,6 +1,6 @@
 """What a conversation consists of, as values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, ValuesView
 from typing import Any, cast
 
 import msgspec
@@ -339,6 +339,24 @@ class Seen(Mapping[str, Message]):
 
     def __len__(self) -> int:
         return self._count
+
+    def values(self) -> ValuesView[Message]:
+        """Return the messages, without looking for each by its id."""
+        return _Messages(self)
+
+    def in_order(self) -> Iterator[Message]:
+        """Yield the messages."""
+        found = (message for _, message in entries(self._record, self._count))
+        return (self._mended.get(one.id, one) for one in found) if self._mended else found
+
+
+class _Messages(ValuesView[Message]):
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        self._seen = seen
+
+    def __iter__(self) -> Iterator[Message]:
+        return self._seen.in_order()
 
 
 def ledger_of(shared: Shared, here: Position, lanes: Lanes) -> tuple[Commitment, ...]:

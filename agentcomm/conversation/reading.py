@@ -29,6 +29,7 @@ __all__ = (
     "clean",
     "is_sound",
     "read",
+    "read_again",
     "recorded",
     "sender_of",
 )
@@ -131,6 +132,28 @@ def read(act: Act, content: Any) -> Content:
         raise Unreadable(_cut("; ".join(map(_in_words, cast("list[Any]", problems))))) from None
     except Exception as error:  # noqa: BLE001  (a registered class may raise anything, and the talk goes on)
         raise Unreadable(_cut(f"content: {error}")) from None
+
+
+def read_again(act: Act, given: Any) -> Content:
+    """Return what `read` does, of content that it made once and that a record has kept: only its class is made anew.
+
+    Raises:
+        Unreadable: If it does not fit.
+    """
+    if given and act.registered is None:
+        try:
+            made = act.validate(given)
+        except ValidationError:
+            return read(act, given)
+        values = made.__dict__
+        if len(values) == len(given) and _SIMPLE.issuperset(map(type, values.values())):
+            _set_names(made, act.names)
+            return made
+    return read(act, given)
+
+
+_SIMPLE = frozenset({str, int, bool, float})
+"""Types of values that are immutable, and that a record gives back as they were."""
 
 
 def as_data(content: Any) -> dict[str, Any]:

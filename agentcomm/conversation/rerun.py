@@ -1,15 +1,13 @@
 """Take a conversation up by the plain moves of its record: of what they come to only the last is made, and nothing of what happened."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import put
-from agentcomm.conversation.entries import Short, Took
+from agentcomm.conversation.entries import Short, Took, opened_up
 from agentcomm.conversation.parts import Key, Shared, key_of
 from agentcomm.conversation.plain import is_open, moved
-from agentcomm.conversation.plans import Plan
-from agentcomm.conversation.reading import NAME, Unreadable, read
+from agentcomm.conversation.reading import NAME, Unreadable, read_again
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.tape import Tape
@@ -34,17 +32,34 @@ class Rerun:
 
     def take(self, part: Short) -> bool:
         """Take a move; False if it is not plain: then nothing has changed, and `step` has to say. It comes to what `heard_again` makes of it."""
-        here, said, at = self._here, part.said, part.at
+        here, said, at, n, seen = self._here, part.said, part.at, self._n, self._seen
         plan = self._plans.get((here.name, said[0]))
-        if plan is None or not plan.is_plain or here.frame is not None or is_open(here):
+        if (
+            plan is None
+            or not plan.is_plain
+            or here.frame is not None
+            or is_open(here)
+            or len(said) != _FIELDS
+        ):
             return False
-        message = _heard(plan, said, here.last.get(plan.speaker, ""), here.lane)
-        if message is None or not self._at <= at < _NEVER:
+        act, given, name, sender, receivers, reply, made_by = said
+        heard = here.last.get(sender, "")
+        if (
+            sender != plan.speaker
+            or (reply and reply != heard)
+            or (receivers and tuple(receivers) != plan.to)
+            or not self._at <= at < _NEVER
+        ):
             return False
-        seen, n = self._seen, self._n
-        key = key_of(self._begun.id, message.id, n)
-        if key in seen:
+        names = f"{name}{act}{made_by}"
+        key = n + 1 if name == f"{self._begun.id}:{n + 1}" else key_of(self._begun.id, name, n)
+        if not name or len(names) > NAME or not names.isascii() or key in seen:
             return False
+        try:
+            content = read_again(plan.move.act, given)
+        except Unreadable:
+            return False
+        message = Message(plan.label, content, name, sender, plan.to, heard, made_by, "", here.lane)
         if n and len(seen) == n:
             n += 1
             seen[key] = n, message
@@ -88,32 +103,6 @@ class Rerun:
 _NEVER = float("inf")
 
 
-def _heard(plan: Plan, said: list[Any], reply: str, lane: str) -> Message | None:
-    """Return the message of a plain move as it counts; None if that has to be looked at.
-
-    Args:
-        plan: What the move does.
-        said: The fields of the message, as the record holds them.
-        reply: What its speaker heard last.
-        lane: Where it is said.
-    """
-    if len(said) != _FIELDS or plan.content is None:
-        return None
-    act, given, name, sender, receivers, in_reply_to, made_by = said
-    if sender != plan.speaker or (in_reply_to and in_reply_to != reply):
-        return None
-    if receivers and tuple(receivers) != plan.to:
-        return None
-    names = f"{name}{act}{made_by}"
-    if not name or len(names) > NAME or not names.isascii():
-        return None
-    try:
-        content = read(plan.move.act, given)
-    except Unreadable:
-        return None
-    return Message(plan.label, content, name, plan.speaker, plan.to, reply, made_by, "", lane)
-
-
 _FIELDS = 7
 """Of a message that is of no lane, and about nothing else."""
 
@@ -133,20 +122,28 @@ def messages(
         RecordError: If the chain is broken.
     """
     found: dict[Key, tuple[int, Message]] = {}
-    plans = rules.plans
+    plans, link, n = rules.plans, tape.link, 0
     for data in entries:
         if data.startswith(b"{"):  # lines of an older version
             return None
-        for part in tape.parts(data):
+        _, parts, link = opened_up(data, link)
+        for part in parts:
             if type(part) is Short:
                 said = part.said
                 plan = plans.get((part.source, said[0]))
-                if plan is None or not plan.is_plain or part.n != len(found) + 1:
+                n += 1
+                if plan is None or not plan.is_plain or part.n != n or len(said) != _FIELDS:
                     return None
-                message = _heard(plan, said, said[5], "")
-                if message is None:
+                _, given, name, sender, receivers, reply, made_by = said
+                if sender != plan.speaker or tuple(receivers) != plan.to:
                     return None
-                found[key_of(conversation, message.id, len(found))] = part.n, message
+                try:
+                    content = read_again(plan.move.act, given)
+                except Unreadable:
+                    return None
+                message = Message(plan.label, content, name, plan.speaker, plan.to, reply, made_by, "", "")
+                key = n if name == f"{conversation}:{n}" else key_of(conversation, name, n - 1)
+                found[key] = n, message
             elif type(part) is Took and b'["heard",' in bytes(part.events):
                 return None
     return found

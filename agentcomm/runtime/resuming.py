@@ -64,14 +64,14 @@ class Resumed:
             self.take(tape.feed(data))
             return
         for part in tape.parts(data):
-            if type(part) is Short:
-                rerun = self._rerun
-                if rerun is None:
-                    rerun = self._rerun = Rerun(self._conversation)
-                if rerun.take(part):
-                    tape.seq += part.count()
-                    continue
-            self.take(tape.given(part))
+            if type(part) is Short and (self._rerun or self._run_on()).take(part):
+                tape.seq += part.count()
+            else:
+                self.take(tape.given(part))
+
+    def _run_on(self) -> Rerun:
+        self._rerun = Rerun(self._conversation)
+        return self._rerun
 
     def take(self, given: Iterable[Input | Step]) -> None:
         """Take what was read."""

@@ -88,3 +88,13 @@ def test_a_move_that_says_something_else_is_not_taken():
     changed = entries[1][:-4] + bytes([entries[1][-4] ^ 1]) + entries[1][-3:]
     with pytest.raises(RecordError):
         messages(talk.conversation.id, Tape(), [entries[0], changed], talk.rules)
+
+
+def test_messages_in_order_are_those_by_their_ids():
+    for seed in range(6):
+        talk, _ = a_walk("protocols/request.yaml", seed)
+        seen = talk.conversation.seen
+        assert list(seen.values()) == [seen[name] for name in seen]
+        assert len(seen.values()) == len(seen)
+        for one in seen.values():
+            assert one in seen.values()
