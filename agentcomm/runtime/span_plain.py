@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -54,8 +54,14 @@ _TEXTS = {
     names.OI_INPUT: 9,
 }
 """What differs among turns of a kind, and which of the values it is that a turn tells; the first are its head and what is shared."""
-_ALL = tuple(range(12))
+_ALL = list(range(12))
 """The last are where its link leads, and the message there."""
+_HEADS = 18
+"""Where those of steps alone begin: before come what they share, two, and of what was heard its bytes, what it replies to, its hash and how
+late it is; then their heads."""
+_OF_SENT = [-1, 12, 2, 3, 4, 5, 6, 7, -1, 13]
+_OF_HEARD = [-1, 12, 2, 14, 4, 6, 15, 16, 17, 13]
+"""Where the values of a step are, for a message that was said or heard; by place in `_FIELDS`, `_TEXTS` and `_OF_STEPS`."""
 _OF_STEPS = {names.LATENCY: 8, names.MESSAGING_CONVERSATION: 9}
 """Fields that only steps have, which show nothing in words."""
 _LINK = {names.LINK_RELATION: "trigger"}
@@ -63,6 +69,7 @@ _HASH = "sha256:"
 _SHOWN = 12
 """Digits of a hash that stand for the content in words."""
 _MOST_KINDS = 512
+_MOST_FORMS = 256
 _TOGETHER = 64
 """Spans that are made one piece of bytes: of about 100 KB, for which the system need not be asked for memory each time."""
 _MOST_NUMBERS = 4096
@@ -103,15 +110,25 @@ _Values = tuple[bytes, ...]
 
 
 class _Drawn(msgspec.Struct):
-    """A span that each turn of a kind has."""
+    """What a turn of a kind draws: its steps, and itself."""
 
-    stencil: Stencil
-    take: Callable[[_Values], _Values] | None
-    """Takes its values out of those that a turn tells; None where it is all of them."""
-    is_heard: bool = False
-    """Whether its message is the one that was heard, else the one that was said."""
-    after: int = 0
-    """Nanoseconds after what happened; -1 for what happens when the turn begins."""
+    stencils: tuple[Stencil, ...]
+    counts: tuple[int, ...]
+    """How many values each takes."""
+    forms: dict[Any, list[bytes]] = msgspec.field(default_factory=dict[Any, list[bytes]])
+
+    def form(self, lengths: Any, values: _Values) -> list[bytes]:
+        """Return the pieces of all its spans, in one, as `Stencil.form` does; kept for others of the same lengths."""
+        found, at = [b""], 0
+        for stencil, count in zip(self.stencils, self.counts, strict=True):
+            first, *more = stencil.form(values[at : at + count])
+            found[-1] += first
+            found += more
+            at += count
+        if len(self.forms) >= _MOST_FORMS:
+            self.forms.clear()
+        self.forms[lengths] = found
+        return found
 
 
 class Kind(msgspec.Struct):
@@ -133,12 +150,13 @@ class Kind(msgspec.Struct):
     is_reply: bool
     """Whether what was heard replies to something."""
     model: str
-    steps: tuple[_Drawn, ...]
+    steps: tuple[int, ...]
+    """Nanoseconds of each step after what happened; -1 for what happens when the turn begins."""
     sends: int
     """The number of the step that sends; 0 where the turn is one span."""
-    hot: tuple[tuple[_Drawn, ...], str, type | None, Callable[[_Values], _Values] | None, Stencil, str]
+    hot: tuple[tuple[int, ...], str, type | None, Callable[[_Values], _Values] | None, _Drawn, str]
     """What each turn needs: its steps; the agent; the class of what is said, where its fields are texts, numbers and truth values, which are
-    JSON data as they are; what draws the turn itself, and what takes its values, as of a step; who alone is told, empty if several are."""
+    JSON data as they are; what takes its values, None where that is all of them; what is drawn; who alone is told, empty if several are."""
     then: dict[Any, Any] = msgspec.field(default_factory=dict[Any, Any])
     """Plan -> the kind of turn that answers this one by it."""
 
@@ -155,10 +173,10 @@ class PlainTurns:
     __slots__ = (
         "_is_bare",
         "_kinds",
-        "_of_steps",
         "_prefix",
         "_put",
         "_shared",
+        "_shares",
         "_state",
         "_talk",
     )
@@ -173,7 +191,7 @@ class PlainTurns:
         self._state = talk.opening[PLACE_BYTES:]
         shared = facts.base.encoded
         self._shared = self._state + (b"" if under is None else parent_field(under)) + shared
-        self._of_steps = shared, field(names.MESSAGING_CONVERSATION, facts.id)
+        self._shares = shared, field(names.MESSAGING_CONVERSATION, facts.id)
         """What its spans share: turns, and steps."""
         self._prefix = f"{facts.id}/".encode()
 
@@ -233,7 +251,7 @@ class PlainTurns:
                         break
                 if message.in_reply_to != heard.id or message.lane:
                     break
-                steps, agent, typed, take, stencil, told_to = kind.hot
+                steps, agent, typed, take, spans, told_to = kind.hot
                 if steps and (
                     kind.heard_by != heard.receivers or kind.is_reply is not (heard.in_reply_to != "")
                 ):
@@ -268,13 +286,14 @@ class PlainTurns:
                     size, digest = parcel.size, parcel.digest
                 at, count, shown = one.at, _BYTES[size], digest[:_SHOWN]
                 values = head, shared, number, count, tid, name, irt, digest, shown, short, there, irt
+                lengths = length, len(name), len(irt), len(tid), len(number), len(count), len(there)
                 if was is not None:
-                    self._draw_steps(pieces, kind, one, heard, was, place, values)
+                    more = self._of_steps(steps, begun, at, heard, was, place)
+                    values, lengths = (*values, *more), (*lengths, len(more[2]), len(more[3]))
                     drawn += len(steps)
                 if take is not None:
                     values = take(values)
-                lengths = length, len(name), len(irt), len(tid), len(number), len(count), len(there)
-                form = stencil.forms.get(lengths) or stencil.form(lengths, values)
+                form = spans.forms.get(lengths) or spans.form(lengths, values)
                 form[1::2] = values
                 pieces += form
                 drawn += 1
@@ -324,47 +343,35 @@ class PlainTurns:
                 return kind
         return None
 
-    def _draw_steps(
+    def _of_steps(
         self,
-        pieces: list[bytes],
-        kind: Kind,
-        notes: "LateTurn | TurnNotes",
+        steps: tuple[int, ...],
+        begun: int,
+        at: int,
         heard: Message,
         was: tuple[int, int, bytes],
         place: Place,
-        told: _Values,
-    ) -> None:
-        """Draw the steps of a turn.
+    ) -> _Values:
+        """Return the values of a turn's steps that are not the turn's own, from the 12th on.
 
         Args:
-            pieces: Takes what they are.
-            kind: Its kind.
-            notes: It.
+            steps: When they are.
+            begun: When the turn began.
+            at: When what happened did.
             heard: What it answers.
             was: When that was said, its bytes, and its hash.
             place: Where the turn is.
-            told: The turn's own values.
         """
-        at, size, digest = was
-        replied, begun, state = heard.in_reply_to.encode("utf-8", "replace"), notes.begun, self._state
-        late = _LATENCY + _DOUBLE(max(0, begun - at) / 1e9)
-        (shared, name), number, count, at = self._of_steps, told[2], told[3], notes.at
-        of_sent = shared, number, count, told[4], told[5], told[6], told[7], b"", name
-        of_heard = shared, number, _BYTES[size], told[4], told[6], replied, digest, late, name
-        trace, first, mine = (
-            place[:SPAN_AT],
-            int.from_bytes(place[SPAN_AT:PLACE_BYTES]),
-            state + parent_field(place),
-        )
-        for n, step in enumerate(kind.steps, 1):
-            then = begun if step.after < 0 else at + step.after
+        said, size, digest = was
+        trace, first = place[:SPAN_AT], int.from_bytes(place[SPAN_AT:PLACE_BYTES])
+        mine, heads = self._state + parent_field(place), list[bytes]()
+        for n, after in enumerate(steps, 1):
+            then = begun if after < 0 else at + after
             span = (first + STRIDE * n & _WHOLE or 1).to_bytes(8)
-            head = b"%b%b%b%b" % (trace, span, mine, _TIMES(START_TAG, then, END_TAG, then))
-            values: _Values = cast("Any", step.take)((head, *(of_heard if step.is_heard else of_sent)))
-            forms, lengths = step.stencil.forms, (*map(len, values),)
-            form = forms.get(lengths) or step.stencil.form(lengths, values)
-            form[1::2] = values
-            pieces += form
+            heads.append(trace + span + mine + _TIMES(START_TAG, then, END_TAG, then))
+        late = _LATENCY + _DOUBLE(max(0, begun - said) / 1e9)
+        replied = heard.in_reply_to.encode("utf-8", "replace")
+        return *self._shares, _BYTES[size], replied, digest, late, *heads
 
     @contextmanager
     def learning(self, notes: "TurnNotes") -> Generator[None]:
@@ -411,7 +418,7 @@ class PlainTurns:
         if events[move].message != message.id or (ground and said.message not in {message.id, asked.id}):
             return
         act = facts.protocol.acts.get(message.act)
-        steps: list[_Drawn] = []
+        stencils, places, afters = list[Stencil](), list[list[int]](), list[int]()
         sends = 0
         for number, (name, _, _, bases, attributes, _, kind, start, _, _) in enumerate(drawn, 1):
             whole: dict[str, Any] = {}
@@ -423,9 +430,14 @@ class PlainTurns:
             sends = number if operation == names.SEND else sends
             is_heard = whole.get(names.MESSAGING_ID) != message.id
             after = -1 if operation == names.RECEIVE else start - notes.at
-            stencil, take = self._stencil(name, whole, kind, heard, is_root=is_root)
-            steps.append(_Drawn(stencil, take, is_heard, after))
-        root = steps.pop()
+            stencil, taken = self._stencil(name, whole, kind, heard, is_root=is_root)
+            if not is_root:
+                of = _OF_HEARD if is_heard else _OF_SENT
+                taken = [_HEADS + number - 1, *(of[one] for one in taken[1:])]
+                afters.append(after)
+            stencils.append(stencil)
+            places.append(taken)
+        taken = [at for each in places for at in each]
         typed = act.content if act is not None and act.registered is None else None
         kind = Kind(
             shape=shape,
@@ -439,14 +451,14 @@ class PlainTurns:
             heard_by=asked.receivers,
             is_reply=asked.in_reply_to != "",
             model=notes.model,
-            steps=tuple(steps),
+            steps=tuple(afters),
             sends=sends,
             hot=(
-                tuple(steps),
+                tuple(afters),
                 facts.agent(notes.role),
                 typed if typed is not None and _is_scalar(typed) else None,
-                root.take,
-                root.stencil,
+                None if taken == _ALL else itemgetter(*taken),
+                _Drawn(tuple(stencils), tuple(map(len, places))),
                 message.receivers[0] if len(message.receivers) == 1 else "",
             ),
         )
@@ -458,8 +470,8 @@ class PlainTurns:
 
     def _stencil(
         self, name: str, whole: dict[str, Any], kind: int, heard: Parcel, *, is_root: bool
-    ) -> tuple[Stencil, Callable[[_Values], _Values] | None]:
-        """Return what draws a span with such attributes, and what takes its values."""
+    ) -> tuple[Stencil, list[int]]:
+        """Return what draws a span with such attributes, and where its values are among those of a turn, or of `_OF_SENT`."""
         shown = {
             names.OI_OUTPUT: whole.get(names.CONTENT_HASH, "")[: len(_HASH) + _SHOWN] + ")",
             names.OI_INPUT: f"{_HASH}{heard.digest[:_SHOWN].decode()})",
@@ -482,6 +494,5 @@ class PlainTurns:
         own = Base({one: value for one, value in whole.items() if one not in left})
         if is_root:
             stencil = Stencil(name, own, holes, names.MESSAGING_ID, _LINK, kind=kind)
-            taken = [0, *taken, *_ALL[-2:]]
-            return stencil, None if (*taken,) == _ALL else itemgetter(*taken)
-        return Stencil(name, own, holes, kind=kind), itemgetter(0, *taken)
+            return stencil, [0, *taken, *_ALL[-2:]]
+        return Stencil(name, own, holes, kind=kind), [0, *taken]

@@ -25,7 +25,9 @@ WAKE = 4096
 DELAY_MS = 1000
 """Milliseconds that a batch waits for company."""
 BATCH = 2048
-"""Spans that are drawn before they are sent, and turns that are drawn in one go."""
+"""Spans that are drawn before they are sent."""
+RUN = 512
+"""Turns of one conversation that are drawn in one go; each is a span, or some."""
 
 
 class Counts:
@@ -177,7 +179,7 @@ class CountedBatches(SpanProcessor):
                 self._tried(draw, *given)
                 continue
             talk, several = one.talk, [one]
-            while waiting and len(several) < BATCH:
+            while waiting and len(several) < RUN:
                 one = waiting[0]
                 if type(one) is tuple or one.talk is not talk:
                     break

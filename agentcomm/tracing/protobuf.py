@@ -343,7 +343,7 @@ class Stencil:
         kind: As OpenTelemetry's API counts.
     """
 
-    __slots__ = ("_holes", "_link", "_linked", "_same", "forms")
+    __slots__ = ("_holes", "_link", "_linked", "_same")
 
     def __init__(
         self,
@@ -357,25 +357,13 @@ class Stencil:
         self._same = _name_field(name) + b"\x30" + _ONE[kind + 1] + base.encoded + _NO_ERROR
         self._holes, self._linked = holes, linked
         self._link = b"".join(b"\x22" + attribute(key, value) for key, value in link.items()) + _LINK_FLAGS
-        self.forms: dict[Any, list[bytes]] = {}
-        """Lengths of values -> the form that takes them."""
 
-    def form(self, lengths: Any, values: tuple[bytes, ...]) -> list[bytes]:
+    def form(self, values: tuple[bytes, ...]) -> list[bytes]:
         """Return pieces that are, with values in every second place, a span as `span_bytes` gives it.
 
         Args:
-            lengths: Tells the lengths of the values.
-            values: Of head, holes and link.
+            values: Of head, holes and link, of which only the lengths matter.
         """
-        found = self.forms.get(lengths)
-        if found is None:
-            found = self._formed(values)
-            if len(self.forms) >= _MOST_FORMS:
-                self.forms.clear()
-            self.forms[lengths] = found
-        return found
-
-    def _formed(self, values: tuple[bytes, ...]) -> list[bytes]:
         pieces, before = list[bytes](), b""
         for hole, value in zip((Hole(), *self._holes), values, strict=False):
             first, last = _around(hole, value) if hole.name else (b"", b"")
@@ -391,9 +379,6 @@ class Stencil:
         pieces.append(before)
         pieces[0] = b"\x12" + _varint(sum(map(len, pieces))) + pieces[0]
         return pieces
-
-
-_MOST_FORMS = 256
 
 
 def _around(hole: Hole, value: bytes, tag: bytes = b"\x4a") -> tuple[bytes, bytes]:
