@@ -53,7 +53,7 @@ class EventSpans:
         self,
         root: "OpenSpan | LateSpan | Folded",
         content: "Content",
-        rules: Rules,
+        rules: Rules | None,
         state: str,
     ) -> None:
         self._root = root
@@ -129,7 +129,8 @@ class EventSpans:
     def _rejected(self, act: str, code: str, reason: str, at: int, known: "Attributes") -> None:
         content = self._content
         rules = self._rules
-        declared = any(act in p.acts for p in (rules.protocol, *rules.overlays.values()))
+        laws = (rules.protocol, *rules.overlays.values()) if rules is not None else ()
+        declared = any(act in law.acts for law in laws)
         kind = "late" if code == "late" else "illegal_move"
         shown = (
             act if declared else content.text("message", act)[:100] if act and content.is_full else UNKNOWN

@@ -127,7 +127,6 @@ class LateConversation:
         "_mark",
         "_places",
         "draw",
-        "law",
         "note",
         "shared",
         "submit",
@@ -157,8 +156,6 @@ class LateConversation:
         """Stands for every turn of code that answers at once, where one role at a time has the floor."""
         self.turns = before
         self.turn_now: LateTurn | None = None
-        self.law: Any = None
-        """Its rules, and the seconds for the whole of it, once a turn is over."""
         self._drawing = Drawing(tracer, protocol, conversation, dict(cast))
         self.draw = self._drawing.turns
         """Draws turns."""
@@ -207,8 +204,9 @@ class LateConversation:
 
     def happened(self, events: Told | tuple[Event, ...]) -> None:
         """Take events at the moment they happen, for the turn that is going on."""
-        if self.turn_now is not None:
-            self.turn_now.happened(events)
+        turn, self.turn_now = self.turn_now, None  # each is told before: no circle is left
+        if turn is not None:
+            turn.happened(events)
 
     def end(self, conversation: Conversation, *, head: str, count: int) -> None:
         """Mark that the conversation is closed."""

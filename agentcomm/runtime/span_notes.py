@@ -1,6 +1,7 @@
 """What a turn's spans are drawn from, as it is noted while the turn goes on: its own thread pays for one small value a turn."""
 
 import copy
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from time import time_ns
 from typing import Any
@@ -25,9 +26,9 @@ class TurnNotes(msgspec.Struct):
     begun: int
     place: str
     """Where it begins: the state, or overlay and state."""
-    rules: Rules
+    rules: Rules | None
     whole: float
-    """Seconds for the whole conversation."""
+    """Seconds for the whole conversation; this and the rules are known where something may have been refused, or late."""
     role: str
     model: str
     steps: list[tuple[int, str, Any, Any]] | None = None
@@ -92,7 +93,7 @@ class LateTurn(msgspec.Struct, gc=False):
     """Whether nothing was noted of it so far."""
     at: int = 0
     told: Told | None = None
-    """The simple move that it made first, and when; it then is over at that time, too."""
+    """The simple move that it made, and when; it then is over at that time, too. None where there is more to it."""
     notes: TurnNotes | None = None
     """Everything, where there is more to it; None again once it is over."""
 
@@ -120,14 +121,14 @@ class LateTurn(msgspec.Struct, gc=False):
             return notes
         if before is not None:
             place, rules, whole = place_name(before), before.rules, before.whole
-        else:
-            assert told is not None  # noqa: S101  (else it has notes)
-            place, (rules, whole) = told.plan.source, self.talk.law
+        else:  # one simple move: nothing in it was refused, no time was up
+            place, rules, whole = told.plan.source if told is not None else "", None, math.inf
         self.is_new = False
         notes = self.notes = TurnNotes(self.begun, place, rules, whole, self.role, self.model)
         if told is not None:
             notes.happened(self.at, tuple(told))
             notes.ended, notes.after, notes.plan = self.at, told.plan.target, told.plan
+            self.told = None
         return notes
 
     def step(self, kind: str, data: Mapping[str, Any], body: Any) -> None:
@@ -157,13 +158,9 @@ class LateTurn(msgspec.Struct, gc=False):
         talk, light = self.talk, self.span
         if light is not talk.shared:
             light.leave()
-        if talk.turn_now is not None:
-            talk.turn_now = None
-        if self.told is None or self.notes is not None or light.attributes is not None or error is not None:
+        if self.told is None or light.attributes is not None or error is not None:
             self._end(after, events, error)
             return
-        if talk.law is None:
-            talk.law = after.rules, after.whole
         self.before = None
         talk.note(self)
 

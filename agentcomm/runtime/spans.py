@@ -72,7 +72,8 @@ class Standing(NamedTuple):
 
     place: str
     """State, or overlay and state."""
-    rules: Rules
+    rules: Rules | None
+    """None where nothing can have been refused, and no time was up."""
     whole: float
     """Seconds for the whole conversation."""
 
@@ -547,7 +548,8 @@ class TurnSpans:
         """Draw a deadline that passed: a root of its own, linked to the turn that waited and what it had heard."""
         talk, before = self._talk, self._before
         kind = "reply" if event.state else "conversation"
-        state = before.rules.protocol.states.get(event.state)
+        rules = before.rules
+        state = rules.protocol.states.get(event.state) if rules is not None else None
         limit = state.within if state else before.whole if not event.state else None
         attributes: dict[str, Any] = {
             names.OI_KIND: names.OI_CHAIN,
