@@ -22,25 +22,24 @@ class Rerun:
         conversation: Where it begins: a talk with one position.
     """
 
-    __slots__ = ("_at", "_before", "_begun", "_here", "_n", "_plans", "_seen", "_trunk")
+    __slots__ = ("_at", "_before", "_begun", "_first", "_here", "_n", "_plans", "_seen", "_trunk")
 
     def __init__(self, conversation: Conversation) -> None:
         shared = conversation.shared
         self._begun, self._plans = conversation, conversation.rules.plans
-        self._here, self._before = conversation.here, conversation.checkpoints
+        self._first = self._here = conversation.here
+        self._before = conversation.checkpoints
         self._at, self._n, self._seen, self._trunk = shared.at, shared.n, shared.seen, shared.trunk
 
     def take(self, part: Short) -> bool:
         """Take a move; False if it is not plain: then nothing has changed, and `step` has to say. It comes to what `heard_again` makes of it."""
         here, said, at, n, seen = self._here, part.said, part.at, self._n, self._seen
         plan = self._plans.get((here.name, said[0]))
-        if (
-            plan is None
-            or not plan.is_plain
-            or here.frame is not None
-            or is_open(here)
-            or len(said) != _FIELDS
-        ):
+        if plan is None or not plan.is_plain or len(said) != _FIELDS:
+            return False
+        if here is self._first and (
+            here.frame is not None or is_open(here)
+        ):  # a plain move leaves nothing open
             return False
         act, given, name, sender, receivers, reply, made_by = said
         heard = here.last.get(sender, "")

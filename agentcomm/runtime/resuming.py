@@ -25,7 +25,7 @@ __all__ = ("Resumed", "Resuming")
 
 _STEPS = 400
 """Steps of turns that may still be taken up."""
-_SLICE = 128
+_SLICE = 512
 """Entries until others get their turn."""
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from agentcomm.errors import RecordError
 
-__all__ = ("pack", "unpack")
+__all__ = ("PACKED", "pack", "unpack")
 
 _PLAIN, _LINES, _DEFLATED = b"\x00", b"\x01", b"\x04"
 _LONG = 2048
@@ -54,10 +54,11 @@ def pack(data: bytes) -> bytes:
         made = press.compress(data) + press.flush()
         if len(made) + 1 < len(data):
             return _DEFLATED + made
-    return _PLAIN + data if data[:1] in _TAKEN else data
+    return _PLAIN + data if data[:1] in PACKED else data
 
 
-_TAKEN = (_PLAIN, _LINES, _DEFLATED)
+PACKED = (_PLAIN, _LINES, _DEFLATED)
+"""First bytes of what is not kept as it is."""
 
 
 def unpack(packed: bytes) -> bytes:

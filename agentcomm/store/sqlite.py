@@ -32,7 +32,7 @@ from agentcomm.store.base import (
 from agentcomm.store.bell import Bell, is_news
 from agentcomm.store.doing import Doing, Done
 from agentcomm.store.faults import key_used, no_such, there_already, token_after
-from agentcomm.store.packing import pack, unpack
+from agentcomm.store.packing import PACKED, pack, unpack
 from agentcomm.store.places import refuse_network
 from agentcomm.store.schema import prepare
 from agentcomm.store.turns import LAST, Close, GoOn, Open, settle, starred
@@ -447,7 +447,7 @@ class SQLiteStore:
                 (conv, after, _CHUNK),
             )
             for seq, count, lines in rows:
-                yield Entry(seq, count, shared + unpack(lines))
+                yield Entry(seq, count, shared + (unpack(lines) if lines[:1] in PACKED else lines))
                 shared, after = b"", seq
             if len(rows) < _CHUNK:
                 return
