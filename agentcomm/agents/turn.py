@@ -260,7 +260,8 @@ class Turn(msgspec.Struct, eq=False):
         """Return what a handler is found by: overlay, state, act heard, and `only`, which is given."""
         here, heard = self._here, self._heard
         if here is None:
-            here = self.here()
+            place = self._place
+            here = self._here = self.conversation.here if place is None else place.here
         if heard is None:
             heard = self._heard = self._find_heard()
         frame, act = here.frame, "" if heard is None else heard.act

@@ -86,7 +86,9 @@ def completed(conversation: Conversation, move: Move, message: Message, known: C
     reply = message.in_reply_to
     if reply != heard:
         reply = reply_to(conversation, message, heard)
-    return _replace(message, act=act.label, content=content, receivers=move.to, in_reply_to=reply, about="")
+    return Message(
+        act.label, content, message.id, message.sender, move.to, reply, message.made_by, "", message.lane
+    )
 
 
 def _filled(conversation: Conversation, move: Move, content: Any) -> dict[str, Any]:

@@ -680,7 +680,7 @@ def _taken(
             if is_first:
                 seen = put(seen, n, key, message)
                 n += 1
-            now, trunk, told = moved(here, plan, message, n, at, trunk, is_first=is_first)
+            now, trunk, told = moved(here, plan, message, n, at, trunk, is_first)
         latest, other = message, here
         if plan.key:
             tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)

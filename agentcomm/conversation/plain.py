@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from agentcomm.acts.message import Message
-from agentcomm.acts.persistent import SMALL, put, with_entry
+from agentcomm.acts.persistent import put, with_entry
 from agentcomm.commitments.ledger import Change, Ledger, enter
 from agentcomm.conversation.commit import NO_FIELDS, Step, ended
 from agentcomm.conversation.events import (
@@ -138,47 +138,40 @@ def say_made(
     Args:
         conversation: A talk with one position.
         made: Its act, its sender, and content that `read` made and nobody can have changed since.
-        name: Its id.
+        name: Its id; empty for the one that the core gives to the next message.
         made_by: How its speaker came to it.
         at: Now, no earlier than the last input.
     """
-    here = conversation.here
-    plan = conversation.rules.plans.get((here.name, made.act))
+    here, rules = conversation.here, conversation.rules
+    plan = rules.plans.get((here.name, made.act))
     if plan is None or not plan.is_plain:
         return None
-    shared = conversation.shared
-    key = key_of(conversation.id, name, shared.n)
+    shared, whose = conversation.shared, conversation.id
+    n, seen = shared.n + 1, shared.seen
+    key: Key = n
+    if not name:
+        name = f"{whose}:{n}"
+    elif name != f"{whose}:{n}":
+        key = key_of(whose, name, n)
     heard = completed_made(shared, here, plan, made, name, key, made_by, at)
     if heard is None:
         return None
-    after, told = _after(conversation, plan, heard, key, at)
-    return Say(heard, at), after, told
-
-
-def _after(
-    conversation: Conversation, plan: Plan, message: Message, key: Key, at: float
-) -> tuple[Conversation, Told]:
-    """Return a conversation after a message that is not on record and makes a plain move, and what happened."""
-    here, shared = conversation.here, conversation.shared
-    n, seen = shared.n, shared.seen
-    if n and len(seen) == n:
-        n += 1
-        seen[key] = (n, message)
+    if seen and len(seen) == n - 1:
+        seen[key] = (n, heard)
     else:
-        seen = put(seen, n, key, message)
-        n += 1
-    now, trunk, told = moved(here, plan, message, n, at, shared.trunk)
+        seen = put(seen, n - 1, key, heard)
+    now, trunk, told = moved(here, plan, heard, n, at, shared.trunk)
     before = conversation.checkpoints
     after = Conversation(
-        conversation.rules,
-        conversation.id,
+        rules,
+        whose,
         conversation.whole,
         conversation.members,
         Shared(at, n, seen, shared.spent, trunk, shared.tally, None, shared.mended, shared.counted),
         now,
         () if now.outcome is not None else (here, before[0]) if before else (here,),
     )
-    return after, told
+    return Say(heard, at), after, told
 
 
 def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, Told] | None:
@@ -216,7 +209,19 @@ def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, T
     if type(content) is not plan.content:
         return None
     message = Message(plan.label, content, name, sender, plan.to, heard, made_by, "", here.lane)
-    return _after(conversation, plan, message, key, at)
+    n, seen = shared.n + 1, put(shared.seen, shared.n, key, message)
+    now, trunk, told = moved(here, plan, message, n, at, shared.trunk)
+    before = conversation.checkpoints
+    after = Conversation(
+        conversation.rules,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        Shared(at, n, seen, shared.spent, trunk, shared.tally, None, shared.mended, shared.counted),
+        now,
+        () if now.outcome is not None else (here, before[0]) if before else (here,),
+    )
+    return after, told
 
 
 def completed_made(
@@ -262,7 +267,7 @@ def take(conversation: Conversation, plan: Plan, message: Message, at: float) ->
         n += 1
     if plan.key:
         tally = with_entry(tally, plan.key, tally.get(plan.key, 0) + 1)
-    now, trunk, told = moved(here, plan, message, n, at, shared.trunk, is_first=is_first)
+    now, trunk, told = moved(here, plan, message, n, at, shared.trunk, is_first)
     before = conversation.checkpoints
     return Conversation(
         conversation.rules,
@@ -283,7 +288,6 @@ def moved(
     n: int,
     at: float,
     trunk: Ledger | None,
-    *,
     is_first: bool = True,
 ) -> tuple[Position, Ledger | None, Told]:
     """Return a position after a message that makes a simple move in it, the ledger from before lanes, and what happened.
@@ -310,10 +314,7 @@ def moved(
         ledger, trunk, changes = enter(ledger, trunk, effect, plan.speaker, plan.to, name, lane)
     hearer, said, entry = plan.hearer, here.said, Said(message, True, _DELIVERED, n)
     last = {**here.last, hearer: name} if hearer else {**here.last, **dict.fromkeys(plan.to, name)}
-    if isinstance(said, dict) and len(said) < SMALL:
-        said = {**said, label: entry}
-    else:
-        said = with_entry(said, label, entry)
+    said = {**said, label: entry} if plan.is_short else with_entry(said, label, entry)
     outcome = plan.outcome
     ending: tuple[Event, ...] = plan.ended
     if outcome is None:

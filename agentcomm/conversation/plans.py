@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from agentcomm.acts.persistent import SMALL
 from agentcomm.commitments.ledger import Effect
 from agentcomm.conversation.events import Ended
 from agentcomm.conversation.parts import Outcome
@@ -27,6 +28,7 @@ class Plan:
         grounded: What the record says of its being grounded, but for the message.
         moved: What the record says of the move, but for the message.
         is_bounded: Other lanes' moves may close it.
+        is_short: Its protocol has so few acts that what was said last of each is a map that is copied whole.
         is_free: Whoever speaks there may always make it.
         away: By how many more lanes stand away from a gather, if one makes it.
         tally: Where lanes are counted that end by it; empty if it ends none.
@@ -48,6 +50,7 @@ class Plan:
         "is_for_all",
         "is_free",
         "is_plain",
+        "is_short",
         "is_stageable",
         "key",
         "kind",
@@ -82,7 +85,7 @@ class Plan:
         self.moved = {"act": self.label, "by": self.speaker, "state": move.state, "next": target}
         self.effect = Effect(move.act) if move.act.promises else None
         self.races = len(protocol.states[move.state].speakers) > 1
-        self.is_plain = is_plain
+        self.is_plain, self.is_short = is_plain, len(protocol.acts) < SMALL
         self.is_stageable = not (move.when or move.given or move.for_all)
         is_simple = not (move.when or move.given or protocol.states[move.state].gather or is_capped)
         self.is_for_all = move.for_all and is_simple and move.max is None and move.at_most is None

@@ -64,14 +64,15 @@ class Unreadable(ValueError):
 
 def is_sound(message: Message) -> bool:
     """Say whether the envelope is text that can be written down: an act, an id, and what they refer to."""
-    act, name, sender, reply = message.act, message.id, message.sender, message.in_reply_to
-    if type(act) is type(name) is type(sender) is type(reply) is str:
-        whole = f"{act}{name}{sender}{reply}{message.made_by}{message.lane}"
-        if act and name and len(whole) <= NAME and whole.isascii():
-            return True
-    return bool(act and name) and all(
-        map(_is_text, (act, name, sender, reply, message.made_by, message.lane))
-    )
+    act, name = message.act, message.id
+    texts = act, name, message.sender, message.in_reply_to, message.made_by, message.lane
+    try:
+        whole = "".join(texts)
+    except TypeError:  # one of them is no text
+        return False
+    if act and name and len(whole) <= NAME and whole.isascii():
+        return True
+    return bool(act and name) and all(map(_is_text, texts))
 
 
 def sender_of(message: Message) -> str:

@@ -263,6 +263,8 @@ class Talk:
             Exception: Whatever a handler raises.
         """
         spots, roles = self.stage.spots, self.casting.roles
+        former: Message | None = None
+        """What was said before the latest message."""
         for _ in range(most):
             conversation = self.conversation
             here = conversation.here
@@ -271,10 +273,17 @@ class Talk:
                 return None
             role = spot.role
             if role and here.frame is None:
-                latest = self.latest
+                heard = latest = self.latest
                 if latest is None or latest.id != here.latest or role not in latest.receivers:
-                    latest = None
-                turn = Turn(conversation, roles[role], self, "", conversation, None, spot.moves, latest)
+                    heard = None
+                    if (
+                        former is not None
+                        and former.id == here.last.get(role)
+                        and not conversation.shared.mended
+                    ):
+                        heard = former
+                former = latest
+                turn = Turn(conversation, roles[role], self, "", conversation, None, spot.moves, heard)
             else:
                 asked = wants(conversation)
                 if isinstance(asked, Make):
@@ -461,7 +470,7 @@ class Talk:
         if now >= conversation.here.deadline or now >= conversation.whole:
             return False
         made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
-        done = say_made(conversation, made, f"{self.id}:{conversation.shared.n + 1}", made_by, now)
+        done = say_made(conversation, made, "", made_by, now)
         if done is None:
             return False
         given, self.conversation, told = done
