@@ -82,6 +82,9 @@ class Runtime:
             name = await runtime.open(load("request"), cast={"initiator": ann, "participant": bob})
             result = await runtime.outcome(name)
 
+    From `start` to `drain` the garbage collector looks less often (`gc.set_threshold`), unless the program has told it when to: what is
+    in many hands at once makes no circles, and it would look through all of it again and again.
+
     Args:
         store: Where they are kept: a store, or the path of a file, which is opened here and closed by `drain`; in memory without one.
         agents: Who takes turns here. Whoever else is cast is elsewhere: a person, or an agent of another process.
