@@ -398,7 +398,15 @@ class Turn(msgspec.Struct, eq=False):
             if not heard:
                 return None
             shared = self.whole.shared if place is None else place.shared
-            if shared.mended and heard in shared.mended:
+            if (
+                not shared.mended
+            ):  # what was said last of each act is as it is on record, but for what was said for all
+                lane = here.lane
+                for entry in here.said.values():
+                    message = entry.message
+                    if message.id == heard and message.lane == lane:
+                        return message
+            elif heard in shared.mended:
                 return shared.mended[heard]
             found = shared.seen.get(key_of(self.whole.id, heard, shared.n - 1))
             return found[1] if found is not None and found[0] <= shared.n else None

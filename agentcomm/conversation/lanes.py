@@ -134,11 +134,11 @@ def say_made(
     if now is not here or plan is None or made.lane != lane or (turn is not None and turn.has_heard(name)):
         return None
     if plan.is_plain:
-        key = key_of(conversation.id, name, shared.n)
+        n, seen, whose = shared.n, shared.seen, conversation.id
+        key = n + 1 if name == f"{whose}:{n + 1}" else key_of(whose, name, n)
         done = completed_made(shared, here, plan, made, name, key, made_by, at)
         if done is None:
             return None
-        n, seen = shared.n, shared.seen
         if n and len(seen) == n:
             n += 1
             seen[key] = (n, done)
@@ -659,7 +659,7 @@ def _taken(
     plans, places, living, away = rules.plans, lanes.places, lanes.living, lanes.away
     rows = [row.copy() for row in lanes.rows]
     latest = told = None
-    other = now = conversation.here
+    other, now, whose = conversation.here, conversation.here, conversation.id
     for done in range(first, len(made)):
         name, _, message = made[done]
         place = places[name]
@@ -674,7 +674,7 @@ def _taken(
         if alike is not None:
             now, told = alike
         else:
-            key = key_of(conversation.id, message.id, n)
+            key = n + 1 if message.id == f"{whose}:{n + 1}" else key_of(whose, message.id, n)
             known = seen.get(key)
             is_first = known is None or known[0] > n
             if is_first:

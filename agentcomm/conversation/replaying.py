@@ -248,7 +248,7 @@ def _run(
         The conversation after them, and the inputs that are folded now.
     """
     rules, shared, here = conversation.rules, conversation.shared, conversation.here
-    plans = rules.plans
+    plans, whose = rules.plans, conversation.id
     if here.frame is not None or is_open(here) or not plans:
         return conversation, first
     at, n, seen, trunk, before = shared.at, shared.n, shared.seen, shared.trunk, conversation.checkpoints
@@ -271,7 +271,7 @@ def _run(
             end = done
             break
         heard, reply, to = here.last.get(speaker, ""), sent.in_reply_to, sent.receivers
-        names, key = f"{name}{act}{made_by}", key_of(conversation.id, name, n)
+        names, key = f"{name}{act}{made_by}", n + 1 if name == f"{whose}:{n + 1}" else key_of(whose, name, n)
         if (
             sent.lane
             or sent.about

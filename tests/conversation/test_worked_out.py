@@ -1,7 +1,7 @@
 """What was worked out once for all conversations comes to what is worked out at each message."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -11,6 +11,7 @@ from random_protocols import random_rules
 from talks import LANED, SHIPPED, shipped
 
 from agentcomm.acts.message import Message
+from agentcomm.agents.turn import Seat, Turn
 from agentcomm.conversation import lanes, plain
 from agentcomm.conversation.events import Say
 from agentcomm.conversation.parts import Position
@@ -226,6 +227,23 @@ def test_what_a_turn_made_for_all_lanes_comes_to_what_a_step_makes_of_it(name: A
 def test_what_is_said_for_all_goes_this_way():
     """The one above would hold if nothing did."""
     assert sum(says_for_all_as_steps(shipped("protocols/dutch-auction.yaml"), seed) for seed in range(20)) > 5
+
+
+@SOME
+@given(NAMES, st.integers(0, 10**6))
+def test_a_turn_answers_the_message_that_is_on_record(name: Any, seed: int):
+    """It is looked for among what was said last of each act; the record says what it is."""
+    rules = rules_of(name)
+    talk = walked(rules, seed)
+    now, _ = open_conversation(rules, "walk", members=talk.members)
+    for given_, _ in talk.steps:
+        now, _ = step(now, given_)
+        for lane in now.lanes if now.begun else ("",):
+            here = now.view(lane).here if lane else now.here
+            if here.frame is None:
+                for role, heard in here.last.items():
+                    seat = Seat(role, role, role, None, None, cast("Any", None))
+                    assert Turn(now, seat, cast("Any", None), lane).heard == now.seen[heard]
 
 
 def test_members_are_looked_at_again_where_others_take_part():
