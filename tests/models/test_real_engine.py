@@ -177,7 +177,7 @@ async def test_a_server_tells_what_it_has_only_to_those_with_a_key(address: str)
 
 
 async def test_a_server_that_is_too_slow_is_told(address: str) -> None:
-    model = OpenAIModel("", address, key="sesame", timeout=0.1)
+    model = OpenAIModel("", address, key="sesame", timeout=0.005)
     with pytest.raises((ModelTimeout, ModelBroken)):
         await model.reply(request(schema=None, num_predict=1500))
     await model.close()
