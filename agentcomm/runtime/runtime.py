@@ -785,14 +785,16 @@ class Runtime:
         talk.holds = self._hold
         talk.stirred = dict.fromkeys(talk.groups()) if casting.members else HERE
         out = self.deliveries(talk)
-        if out and any(self.is_full(one.mailbox) for one in out):
-            raise StoreError(
-                f"{out[0].mailbox} is busy: {self._backlog} turns wait for it already",
-                why="what waits must not grow without end",
-                fix="open it later, or raise Runtime(backlog=…)",
-                code="X413",
-            )
-        due = talk.next_due(talk.groups())
+        for one in out:
+            if self.is_full(one.mailbox):
+                raise StoreError(
+                    f"{one.mailbox} is busy: {self._backlog} turns wait for it already",
+                    why="what waits must not grow without end",
+                    fix="open it later, or raise Runtime(backlog=…)",
+                    code="X413",
+                )
+        here = talk.conversation.here
+        due = talk.next_due(talk.groups()) if casting.members else min(here.deadline, talk.conversation.whole)
         timers = (Timer("deadline", self.wall(talk.begun + due)),) if due < float("inf") else ()
         self._opening += 1
         try:

@@ -8,9 +8,16 @@ from agentcomm.store.base import Delivery, Timer
 __all__ = ("Bell", "is_news")
 
 
-def is_news(out: Sequence[Delivery], timers: Sequence[Timer]) -> bool:
-    """Say whether there is something for others to do than for whoever commits it."""
-    return bool(timers) or any(not one.keep for one in out)
+def is_news(out: Sequence[Delivery], timers: Sequence[Timer], now: float) -> bool:
+    """Say whether there is something to do now for others than for whoever commits it."""
+    for one in out:
+        if not one.keep:
+            return True
+    return any(one.due is not None and one.due <= now + _SOON for one in timers)
+
+
+_SOON = 0.25
+"""Seconds; who waits looks by himself after that."""
 
 
 class Bell:

@@ -288,7 +288,7 @@ class MemoryStore:
                 item = _Item(self._count, conversation, "", "", timer.name, timer.due, now)
                 talk.timers[timer.name] = item
                 self._put(item)
-        if is_news(out, timers):
+        if is_news(out, timers, now):
             self._bell.ring()
         return tuple(kept)
 

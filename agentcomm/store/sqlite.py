@@ -206,7 +206,7 @@ class SQLiteStore:
             talk = conversation, now, about
             one = Open(self._names, talk, entry, begins, token, free, timers, shared or {}, work)
         done = await self._writer.submit(one)
-        if is_news(out, timers):
+        if is_news(out, timers, now):
             self._bell.ring()
         return done
 
@@ -327,7 +327,7 @@ class SQLiteStore:
                         return Done(made)
                     return self._writer.submit(turn)
         done = self._writer.submit(lambda file: self._slowly(file, *given))
-        if is_news(out, timers):
+        if is_news(out, timers, now):
             done.then(self._bell.ring)
         return done
 
