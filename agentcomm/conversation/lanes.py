@@ -666,7 +666,15 @@ def _taken(
         row, column = rows[place // ROW], place % ROW
         here, before = row[column]
         plan = plans.get((here.name, message.act))
-        if plan is None or here.frame is not None or is_open(here):
+        if (
+            plan is None
+            or here.frame is not None
+            or here.voided
+            or here.held
+            or here.repairs
+            or here.asides
+            or here.until
+        ):
             break
         alike = None
         if message is latest and told is not None:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import CoroutineType
-from typing import Any, cast
+from typing import Any
 
 from agentcomm.agents.turn import Turn
 from agentcomm.conversation.events import (
@@ -202,25 +202,27 @@ class Plural:
 
     def _happened(self, events: Iterable[Event]) -> None:
         stirred, running, spots = self._stirred, self._running, self._talk.stage.spots
-        kind: type = type(events)
-        parts: Iterable[object] = (
-            (events,) if kind is Told else cast("Several", events).parts if kind is Several else events
-        )
+        kind: Any = type(events)
+        parts: Any = events
+        if kind is Told:
+            parts = (events,)
+        elif kind is Several:
+            parts = parts.parts
+        part: Any
         for part in parts:
-            kind = type(part)
+            kind = type(part)  # pyright: ignore[reportUnknownVariableType]
             if kind is Told:  # a simple move: whoever has the floor now has it in this lane alone
-                told = cast("Told", part)
-                lane, spot = told.lane, spots.get(told.plan.target)
+                lane, spot = part.lane, spots.get(part.plan.target)
                 if not lane or not (spot is None or spot.is_joint) or (running and running.get(lane)):
                     stirred[lane] = None
             elif kind in _FOLLOWING:
                 continue
             elif kind is Heard:
-                stirred[cast("Heard", part).message.lane] = None
+                stirred[part.message.lane] = None
             elif kind is LanesBegan:
-                self._began(cast("LanesBegan", part).lanes)
+                self._began(part.lanes)
             elif kind is GatherOpened:
-                self._joint, self._opened = cast("GatherOpened", part).lanes, self._talk.conversation
+                self._joint, self._opened = part.lanes, self._talk.conversation
             else:
                 stirred[getattr(part, "lane", "")] = None
         if running and running.get("*"):
@@ -280,7 +282,11 @@ class Plural:
             return
         if here.frame is None and spot.role and not going:
             seat = talk.seat(spot.role, lane)
-            self._start(lane, None, Turn(conversation, seat, talk, lane, None, None, spot.moves, _here=here))
+            turn = Turn(conversation, seat, talk, lane, None, None, spot.moves, _here=here)
+            if talk.spans is not None:
+                self._start(lane, None, turn)
+            elif (pending := talk.carry_plainly(turn)) is not None:
+                self._await(lane, self._key(turn.conversation, turn.role), pending)
             return
         place = talk.place(lane)
         roles = sorted(floors(place), key=lambda role: role != self._first(place)) or [""]
@@ -376,12 +382,16 @@ class Plural:
             task = asyncio.create_task(self._whole(turn, has_moves=has_moves))
         else:
             pending = talk.carry(turn) if has_moves else (turn, forever())
-            if pending is None:
-                return
-            task = asyncio.create_task(settle(talk, pending))
-            if type(pending[1]) is CoroutineType:  # somebody may be faster than its first step
-                task.add_done_callback(partial(_closed, pending[1]))
+            if pending is not None:
+                self._await(lane, self._key(turn.conversation, turn.role) if key is None else key, pending)
+            return
         self._keep(lane, self._key(turn.conversation, turn.role) if key is None else key, task)
+
+    def _await(self, lane: str, key: Any, pending: Pending) -> None:
+        task = asyncio.create_task(settle(self._talk, pending))
+        if type(pending[1]) is CoroutineType:  # somebody may be faster than its first step
+            task.add_done_callback(partial(_closed, pending[1]))
+        self._keep(lane, key, task)
 
     def _keep(self, lane: str, key: Any, task: asyncio.Task[None]) -> None:
         self._running.setdefault(lane, {})[key] = task

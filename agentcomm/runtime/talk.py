@@ -296,7 +296,7 @@ class Talk:
                 turn = Turn(conversation, roles[asked.role], self, _floor=asked)
                 if not asked.moves and not asked.exits:
                     return turn, forever()
-            pending = self._carry(turn) if self.spans is None else self.carry(turn)
+            pending = self.carry_plainly(turn) if self.spans is None else self.carry(turn)
             if pending is not None:
                 return pending
         return None
@@ -332,12 +332,12 @@ class Talk:
     def carry(self, turn: Turn) -> Pending | None:
         """Let an agent take its turn, until it has to be waited for or has spoken."""
         if self.spans is None:
-            return self._carry(turn)
+            return self.carry_plainly(turn)
         lane, seat = turn.lane, turn.seat
         before = turn.conversation if lane else turn.whole
         spans = turn.spans = self.spans.turn(before, seat.role, getattr(seat.player, "model_name", ""))
         try:
-            pending = self._carry(turn)
+            pending = self.carry_plainly(turn)
         except BaseException as error:
             spans.end(self.place(lane), error=error)
             raise
@@ -350,9 +350,10 @@ class Talk:
         if type(answer) is Message and self.hear_made(turn, answer):
             return None
         again = self.hear(turn, answer, until)
-        return None if again is None else self._carry(again)
+        return None if again is None else self.carry_plainly(again)
 
-    def _carry(self, turn: Turn) -> Pending | None:
+    def carry_plainly(self, turn: Turn) -> Pending | None:
+        """Do what `carry` does where nobody draws it."""
         trying: Turn | None = turn
         while trying is not None:
             turn = trying
