@@ -401,8 +401,8 @@ class Turn(msgspec.Struct, eq=False):
             if (
                 not shared.mended
             ):  # what was said last of each act is as it is on record, but for what was said for all
-                lane, said = here.lane, here.said
-                for entry in reversed(said.values()) if isinstance(said, dict) else said.values():
+                lane = here.lane
+                for entry in here.said.values():
                     message = entry.message
                     if message.id == heard and message.lane == lane:
                         return message

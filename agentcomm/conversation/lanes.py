@@ -783,22 +783,30 @@ def _count_for_all(conversation: Conversation, move: Move) -> Conversation:
 
 
 def _open_gather(conversation: Conversation, at: float, events: list[Event | Told]) -> Conversation:
-    names = tuple(name for name, here in conversation.lanes.items() if here.outcome is None)
-    leaving: dict[str, int] = {}
-    events.append(GatherOpened(names))
     lanes, rules = conversation.lanes, conversation.rules
-    rows, states, capped = [row.copy() for row in lanes.rows], rules.protocol.states, rules.capped
-    for name in names:
-        place = lanes.places[name]
-        row, column = rows[place // ROW], place % ROW
-        here, checkpoints = row[column]
-        deadline = at + states[here.name].within
-        if here.until:
-            deadline = min(deadline, *(limit for _, limit in here.until))
-        row[column] = _replace(here, deadline=deadline), checkpoints
-        if here.name in capped:
-            leaving[f"-{here.name}"] = leaving.get(f"-{here.name}", 0) + 1
-        events.append(DeadlineSet(here.name, deadline, name))
+    states, capped = rules.protocol.states, rules.capped
+    leaving: dict[str, int] = {}
+    names: list[str] = []
+    told: list[Event] = []
+    rows: list[list[tuple[Position, tuple[Position, ...]]]] = []
+    for each in lanes.rows:
+        row: list[tuple[Position, tuple[Position, ...]]] = []
+        rows.append(row)
+        for pair in each:
+            here, checkpoints = pair
+            if here.outcome is not None:
+                row.append(pair)
+                continue
+            deadline = at + states[here.name].within
+            if here.until:
+                deadline = min(deadline, *(limit for _, limit in here.until))
+            row.append((_replace(here, deadline=deadline), checkpoints))
+            if capped and here.name in capped:
+                leaving[f"-{here.name}"] = leaving.get(f"-{here.name}", 0) + 1
+            names.append(here.lane)
+            told.append(DeadlineSet(here.name, deadline, here.lane))
+    events.append(GatherOpened(tuple(names)))
+    events += told
     lanes = Lanes(lanes.places, rows, lanes.living, lanes.away)
     turn = GatherTurn(dict.fromkeys(names), len(names), leaving)
     return _replace(conversation, lanes=lanes, shared=_replace(conversation.shared, turn=turn))

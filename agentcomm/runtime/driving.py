@@ -282,7 +282,12 @@ class Plural:
             return
         if here.frame is None and spot.role and not going:
             seat = talk.seat(spot.role, lane)
-            turn = Turn(conversation, seat, talk, lane, None, None, spot.moves, _here=here)
+            heard = talk.for_all
+            if heard is not None and (
+                here.latest != heard.id or here.last.get(spot.role) != heard.id or conversation.shared.mended
+            ):
+                heard = None
+            turn = Turn(conversation, seat, talk, lane, None, None, spot.moves, heard, _here=here)
             if talk.spans is not None:
                 self._start(lane, None, turn)
             elif (pending := talk.carry_plainly(turn)) is not None:

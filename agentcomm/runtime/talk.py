@@ -87,6 +87,7 @@ class Talk:
         "conversation",
         "depth",
         "errors",
+        "for_all",
         "happened",
         "holds",
         "id",
@@ -138,6 +139,8 @@ class Talk:
         """What an agent could not do, and why."""
         self.sent = 0
         self.is_ending = False
+        self.for_all: Message | None = None
+        """The message that was said last for all lanes, as it is on record."""
         self.latest: Message | None = None
         """The message that counted last."""
         self.spans = self._open_spans()
@@ -509,6 +512,7 @@ class Talk:
                 return False
             given, self.conversation, events = one
             said, told = [(given, events)], events
+            self.for_all = given.message
         elif (
             type(answer) is list and self.watch is None and self.spans is None
         ):  # who sees each as it happens
