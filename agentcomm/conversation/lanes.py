@@ -49,7 +49,6 @@ from agentcomm.conversation.plain import (
     Several,
     Told,
     completed_made,
-    is_open,
     moved,
     moved_alike,
     spelled,
@@ -216,7 +215,16 @@ def say_for_all_made(
                 if done is None:
                     return None
                 first, said = here, _replace(done, lane="")
-            elif here.name != first.name or here.last is not first.last or here.frame or is_open(here):
+            elif (
+                here.name != first.name
+                or here.last is not first.last
+                or here.frame is not None
+                or here.voided
+                or here.held
+                or here.repairs
+                or here.asides
+                or here.until
+            ):
                 return None
             several.append((here.lane, plan.move, said))
     if not several:

@@ -251,7 +251,7 @@ class Plural:
         """Let those speak in whose lanes something happened, and what follows from that."""
         talk = self._talk
         for _ in range(TURNS):
-            if talk.conversation.outcome is not None:
+            if talk.conversation.here.outcome is not None:
                 return
             if self._stirred:
                 lane = next(iter(self._stirred))

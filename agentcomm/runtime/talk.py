@@ -526,7 +526,10 @@ class Talk:
             if done is None:
                 return False
             said, self.conversation = done
-            told = Several([part for _, events in said for part in _parts(events)])
+            parts: list[Any] = []
+            for _, events in said:
+                parts += events.parts if isinstance(events, Several) else events
+            told = Several(parts)
         else:
             return False
         for given, events in said:
@@ -802,10 +805,6 @@ def opening(
         **({"protocols": dict(protocol.embedded)} if protocol.embedded else {}),
     }
     return data, body
-
-
-def _parts(events: Iterable[Event]) -> Iterable[Any]:
-    return events.parts if type(events) is Several else events
 
 
 def _silent(_turn: Turn) -> Said:
