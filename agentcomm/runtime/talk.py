@@ -468,7 +468,9 @@ class Talk:
         now = int((self.clock() - self.begun) * 1e6) / 1e6
         if turn.lane:
             here = turn.here()
-            return now < here.deadline and now < conversation.whole and self._say_in_lane(turn, made, now)
+            return (
+                now < here.deadline and now < conversation.whole and self._say_in_lane(turn, here, made, now)
+            )
         if turn.whole is not conversation or conversation.members:
             return False
         if now >= conversation.here.deadline or now >= conversation.whole:
@@ -484,18 +486,22 @@ class Talk:
         self._told(told, turn.spans)
         return True
 
-    def _say_in_lane(self, turn: Turn, made: Message, now: float) -> bool:
+    def _say_in_lane(self, turn: Turn, here: Position, made: Message, now: float) -> bool:
         """Let a message be heard in a lane that the turn itself has made, if it makes a plain move."""
         made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
         name = f"{self.id}:{self.sent + 1}"
-        done = lanes.say_made(self.conversation, turn.lane, turn.here(), made, name, made_by, now)
+        done = lanes.say_made(self.conversation, turn.lane, here, made, name, made_by, now)
         if done is None:
             return False
         given, self.conversation, events = done
         self.latest = given.message
         self.sent += 1
         self.recording.add(given, events, is_sealed=True)
-        self._told(events, turn.spans)
+        happened = self.happened
+        if happened is not None and self.spans is None and self.watch is None:
+            happened(events)
+        else:
+            self._told(events, turn.spans)
         return True
 
     def _say_in_lanes(self, turn: Turn, answer: object, now: float) -> bool:
@@ -626,7 +632,7 @@ class Talk:
         for one in several or [Unspoken("it gave no move")]:
             if type(one) is Message and one.lane in own_turns:
                 own = own_turns[one.lane]
-                if own.made is one and self._say_in_lane(own, one, now):
+                if own.made is one and self._say_in_lane(own, own.here(), one, now):
                     if refusals:
                         refusals.pop(one.lane, None)
                     if self.conversation.here.outcome is not None:
