@@ -49,6 +49,7 @@ from agentcomm.conversation.plain import (
     Several,
     Told,
     completed_made,
+    is_open,
     moved,
     moved_alike,
     spelled,
@@ -215,16 +216,7 @@ def say_for_all_made(
                 if done is None:
                     return None
                 first, said = here, _replace(done, lane="")
-            elif (
-                here.name != first.name
-                or here.last is not first.last
-                or here.frame is not None
-                or here.voided
-                or here.held
-                or here.repairs
-                or here.asides
-                or here.until
-            ):
+            elif here.name != first.name or here.last is not first.last or here.frame or is_open(here):
                 return None
             several.append((here.lane, plan.move, said))
     if not several:
@@ -674,15 +666,7 @@ def _taken(
         row, column = rows[place // ROW], place % ROW
         here, before = row[column]
         plan = plans.get((here.name, message.act))
-        if (
-            plan is None
-            or here.frame is not None
-            or here.voided
-            or here.held
-            or here.repairs
-            or here.asides
-            or here.until
-        ):
+        if plan is None or here.frame is not None or is_open(here):
             break
         alike = None
         if message is latest and told is not None:

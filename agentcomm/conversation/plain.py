@@ -27,14 +27,12 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.parts import Key, Position, Said, Shared, key_of
 from agentcomm.conversation.plans import Plan
-from agentcomm.conversation.reading import NAME, Unreadable, read
 from agentcomm.conversation.state import Conversation
 
 __all__ = (
     "Several",
     "Told",
     "completed_made",
-    "heard_again",
     "is_open",
     "moved",
     "moved_alike",
@@ -172,56 +170,6 @@ def say_made(
         () if now.outcome is not None else (here, before[0]) if before else (here,),
     )
     return Say(heard, at), after, told
-
-
-def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, Told] | None:
-    """Let a message of the record be heard as it was, if it makes a plain move; else return None, and `step` has to say.
-
-    Args:
-        conversation: A talk with one position.
-        given: As the record holds it: its names are texts, its time is a number.
-    """
-    sent = given.message
-    at = given.at
-    here, shared, act, name, sender = conversation.here, conversation.shared, sent.act, sent.id, sent.sender
-    plan = conversation.rules.plans.get((here.name, act))
-    if plan is None or not plan.is_plain or plan.content is None or plan.speaker != sender:
-        return None
-    heard, reply, to, made_by = here.last.get(sender, ""), sent.in_reply_to, sent.receivers, sent.made_by
-    if (
-        conversation.members
-        or sent.lane
-        or sent.about
-        or (reply and reply != heard)
-        or (to and to != plan.to)
-    ):
-        return None
-    names = f"{name}{act}{made_by}"
-    key = key_of(conversation.id, name, shared.n)
-    if not name or len(names) > NAME or not names.isascii() or key in shared.seen:
-        return None
-    if not shared.at <= at < _NEVER or here.frame is not None or is_open(here):
-        return None
-    try:
-        content = read(plan.move.act, sent.content)
-    except Unreadable:
-        return None
-    if type(content) is not plan.content:
-        return None
-    message = Message(plan.label, content, name, sender, plan.to, heard, made_by, "", here.lane)
-    n, seen = shared.n + 1, put(shared.seen, shared.n, key, message)
-    now, trunk, told = moved(here, plan, message, n, at, shared.trunk)
-    before = conversation.checkpoints
-    after = Conversation(
-        conversation.rules,
-        conversation.id,
-        conversation.whole,
-        conversation.members,
-        Shared(at, n, seen, shared.spent, trunk, shared.tally, None, shared.mended, shared.counted),
-        now,
-        () if now.outcome is not None else (here, before[0]) if before else (here,),
-    )
-    return after, told
 
 
 def completed_made(

@@ -5,19 +5,15 @@ is compared as the bytes that stand in the lines (`spelling`). Whatever else com
 one by one.
 """
 
-import math
 from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
 
 from agentcomm.acts.content import to_plain
-from agentcomm.acts.message import Message
-from agentcomm.acts.persistent import put
 from agentcomm.conversation.events import Event, Grounded, Heard
-from agentcomm.conversation.parts import Shared, key_of
-from agentcomm.conversation.plain import is_open, moved
-from agentcomm.conversation.reading import NAME, Unreadable, read
+from agentcomm.conversation.reading import read
+from agentcomm.conversation.rerun import Rerun
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.spelling import Speller
 from agentcomm.conversation.state import Conversation, state_hash
@@ -236,7 +232,7 @@ def _folded(conversation: Conversation, transcript: Transcript, compared: _Compa
 def _run(
     conversation: Conversation, first: int, lines: Lines, compared: _Compared
 ) -> tuple[Conversation, int]:
-    """Fold plain moves, up to an input that is none; `plain.heard_again` comes to the same for each of them.
+    """Fold plain moves, up to an input that is none.
 
     Args:
         conversation: A talk with one position.
@@ -247,13 +243,9 @@ def _run(
     Returns:
         The conversation after them, and the inputs that are folded now.
     """
-    rules, shared, here = conversation.rules, conversation.shared, conversation.here
-    plans, whose = rules.plans, conversation.id
-    if here.frame is not None or is_open(here) or not plans:
-        return conversation, first
-    at, n, seen, trunk, before = shared.at, shared.n, shared.seen, shared.trunk, conversation.checkpoints
+    hear, tails = (run := Rerun(conversation)).hear, Speller().tails
     bodies, several, starts, followed = lines.bodies, lines.said, lines.first, lines.followed
-    tails, count, end = Speller().tails, compared.count, len(several)
+    count, end = compared.count, len(several)
     for done in range(first, end):
         record = several[done]
         if record is None:
@@ -264,40 +256,14 @@ def _run(
         except (msgspec.DecodeError, KeyError):  # what is wrong with it is told by who looks closer
             end = done
             break
-        sent, now = record.data.message, record.data.at
-        act, name, speaker, made_by = sent.act, sent.id, sent.sender, sent.made_by
-        plan = plans.get((here.name, act))
-        if plan is None or not plan.is_plain or plan.content is None or plan.speaker != speaker:
+        it, at = record.data.message, record.data.at
+        told = None
+        if not (it.lane or it.about):
+            told = hear(it.act, it.id, it.sender, it.receivers, it.in_reply_to, it.made_by, at, said, read)
+        if told is None:
             end = done
             break
-        heard, reply, to = here.last.get(speaker, ""), sent.in_reply_to, sent.receivers
-        names, key = f"{name}{act}{made_by}", n + 1 if name == f"{whose}:{n + 1}" else key_of(whose, name, n)
-        if (
-            sent.lane
-            or sent.about
-            or (reply and reply != heard)
-            or (to and to != plan.to)
-            or not name
-            or key in seen
-            or len(names) > NAME
-            or not names.isascii()
-            or not at <= now < math.inf
-        ):
-            end = done
-            break
-        try:
-            content = read(plan.move.act, said)
-        except Unreadable:
-            content = None
-        if type(content) is not plan.content:
-            end = done
-            break
-        message = Message(plan.label, content, name, speaker, plan.to, heard, made_by, "", here.lane)
-        seen = put(seen, n, key, message)
-        n += 1
-        after, trunk, told = moved(here, plan, message, n, now, trunk)
-        before = () if after.outcome is not None else (here, before[0]) if before else (here,)
-        here, at = after, now
+        content = told.message.content
         if count == starts[done] and (content.__dict__ == said or to_plain(content) == said):
             length, expected = tails(told, record.body)
             if length and expected.encode() == followed[done]:
@@ -307,15 +273,4 @@ def _run(
         compared.events(told)
         count = compared.count
     compared.count = count
-    if end == first:
-        return conversation, first
-    after = Conversation(
-        rules,
-        conversation.id,
-        conversation.whole,
-        conversation.members,
-        Shared(at, n, seen, shared.spent, trunk, shared.tally, None, shared.mended, shared.counted),
-        here,
-        before,
-    )
-    return after, end
+    return run.conversation, end

@@ -1,18 +1,22 @@
 """Take a conversation up by the plain moves of its record: of what they come to only the last is made, and nothing of what happened."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from agentcomm.acts.content import Content
 from agentcomm.acts.message import Message
 from agentcomm.acts.persistent import put
 from agentcomm.conversation.entries import Short, Took, opened_up
+from agentcomm.conversation.events import Say
 from agentcomm.conversation.parts import Key, Shared, key_of
-from agentcomm.conversation.plain import is_open, moved
-from agentcomm.conversation.reading import NAME, Unreadable, read_again
+from agentcomm.conversation.plain import Told, is_open, moved
+from agentcomm.conversation.reading import NAME, Unreadable, read, read_again
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.tape import Tape
+from agentcomm.protocol.graph import Act
 
-__all__ = ("Rerun", "messages")
+__all__ = ("Rerun", "heard_again", "messages")
 
 
 class Rerun:
@@ -22,54 +26,74 @@ class Rerun:
         conversation: Where it begins: a talk with one position.
     """
 
-    __slots__ = ("_at", "_before", "_begun", "_first", "_here", "_n", "_plans", "_seen", "_trunk")
+    __slots__ = ("_at", "_before", "_begun", "_here", "_is_stuck", "_n", "_plans", "_seen", "_trunk")
 
     def __init__(self, conversation: Conversation) -> None:
-        shared = conversation.shared
-        self._begun, self._plans = conversation, conversation.rules.plans
-        self._first = self._here = conversation.here
+        here, shared = conversation.here, conversation.shared
+        self._begun, self._plans, self._here = conversation, conversation.rules.plans, here
+        self._is_stuck = here.frame is not None or is_open(here) or bool(conversation.members)
+        """Nothing can be heard: what is open is not for here, and a plain move leaves nothing open."""
         self._before = conversation.checkpoints
         self._at, self._n, self._seen, self._trunk = shared.at, shared.n, shared.seen, shared.trunk
 
-    def take(self, part: Short) -> bool:
-        """Take a move; False if it is not plain: then nothing has changed, and `step` has to say. It comes to what `heard_again` makes of it."""
-        here, said, at, n, seen = self._here, part.said, part.at, self._n, self._seen
-        plan = self._plans.get((here.name, said[0]))
-        if plan is None or not plan.is_plain or len(said) != _FIELDS:
-            return False
-        if here is self._first and (
-            here.frame is not None or is_open(here)
-        ):  # a plain move leaves nothing open
-            return False
-        act, given, name, sender, receivers, reply, made_by = said
+    def hear(
+        self,
+        act: str,
+        name: str,
+        sender: str,
+        receivers: tuple[str, ...],
+        reply: str,
+        made_by: str,
+        at: float,
+        given: Any,
+        read: Callable[[Act, Any], Content],
+    ) -> Told | None:
+        """Let a message of the record be heard as it was, if it makes a plain move; else return None: nothing has changed, and `step` has to say.
+
+        Args:
+            act: Its act; this and all names as the record holds them: texts.
+            name: Its id.
+            sender: Who said it.
+            receivers: To whom, if that was said.
+            reply: What it answers, if that was said.
+            made_by: How its speaker came to it.
+            at: When it was heard.
+            given: Its content.
+            read: Makes that of the act's class.
+        """
+        here, n, seen = self._here, self._n, self._seen
+        plan = self._plans.get((here.name, act))
+        if plan is None or not plan.is_plain or plan.speaker != sender or self._is_stuck:
+            return None
         heard = here.last.get(sender, "")
-        if (
-            sender != plan.speaker
-            or (reply and reply != heard)
-            or (receivers and tuple(receivers) != plan.to)
-            or not self._at <= at < _NEVER
-        ):
-            return False
-        names = f"{name}{act}{made_by}"
-        key = n + 1 if name == f"{self._begun.id}:{n + 1}" else key_of(self._begun.id, name, n)
+        if (reply and reply != heard) or (receivers and receivers != plan.to) or not self._at <= at < _NEVER:
+            return None
+        whose, names = self._begun.id, f"{name}{act}{made_by}"
+        key = n + 1 if name == f"{whose}:{n + 1}" else key_of(whose, name, n)
         if not name or len(names) > NAME or not names.isascii() or key in seen:
-            return False
+            return None
         try:
-            content = read_again(plan.move.act, given)
+            content = read(plan.move.act, given)
         except Unreadable:
-            return False
+            return None
+        if type(content) is not plan.content:
+            return None
         message = Message(plan.label, content, name, sender, plan.to, heard, made_by, "", here.lane)
-        if n and len(seen) == n:
-            n += 1
-            seen[key] = n, message
-        else:
-            self._seen = put(seen, n, key, message)
-            n += 1
-        now, self._trunk, _ = moved(here, plan, message, n, at, self._trunk)
+        self._seen = put(seen, n, key, message)
+        self._n = n = n + 1
+        now, self._trunk, told = moved(here, plan, message, n, at, self._trunk)
         before = self._before
         self._before = () if now.outcome is not None else (here, before[0]) if before else (here,)
-        self._here, self._at, self._n = now, at, n
-        return True
+        self._here, self._at = now, at
+        return told
+
+    def take(self, part: Short) -> bool:
+        """Take a move of a store's record; False if it is not plain: then nothing has changed."""
+        if len(part.said) != _FIELDS:
+            return False
+        act, given, name, sender, receivers, reply, made_by = part.said
+        told = self.hear(act, name, sender, tuple(receivers), reply, made_by, part.at, given, read_again)
+        return told is not None
 
     @property
     def conversation(self) -> Conversation:
@@ -104,6 +128,22 @@ _NEVER = float("inf")
 
 _FIELDS = 7
 """Of a message that is of no lane, and about nothing else."""
+
+
+def heard_again(conversation: Conversation, given: Say) -> tuple[Conversation, Told] | None:
+    """Let one message of the record be heard as it was, if it makes a plain move; else return None, and `step` has to say.
+
+    Args:
+        conversation: A talk with one position.
+        given: As the record holds it: its names are texts, its time is a number.
+    """
+    sent, run = given.message, Rerun(conversation)
+    if sent.lane or sent.about:
+        return None
+    told = run.hear(
+        sent.act, sent.id, sent.sender, sent.receivers, sent.in_reply_to, sent.made_by, given.at, sent.content, read
+    )  # fmt: skip
+    return None if told is None else (run.conversation, told)
 
 
 def messages(

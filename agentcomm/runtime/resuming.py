@@ -9,8 +9,7 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation.entries import Short, link_of
 from agentcomm.conversation.events import Event, Input, Say
 from agentcomm.conversation.parts import Key
-from agentcomm.conversation.plain import heard_again
-from agentcomm.conversation.rerun import Rerun, messages
+from agentcomm.conversation.rerun import Rerun, heard_again, messages
 from agentcomm.conversation.snapshot import Kept, restored
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step

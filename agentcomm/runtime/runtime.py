@@ -211,7 +211,7 @@ class Runtime:
         await self.drain(0.0 if error is not None else 30.0)
 
     def start(self) -> None:
-        """Begin to take turns. From now until it has drained, Python's garbage collector looks less often, unless it was told when to."""
+        """Begin to take turns."""
         if self._dispatcher is None:
             self._dispatcher = asyncio.create_task(self._dispatch())
             self._beat = threading.Thread(

@@ -11,7 +11,7 @@ from talks import LANED, SHIPPED, shipped
 from agentcomm.conversation.border import checked
 from agentcomm.conversation.entries import lines_of, put, sealed_up, took
 from agentcomm.conversation.events import Say
-from agentcomm.conversation.plain import heard_again
+from agentcomm.conversation.rerun import heard_again
 from agentcomm.conversation.state import state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.tape import Step, Tape

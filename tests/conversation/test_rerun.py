@@ -7,8 +7,7 @@ from test_entries import NOW, a_walk
 
 from agentcomm.conversation.entries import Short, sealed_up, short, took
 from agentcomm.conversation.events import Say
-from agentcomm.conversation.plain import heard_again
-from agentcomm.conversation.rerun import Rerun, messages
+from agentcomm.conversation.rerun import Rerun, heard_again, messages
 from agentcomm.conversation.state import state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.tape import Step, Tape

@@ -16,6 +16,7 @@ from agentcomm.conversation import lanes, plain
 from agentcomm.conversation.events import Say
 from agentcomm.conversation.parts import Position
 from agentcomm.conversation.reading import Unreadable, read, recorded
+from agentcomm.conversation.rerun import heard_again
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.state import Conversation, state_hash
 from agentcomm.conversation.step import open_conversation, step
@@ -119,7 +120,7 @@ def test_a_recorded_message_comes_to_what_a_step_makes_of_it(name: str, seed: in
         before = now
         kept = recorded(given_)
         now, events = step(before, kept)
-        done = plain.heard_again(copied(before), kept) if isinstance(kept, Say) else None
+        done = heard_again(copied(before), kept) if isinstance(kept, Say) else None
         if done is not None:
             after, told = done
             assert tuple(told) == events
