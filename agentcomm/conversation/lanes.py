@@ -44,7 +44,17 @@ from agentcomm.conversation.events import (
 )
 from agentcomm.conversation.evidence import take_evidence
 from agentcomm.conversation.moves import floors, full, in_full, limit_of
-from agentcomm.conversation.parts import ROW, GatherTurn, Lanes, Outcome, Position, Shared, answer_to, key_of
+from agentcomm.conversation.parts import (
+    ROW,
+    GatherTurn,
+    Key,
+    Lanes,
+    Outcome,
+    Position,
+    Shared,
+    answer_to,
+    key_of,
+)
 from agentcomm.conversation.plain import (
     Several,
     Told,
@@ -113,7 +123,13 @@ def step(conversation: Conversation, given: Input, at: float, *, is_read: bool =
 
 
 def say_made(
-    conversation: Conversation, lane: str, here: Position, made: Message, name: str, made_by: str, at: float
+    conversation: Conversation,
+    lane: str,
+    here: Position,
+    made: Message,
+    name: str | int,
+    made_by: str,
+    at: float,
 ) -> tuple[Say, Conversation, Iterable[Event]] | None:
     """Let a message be heard that was made for a lane as it stands; see `plain.say_made`.
 
@@ -122,11 +138,16 @@ def say_made(
         lane: Which of them.
         here: How it stood when the message was made.
         made: Its act, its sender, and content that `read` made and nobody can have changed since.
-        name: Its id.
+        name: Its id; or the number in it, where the conversation gives it.
         made_by: How its speaker came to it.
         at: Now.
     """
     lanes, shared, rules = conversation.lanes, conversation.shared, conversation.rules
+    if isinstance(name, int):
+        key: Key = name
+        name = f"{conversation.id}:{key}"
+    else:
+        key = key_of(conversation.id, name, shared.n)
     place = lanes.places[lane]
     line, column = place // ROW, place % ROW
     now, before = lanes.rows[line][column]
@@ -134,8 +155,7 @@ def say_made(
     if now is not here or plan is None or made.lane != lane or (turn is not None and turn.has_heard(name)):
         return None
     if plan.is_plain:
-        n, seen, whose = shared.n, shared.seen, conversation.id
-        key = n + 1 if name == f"{whose}:{n + 1}" else key_of(whose, name, n)
+        n, seen = shared.n, shared.seen
         done = completed_made(shared, here, plan, made, name, key, made_by, at)
         if done is None:
             return None
@@ -173,7 +193,6 @@ def say_made(
         return None
     if plan.is_bounded and full(conversation.view(lane), plan.move):
         return None
-    key = key_of(conversation.id, name, shared.n)
     done = completed_made(shared, here, plan, made, name, key, made_by, at)
     if done is None:
         return None

@@ -489,8 +489,7 @@ class Talk:
     def _say_in_lane(self, turn: Turn, here: Position, made: Message, now: float) -> bool:
         """Let a message be heard in a lane that the turn itself has made, if it makes a plain move."""
         made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
-        name = f"{self.id}:{self.sent + 1}"
-        done = lanes.say_made(self.conversation, turn.lane, here, made, name, made_by, now)
+        done = lanes.say_made(self.conversation, turn.lane, here, made, self.sent + 1, made_by, now)
         if done is None:
             return False
         given, self.conversation, events = done
