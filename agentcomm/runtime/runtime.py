@@ -30,7 +30,6 @@ from agentcomm.conversation.step import step
 from agentcomm.errors import AgentcommError, EffectInDoubt, RecordError, StoreError, UsageError
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
-from agentcomm.protocol.resting import Seldom
 from agentcomm.runtime.casting import Casting, Player
 from agentcomm.runtime.enact import seconds, staged
 from agentcomm.runtime.flight import Flight
@@ -40,6 +39,7 @@ from agentcomm.runtime.quiet import Quiet
 from agentcomm.runtime.recording import Stored, new_id
 from agentcomm.runtime.result import Result
 from agentcomm.runtime.resuming import Resumed, Resuming
+from agentcomm.runtime.seldom import Seldom
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.standing import Standing, standing
 from agentcomm.runtime.work import First, Lost, Work
