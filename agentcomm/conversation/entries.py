@@ -136,8 +136,8 @@ def took(time: float, given: Input | None, events: Sequence[Event], *, is_sealed
     return "t", time, first, made
 
 
-def short(time: float, given: Say, told: Told) -> Any:
-    """Return a plain move as a part.
+def short(time: float, given: Say, told: Told) -> tuple[Any, int]:
+    """Return a plain move as a part, and how many records it stands for.
 
     Args:
         time: Seconds since 1970.
@@ -146,28 +146,36 @@ def short(time: float, given: Say, told: Told) -> Any:
     """
     plan, said, lane = told.plan, told.message, told.lane
     if lane != said.lane or said.about:
-        return took(time, given, told.events(), is_sealed=True)
+        return took(time, given, told.events(), is_sealed=True), 1 + told.length
     name, content = said.id, said.content
-    words = flat(content)
-    if words is not None:
-        content = words
+    if plan.is_words:
+        content = content.__dict__
+    else:
+        words = flat(content)
+        if words is not None:
+            content = words
     values = [said.act, content, name, said.sender, said.receivers, said.in_reply_to, said.made_by]
     if lane:
         values += "", lane
-    n = told.n if told.is_first else 0
-    made = "m", time, values, given.at, n, 1 if plan.grounds else 0, plan.source, plan.target
-    changes: list[Any] = []
-    for change in told.changes:
-        now, was = change.now, change.was
-        about = 0 if now.id is name else now.id
-        before = "" if was is None else was.status
-        changes.append(("commitment", about, now.act, now.debtor, now.creditor, before, now.status, lane))
-    if told.ending:
-        return *made, None, changes, [_event(event, name) for event in told.ending]
-    deadline = told.deadline if told.deadline < math.inf else None
-    if changes:
-        return *made, deadline, changes
-    return made if deadline is None else (*made, deadline)
+    n, grounds = told.n if told.is_first else 0, 1 if plan.grounds else 0
+    made = "m", time, values, given.at, n, grounds, plan.source, plan.target
+    count = 3 + grounds if n else 2 + grounds
+    deadline = told.deadline
+    if told.changes or told.ending:
+        changes: list[Any] = []
+        for change in told.changes:
+            now, was = change.now, change.was
+            about = 0 if now.id is name else now.id
+            before = "" if was is None else was.status
+            changes.append(("commitment", about, now.act, now.debtor, now.creditor, before, now.status, lane))
+        count += len(changes)
+        if told.ending:
+            ending = [_event(event, name) for event in told.ending]
+            return (*made, None, changes, ending), count + len(ending)
+        if deadline < math.inf:
+            return (*made, deadline, changes), count + 1
+        return (*made, None, changes), count
+    return ((*made, deadline), count + 1) if deadline < math.inf else (made, count)
 
 
 def _event(event: Event, name: str) -> Any:

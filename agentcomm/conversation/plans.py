@@ -30,6 +30,7 @@ class Plan:
         is_bounded: Other lanes' moves may close it.
         is_short: Its protocol has so few acts that what was said last of each is a map that is copied whole.
         is_free: Whoever speaks there may always make it.
+        is_words: What it carries is JSON data as it is; see `Act.is_words`.
         away: By how many more lanes stand away from a gather, if one makes it.
         tally: Where lanes are counted that end by it; empty if it ends none.
         words: How its records are written, worked out when the first is compared; see `spelling`.
@@ -52,6 +53,7 @@ class Plan:
         "is_plain",
         "is_short",
         "is_stageable",
+        "is_words",
         "key",
         "kind",
         "label",
@@ -80,6 +82,7 @@ class Plan:
         self.hearer = move.to[0] if len(move.to) == 1 else ""
         self.source, self.target = move.state, target
         self.content = None if move.act.registered is not None else move.act.content
+        self.is_words = move.act.is_words
         self.grounds = move.act.criterion is not Criterion.NONE
         self.grounded = {"act": self.label, "criterion": "delivered", "evidence": ["delivered"]}
         self.moved = {"act": self.label, "by": self.speaker, "state": move.state, "next": target}

@@ -125,6 +125,10 @@ def label_in(region: str, label: str) -> str:
     return f"{region}/{label}" if "." in label else f"{region}.{label}"
 
 
+_WORDS = frozenset({"text", "id", "int", "bool"})
+"""Types whose values are JSON data as they are."""
+
+
 @dataclass(frozen=True)
 class Act:
     """What may be said, and what it carries."""
@@ -181,12 +185,19 @@ class Act:
         return set(self.fields)
 
     @cached_property
+    def is_words(self) -> bool:
+        """Whether all that it carries is text, whole numbers, yes and no, none of which may be left out: JSON data already."""
+        return self.registered is None and all(
+            kind.kind in _WORDS and not kind.optional for kind in self.fields.values()
+        )
+
+    @cached_property
     def promises(self) -> bool:
         """Whether it does anything to commitments."""
         return self.info.op is not LedgerOp.NONE or bool(self.discharges)
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("content", "empty", "info", "names", "promises", "validate")
+        made = ("content", "empty", "info", "is_words", "names", "promises", "validate")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     @property

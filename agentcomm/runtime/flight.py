@@ -7,7 +7,6 @@ asked and answered by then goes with it.
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable
 from time import monotonic
 from types import CoroutineType
 from typing import Any
@@ -34,18 +33,22 @@ class Flight:
         host: The runtime.
         talk: The conversation.
         claim: On what is to be done in it.
+
+    Attributes:
+        loop: In which it is told what the store did.
     """
 
     __slots__ = (
         "_answer",
         "_context",
+        "_cut",
         "_host",
         "_is_watched",
-        "_loop",
         "_parcel",
         "_plainly",
         "_turn",
         "claim",
+        "loop",
         "talk",
     )
 
@@ -54,63 +57,57 @@ class Flight:
         self.claim = claim
         """What is held."""
         self._is_watched = talk.watch is not None or talk.happened is not None
-        self._loop = asyncio.get_running_loop()
+        self._cut = host.cut
+        self.loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         self._turn: Turn | None = None
         self._answer: Any = None
         self._parcel: Parcel | None = None
         """What was sent to the store last; None if that was a plain move."""
-        self._plainly: tuple[tuple[Delivery, ...], Entry | None, bytes | None] = (), None, None
-        """Of a plain move: who goes on, what is appended, and what a list says if it is the end."""
+        self._plainly: Any = None
+        """Of a plain move: what is appended, who goes on with what, and what a list says if it is the end."""
 
     def start(self) -> None:
         """Begin soon."""
-        self._loop.call_soon(self._run, context=self._context)
+        self.loop.call_soon(self._run, context=self._context)
+
+    def settle(self, value: Any, error: BaseException | None) -> None:
+        """Go on, now that the store has done what it was sent; see `store.base.Waits`."""
+        self._context.run(self._told, value, error)
+
+    def _told(self, value: Any, error: BaseException | None) -> None:
+        if error is not None:
+            self._land(self._sent())  # was it done? the same again tells
+        elif self._seen(value):
+            self._run()
 
     def _run(self) -> None:
         until = monotonic() + _SLICE
-        while (turn := self._ask()) is not None:
-            doing = self._commit(turn, self._answer)
-            if isinstance(doing, Doing):
-                doing.then(self._told)
-                return
-            if not isinstance(doing, Done):
-                if doing is not None:
-                    asyncio.ensure_future(doing).add_done_callback(self._done, context=self._context)
-                return
-            if not self._seen(doing.value):
-                return
+        while (done := self._take()) is not None and self._seen(done):
             if monotonic() > until:
                 self.start()
                 return
 
-    def _told(self, doing: "Doing[Committed | Stale]") -> None:
-        self._context.run(self._done, doing)
-
-    def _done(self, doing: "Doing[Committed | Stale] | asyncio.Future[Committed | Stale]") -> None:
-        try:
-            done = doing.result()
-        except StoreError:  # was it done? the same again tells
-            self._land(self._sent())
-            return
-        if self._seen(done):
-            self._run()
-
     def _sent(self) -> First:
         """Return what was sent to the store, for a task to see it through."""
         assert self._turn is not None  # noqa: S101
-        out, entry, closes = self._plainly
-        return First(self._turn, self._answer, parcel=self._parcel or Parcel(out, entry, closes=closes))
+        parcel = self._parcel
+        if parcel is None:
+            entry, mailbox, note, closes = self._plainly
+            out = () if closes is not None else (Delivery(mailbox, "", note, keep=True),)
+            parcel = Parcel(out, entry, closes=closes)
+        return First(self._turn, self._answer, parcel=parcel)
 
     def _land(self, first: First | None) -> None:
         self._host.landed(self, self.claim, first)
 
-    def _ask(self) -> Turn | None:
-        """Let an agent speak; None if that is not for here."""
+    def _take(self) -> Committed | Stale | None:
+        """Let an agent speak, let it count, and have it kept; None if that is told later, or is not for here."""
         host, talk = self._host, self.talk
         conversation = talk.conversation
         here = conversation.here
-        spot = talk.stage.spots.get(here.name)
+        spots, roles = talk.stage.spots, talk.casting.roles
+        spot = spots.get(here.name)
         ahead, note = talk.ahead
         if (
             host.is_draining
@@ -125,16 +122,16 @@ class Flight:
         ):
             self._land(None)
             return None
-        cut = host.cut
+        cut = self._cut
         if cut is not None:
             cut("claimed")
             cut("loaded")
             cut("before:ask")
-        latest = talk.latest
-        if latest is None or latest.id != here.latest or role not in latest.receivers:
-            latest = None
-        seat = talk.casting.roles[role]
-        turn = self._turn = Turn(conversation, seat, talk, "", conversation, None, spot.moves, latest)
+        heard = talk.latest
+        if heard is None or heard.id != here.latest or role not in heard.receivers:
+            heard = None
+        seat = roles[role]
+        turn = self._turn = Turn(conversation, seat, talk, "", conversation, None, spot.moves, heard)
         try:
             answer = self._answer = seat.ask(turn)
         except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
@@ -146,90 +143,99 @@ class Flight:
         if cut is not None:
             cut("after:ask")
             cut("before:commit")
-        return turn
-
-    def _commit(self, turn: Turn, answer: Any) -> Awaitable[Committed | Stale] | None:
-        """Let what was said count, and have it kept; None if that is not for here."""
-        host, talk = self._host, self.talk
+        stored, clock = talk.stored, talk.clock()
+        now = int((clock - talk.begun) * 1e6) / 1e6
+        if (
+            answer is not turn.made
+            or answer is None
+            or turn.whole is not conversation
+            or self._is_watched
+            or talk.is_asked
+            or now >= here.deadline
+            or now >= conversation.whole
+            or stored.waits
+        ):
+            return self._commit(turn, answer)
+        # what follows comes to what `hear_made`, `deliveries` and `Parcel.of` make of a plain move
+        made_by = answer.made_by or ("handler" if seat.agent is not None else "")
+        done = say_made(conversation, answer, "", made_by, now)
+        if done is None:
+            return self._commit(turn, answer)
+        given, after, told = done
+        talk.conversation, talk.latest = after, given.message
+        talk.sent += 1
         talk.lock.is_held = True
-        self._parcel = parcel = None
+        there, note, mailbox, closes = after.here, "", "", None
+        spot = spots.get(there.name)
+        if spot is not None:
+            if (
+                not (role := spot.role)
+                or after.shared.n >= talk.snaps_at
+                or there.deadline < talk.limit
+                or after.whole < talk.limit
+                or (mailbox := roles[role].name) not in host.agents
+                or (clock >= host.has_room.get(mailbox, 0.0) and host.is_full(mailbox))
+            ):
+                stored.add(given, told, is_sealed=True)
+                talk.stirred = HERE
+                return self._send(turn)
+            note = f"{role}/{there.name}/{after.shared.n}"
+            talk.ahead = after, note
+            entry = stored.entry_of(given, told, clock)
+        elif there.outcome is not None:
+            entry, closes = stored.entry_of(given, told, clock, after), host.about(talk)
+        else:
+            stored.add(given, told, is_sealed=True)
+            talk.stirred = HERE
+            return self._send(turn)
+        self._parcel, self._plainly = None, (entry, mailbox, note, closes)
         try:
-            if self._plain(turn, answer):
-                parcel = self._parcel
-            else:
-                if answer is not turn.made or not talk.hear_made(turn, answer):
-                    again = talk.hear(turn, answer)
-                    if again is not None:
-                        self._undo(First(turn, answer))
-                        return None
-                self._parcel = parcel = Parcel.of(host, talk, host.deliveries(talk), is_used=True)
-        except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
-            self._undo(First(turn, error=error))
-            return None
-        try:
-            if parcel is not None:
-                return parcel.sent(host, talk, self.claim, is_alone=host.is_alone)
-            out, entry, closes = self._plainly
-            return host.store.commit(
-                talk.id,
-                self.claim,
-                entry,
-                out,
-                replace=ONE,
-                closes=closes,
-                lease=host.lease,
-                is_alone=host.is_alone,
+            return host.store.go_on(
+                self.claim, entry, mailbox, note, closes, host.lease, self, is_alone=host.is_alone
             )
         except StoreError:
             self._land(self._sent())
             return None
 
-    def _plain(self, turn: Turn, made: Any) -> bool:
-        """Let a plain move count that the turn itself has made, and say so; else nothing has changed.
-
-        It comes to what `hear_made`, `deliveries` and `Parcel.of` make of it.
-        """
+    def _commit(self, turn: Turn, answer: Any) -> Committed | Stale | None:
+        """Let what was said count whatever it is, and have it kept."""
         talk = self.talk
-        conversation, stored = talk.conversation, talk.stored
-        if (
-            self._is_watched
-            or made is not turn.made
-            or made is None
-            or turn.whole is not conversation
-            or talk.is_asked
-            or not stored.is_empty
-        ):
-            return False
-        here, clock = conversation.here, talk.clock()
-        now = int((clock - talk.begun) * 1e6) / 1e6
-        if now >= here.deadline or now >= conversation.whole:
-            return False
-        made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
-        done = say_made(conversation, made, f"{talk.id}:{conversation.shared.n + 1}", made_by, now)
-        if done is None:
-            return False
-        given, after, told = done
-        talk.conversation, talk.latest, talk.stirred = after, given.message, HERE
-        talk.sent += 1
-        host, here = self._host, after.here
-        spot = talk.stage.spots.get(here.name)
-        if spot is None:
-            if after.outcome is not None:
-                self._plainly = (), stored.entry_of(given, told, clock, after), host.about(talk)
-                return True
-        elif (
-            (role := spot.role)
-            and not talk.is_due(after)
-            and not host.is_full(mailbox := talk.casting.roles[role].name)
-        ):
-            note = f"{role}/{here.name}/{after.shared.n}"
-            talk.ahead = after, note
-            out = Delivery(mailbox, "", note, host.keeps(mailbox))
-            self._plainly = (out,), stored.entry_of(given, told, clock), None
-            return True
-        stored.add(given, told, is_sealed=True)
-        self._parcel = Parcel.of(host, talk, host.deliveries(talk), is_used=True)
-        return True
+        talk.lock.is_held = True
+        try:
+            if answer is not turn.made or not talk.hear_made(turn, answer):
+                again = talk.hear(turn, answer)
+                if again is not None:
+                    self._undo(First(turn, answer))
+                    return None
+        except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
+            self._undo(First(turn, error=error))
+            return None
+        return self._send(turn)
+
+    def _send(self, turn: Turn) -> Committed | Stale | None:
+        """Have kept what became of the talk."""
+        host, talk = self._host, self.talk
+        try:
+            parcel = self._parcel = Parcel.of(host, talk, host.deliveries(talk), is_used=True)
+        except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
+            self._undo(First(turn, error=error))
+            return None
+        try:
+            doing = parcel.sent(host, talk, self.claim, is_alone=host.is_alone)
+        except StoreError:
+            self._land(self._sent())
+            return None
+        if isinstance(doing, Done):
+            return doing.value
+        if isinstance(doing, Doing):
+            doing.then(self._done)
+        else:
+            asyncio.ensure_future(doing).add_done_callback(self._done)
+        return None
+
+    def _done(self, doing: "Doing[Committed | Stale] | asyncio.Future[Committed | Stale]") -> None:
+        error = doing.exception()
+        self.settle(doing.result() if error is None else None, error)
 
     def _undo(self, first: First) -> None:
         self.talk.back()
@@ -243,12 +249,13 @@ class Flight:
             assert self._turn is not None  # noqa: S101
             self._undo(First(self._turn, self._answer))
             return False
-        if host.cut is not None:
-            host.cut("after:commit")
+        if self._cut is not None:
+            self._cut("after:commit")
         if parcel is None:
-            talk.kept_plainly()
-            host.told(talk)
-            closes = self._plainly[2]
+            talk.mark = talk.conversation, talk.stored.place, talk.latest, talk.sent
+            closes = self._plainly[3]
+            if host.followers:
+                host.told(talk)
         else:
             closes = parcel.closes
             try:
@@ -261,7 +268,5 @@ class Flight:
         if not done.kept:
             host.landed(self, None, None)
             return False
-        claim = done.kept[0]
-        host.holds(claim, self.claim)
-        self.claim = claim
+        self.claim = done.kept[0]
         return True

@@ -151,10 +151,12 @@ class HostedTalk(Talk):
         "floor",
         "fresh",
         "is_asked",
+        "limit",
         "lock",
         "mark",
         "slot",
         "snapped",
+        "snaps_at",
         "steps",
         "stirred",
         "stored",
@@ -182,8 +184,12 @@ class HostedTalk(Talk):
         self.slot = slot
         self.armed: float | None = None
         """When the store's timer is due, in seconds since the opening, as far as it is known here."""
+        self.limit = math.inf
+        """What is due earlier has to be told to the store."""
         self.snapped: Kept | None = None
         """The snapshot that the store has."""
+        self.snaps_at = _EACH
+        """Messages from which on it is time for the next."""
         self.users = 0
         """Who works on it in this process."""
         self.working: dict[tuple[str, str], Journal] = {}
@@ -278,14 +284,10 @@ class HostedTalk(Talk):
             stirred[ALL] = None
         self.stirred = stirred
 
-    def kept_plainly(self) -> None:
-        """Do what `kept` does where nobody watches."""
-        self.mark = self.conversation, self.stored.place, self.latest, self.sent
-        self.stirred = _NOWHERE
-
     def kept(self) -> None:
         """Let what was committed count: from here on it is what the talk goes back to."""
-        self.kept_plainly()
+        self.mark = self.conversation, self.stored.place, self.latest, self.sent
+        self.stirred = _NOWHERE
         if not self.fresh:
             return
         fresh, self.fresh = self.fresh, []
@@ -322,12 +324,15 @@ class HostedTalk(Talk):
         if self.watch is not None or self.spans is not None:
             super()._told(tuple(every), None)
 
-    def is_due(self, after: Conversation) -> bool:
-        """Say whether a conversation as it comes to be needs more than an entry: a timer, or a snapshot."""
-        here, armed = after.here, self.armed
-        due = here.deadline if here.deadline < after.whole else after.whole  # noqa: FURB136  (a call costs more)
-        last = self.snapped.shared.n if self.snapped is not None else 0
-        return after.shared.n >= last + _EACH or (due < math.inf if armed is None else due < armed - 0.001)
+    def arm(self, due: float | None) -> None:
+        """Note when the store's timer is due, in seconds since the opening; None if that is not known here."""
+        self.armed = due
+        self.limit = math.inf if due is None else due - 0.001
+
+    def snap(self, kept: Kept | None) -> None:
+        """Note the snapshot that the store has."""
+        self.snapped = kept
+        self.snaps_at = _EACH + (kept.shared.n if kept is not None else 0)
 
     def snapshot(self, seq: int, steps: Callable[[], tuple[Step, ...]]) -> tuple[Snapshot, Kept] | None:
         """Return a snapshot, if it is time for one and it can be had.
@@ -336,8 +341,7 @@ class HostedTalk(Talk):
             seq: Place of the entry that was just made.
             steps: Returns what was done within turns that go on.
         """
-        last = self.snapped.shared.n if self.snapped is not None else 0
-        if self.conversation.n < last + _EACH:
+        if self.conversation.n < self.snaps_at:
             return None
         head, link = self.stored.place
         found = taken(self.conversation, seq, link, steps(), self.snapped)

@@ -1,6 +1,7 @@
 """The record of one conversation while it goes on: native objects until somebody needs the lines."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ class Recording:
             it was this; or none, where hashes tell nothing.
     """
 
-    __slots__ = ("_chain", "_clock", "_level", "_log", "_now", "_waiting")
+    __slots__ = ("_chain", "_clock", "_level", "_log", "_now", "waits")
 
     def __init__(
         self, log: JsonlLog | None = None, clock: Callable[[], float] = time, level: Level = "full"
@@ -51,7 +52,7 @@ class Recording:
         self._log: JsonlLog | MemoryLog | None = log
         self._chain: Chain | None = None
         self._now = 0.0
-        self._waiting: list[Any] = []
+        self.waits: list[Any] = []
         """Not yet lines: time, input and events of a step, or time, None and what gives the lines; three entries each."""
 
     @property
@@ -106,7 +107,7 @@ class Recording:
         """
         if not is_sealed and self._log is None and type(given) is Say:
             given = recorded(given)
-        self._waiting += (self._clock(), given, events)
+        self.waits += (self._clock(), given, events)
         if self._log is not None:
             self._written()
 
@@ -123,7 +124,7 @@ class Recording:
 
     def defer(self, lines: _Part) -> None:
         """Keep something whose lines are made of values that never change."""
-        self._waiting += (self._clock(), None, lines)
+        self.waits += (self._clock(), None, lines)
         if self._log is not None:
             self._written()
 
@@ -161,9 +162,9 @@ class Recording:
             chain = self._chain = Chain(now=self._stamp, salt=salt)
         if self._log is None:
             self._log = MemoryLog()
-        waiting = self._waiting
+        waiting = self.waits
         if waiting:
-            self._waiting = []
+            self.waits = []
             lines = self._encode(chain, waiting)
             if not is_full:
                 if is_first:
@@ -232,22 +233,23 @@ class Stored(Recording):
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits to be written."""
-        return not self._waiting
+        return not self.waits
 
     def add(self, given: Input | None, events: Iterable[Event], *, is_sealed: bool = False) -> None:
         """Keep an input and its events."""
         now = round(self._clock(), 3)
         if is_sealed and type(given) is Say and type(events) is Told:
-            self._waiting.append(short(now, given, events))
-            self._count += 1 + events.length
+            part, count = short(now, given, events)
+            self.waits.append(part)
+            self._count += count
         else:
             several = tuple(events)
-            self._waiting.append(took(now, given, several, is_sealed=is_sealed))
+            self.waits.append(took(now, given, several, is_sealed=is_sealed))
             self._count += (given is not None) + len(several)
 
     def opens(self, parts: msgspec.Raw, count: int) -> None:
         """Keep what begins it: parts as they are written, with a comma between two, and how many records they stand for."""
-        self._waiting.append(parts)
+        self.waits.append(parts)
         self._count += count
 
     def put(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -267,19 +269,19 @@ class Stored(Recording):
         """
         known = data if isinstance(data, msgspec.Raw) else msgspec.Raw(plain_bytes(data, type_))
         said = None if body is None else msgspec.Raw(plain_bytes(body, type_))
-        self._waiting.append(put(round(self._clock(), 3), kind, type_, known, said, blob))
+        self.waits.append(put(round(self._clock(), 3), kind, type_, known, said, blob))
         self._count += 1
 
     def seal(self, conversation: Conversation) -> None:
         """Keep the last record: the state's hash and the outcome."""
-        self._waiting.append(_seal(round(self._clock(), 3), conversation, self.place[0] + self._count))
+        self.waits.append(_seal(round(self._clock(), 3), conversation, self.place[0] + self._count))
         self._count += 1
 
     def entry(self) -> Entry:
         """Return what waits, to be appended; it waits no more."""
         first, link = self.place
-        waiting, count = self._waiting, self._count
-        self._waiting, self._count = [], 0
+        waiting, count = self.waits, self._count
+        self.waits, self._count = [], 0
         data, link = sealed_up(waiting, drawn(), link)
         self.place = first + count, link
         return Entry(first, count, data)
@@ -294,17 +296,18 @@ class Stored(Recording):
             ended: The conversation, if it ended by it: its seal is the last record.
         """
         first, link = self.place
-        at, count = round(at, 3), 1 + told.length
-        parts = (short(at, given, told),)
+        at = round(at, 3)
+        part, count = short(at, given, told)
+        parts: tuple[Any, ...] = (part,)
         if ended is not None:
-            parts, count = (*parts, _seal(at, ended, first + count)), count + 1
+            parts, count = (part, _seal(at, ended, first + count)), count + 1
         data, link = sealed_up(parts, drawn(), link)
         self.place = first + count, link
         return Entry(first, count, data)
 
     def back(self, place: tuple[int, bytes]) -> None:
         """Forget what was not kept: others wrote, up to this place."""
-        self._waiting, self._count = [], 0
+        self.waits, self._count = [], 0
         self.place = place
 
     def lines(self) -> list[bytes]:
@@ -327,6 +330,7 @@ def _seal(at: float, conversation: Conversation, count: int) -> Any:
     return put(at, "seal", "conversation", data)
 
 
+_SIXTEEN = re.compile("." * 16).findall
 _salts: list[str] = []
 _SALTS = 256
 """Made at once: asking the system for random bytes costs more than all else that a short record needs."""
@@ -335,8 +339,7 @@ _SALTS = 256
 def drawn() -> str:
     """Return 16 random hexadecimal digits."""
     if not _salts:
-        digits = secrets.token_hex(8 * _SALTS)
-        _salts.extend(digits[place : place + 16] for place in range(0, len(digits), 16))
+        _salts.extend(_SIXTEEN(secrets.token_hex(8 * _SALTS)))
     return _salts.pop()
 
 

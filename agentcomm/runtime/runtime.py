@@ -144,8 +144,11 @@ class Runtime:
         self._waiters: dict[str, list[asyncio.Future[HostedTalk | None]]] = {}
         self._looking: asyncio.TimerHandle | None = None
         """Due when those who wait look again."""
-        self._followers: dict[str, list[asyncio.Future[None]]] = {}
-        self._full: dict[str, tuple[float, bool]] = {}
+        self.followers: dict[str, list[asyncio.Future[None]]] = {}
+        self._full: dict[str, float] = {}
+        """Mailbox -> until when it is taken to be full, as found last."""
+        self.has_room: dict[str, float] = {}
+        """Mailbox -> until when it is taken not to be."""
         self._room = asyncio.Event()
         self.quiet = Quiet()
         self.is_draining = self._is_over = False
@@ -250,7 +253,7 @@ class Runtime:
         if self._beat is not None:
             await asyncio.to_thread(self._beat.join)
             self._beat = None
-        for waiters in (*self._waiters.values(), *self._followers.values()):
+        for waiters in (*self._waiters.values(), *self.followers.values()):
             for waiter in waiters:
                 waiter.cancel()
         self._seldom.end()
@@ -301,7 +304,6 @@ class Runtime:
             return
         flight = Flight(self, talk, claim)
         self._flights.add(flight)
-        self._claims[claim.token] = claim, None
         talk.users += 1
         self.quiet.enter()
         flight.start()
@@ -314,20 +316,14 @@ class Runtime:
         if claim is not None:
             self._spawn(claim, is_fresh=True, first=first, talk=talk)
         else:
-            self._claims.pop(flight.claim.token, None)
             talk.users -= 1
             self._tidy(talk)
         self._room.set()
 
-    def holds(self, claim: Claim, before: Claim) -> None:
-        """Hold a claim, in place of the one that it follows from."""
-        self._claims.pop(before.token, None)
-        self._claims[claim.token] = claim, None
-
     @property
     def is_alone(self) -> bool:
         """Whether one turn goes on, and nothing else."""
-        return len(self._claims) == 1 and not self._opening
+        return len(self._flights) == 1 and not self._claims and not self._opening
 
     def keeps(self, mailbox: str) -> bool:
         """Say whether whoever commits a turn goes on with the next one, of somebody."""
@@ -355,7 +351,8 @@ class Runtime:
         """Hold the claims of turns that go on; a thread of its own, so that code which blocks the loop costs no lease."""
 
         async def renew() -> list[Claim]:
-            claims = [claim for claim, _ in tuple(self._claims.values())]
+            claims = [flight.claim for flight in tuple(self._flights)]
+            claims += [claim for claim, _ in tuple(self._claims.values())]
             return await self.store.renew(claims, self.lease) if claims else []
 
         while not self._stop_beat.wait(self.lease / 3):
@@ -543,11 +540,13 @@ class Runtime:
 
     def is_full(self, mailbox: str) -> bool:
         """Say whether too much waits for somebody, here or elsewhere; what was found holds for a moment."""
-        until, is_full = self._full.get(mailbox, (0.0, False))
-        now = monotonic()
-        if now >= until:
-            is_full = self.store.backlog(mailbox, self._backlog) >= self._backlog
-            self._full[mailbox] = now + 0.2, is_full
+        now = self.now()
+        if now < self.has_room.get(mailbox, 0.0):
+            return False
+        if now < self._full.get(mailbox, 0.0):
+            return True
+        is_full = self.store.backlog(mailbox, self._backlog) >= self._backlog
+        (self._full if is_full else self.has_room)[mailbox] = now + 0.2
         return is_full
 
     @contextlib.asynccontextmanager
@@ -588,7 +587,8 @@ class Runtime:
             watch=self._watcher(conversation),
             note=self.say if self._note is not None else None,
         )
-        talk.steps, talk.snapped = found.steps, found.kept
+        talk.steps = found.steps
+        talk.snap(found.kept)
         talk.holds = self._hold
         talk.depth = int(tape.opening[0].data.get("within", {}).get("depth", 0))
         self._talks[conversation] = talk
@@ -630,7 +630,7 @@ class Runtime:
         """Take up what others wrote in a conversation."""
         entries = list(self.store.read(talk.id, talk.stored.place[0] - 1))
         if entries:
-            talk.armed = None
+            talk.arm(None)
             try:
                 talk.catch_up(entry.data for entry in entries)
             except RecordError:
@@ -670,7 +670,7 @@ class Runtime:
 
     def told(self, talk: HostedTalk) -> None:
         """Wake those who follow it."""
-        for one in self._followers.pop(talk.id, ()):
+        for one in self.followers.pop(talk.id, ()):
             if not one.done():
                 one.set_result(None)
 
@@ -812,7 +812,7 @@ class Runtime:
             self._opening -= 1
         if not opened.is_new:
             return opened.conversation
-        talk.armed = due if timers else None
+        talk.arm(due if timers else None)
         talk.kept()
         talk.show_opening()
         if opened.kept or len(self._talks) < _RESIDENT:
@@ -889,7 +889,7 @@ class Runtime:
         number, pause = 0, _SOON
         while True:
             news: asyncio.Future[None] = loop.create_future()  # before it is read, so that nothing is missed
-            followers = self._followers.setdefault(conversation, [])
+            followers = self.followers.setdefault(conversation, [])
             followers.append(news)
             try:
                 found = await self._resuming.read(conversation, found)
@@ -904,8 +904,8 @@ class Runtime:
             finally:
                 if news in followers:
                     followers.remove(news)
-                if not followers and self._followers.get(conversation) is followers:
-                    del self._followers[conversation]
+                if not followers and self.followers.get(conversation) is followers:
+                    del self.followers[conversation]
 
     async def waiting(self, by: str, *, conversation: str = "", limit: int = 100) -> list[Turn]:
         """Return the turns that wait for somebody who is elsewhere, such as a person, the oldest first.

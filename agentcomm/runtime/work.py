@@ -167,9 +167,9 @@ class Parcel:
     def counts(self, host: "Hosting", talk: HostedTalk) -> None:
         """Let it count, now that the store has it."""
         if self._due is not None:
-            talk.armed = self._due
+            talk.arm(self._due)
         if self._snap is not None:
-            talk.snapped = self._snap[1]
+            talk.snap(self._snap[1])
         try:
             talk.kept()
         finally:
@@ -420,7 +420,7 @@ class Work:
     async def timer(self) -> tuple[Claim, ...]:
         """Let the time be up, if it is."""
         talk = self.talk
-        talk.armed = None
+        talk.arm(None)
 
         def do() -> bool:
             now = talk.now()

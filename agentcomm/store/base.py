@@ -9,9 +9,10 @@ of it or nothing. Somebody whose lease ran out is told that he is stale, and has
 Times are seconds since 1970 by the store's own clock, `now`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -30,6 +31,7 @@ __all__ = (
     "Store",
     "Timer",
     "Waiting",
+    "Waits",
 )
 
 ABOUT_ALL = "*"
@@ -172,8 +174,22 @@ class Dead(msgspec.Struct, frozen=True, gc=False):
     attempt: int
 
 
+class Waits(Protocol):
+    """Whoever is told what something came to.
+
+    Attributes:
+        loop: In which he is told.
+    """
+
+    loop: asyncio.AbstractEventLoop
+
+    def settle(self, value: Any, error: BaseException | None) -> None:
+        """Say what it came to, or what was raised."""
+        ...
+
+
 class Store(Protocol):
-    """The eight methods that a runtime needs, and beside them what people who look after a store need.
+    """The nine methods that a runtime needs, and beside them what people who look after a store need.
 
     Every method raises `StoreError` where the store cannot be reached or takes no more, and then has changed nothing, but for
     an answer that was lost: the same call again tells.
@@ -265,6 +281,32 @@ class Store(Protocol):
             snapshot: What it comes to with this turn, in place of the snapshot that is there.
             lease: Seconds for what is kept; what follows from a claim that holds for half of them may go on with it as it is.
             is_alone: Whether whoever asks has nothing else to do meanwhile, so that it may be done before this returns.
+        """
+        ...
+
+    def go_on(
+        self,
+        claim: Claim,
+        entry: Entry,
+        mailbox: str,
+        note: str,
+        closes: bytes | None,
+        lease: float,
+        to: "Waits",
+        *,
+        is_alone: bool,
+    ) -> Committed | Stale | None:
+        """Do what `commit` does of what most turns are: an entry is appended, and one delivery is left, which is kept.
+
+        Args:
+            claim: The claim that is used up; its group is empty.
+            entry: What is appended.
+            mailbox: Of the only delivery that is left, which whoever commits goes on with; not looked at if it `closes`.
+            note: Of that.
+            closes: Ends the conversation, as in `commit`.
+            lease: Seconds.
+            to: Told what it comes to, in its loop, if this returns None.
+            is_alone: As in `commit`.
         """
         ...
 

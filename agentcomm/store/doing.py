@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar, cast
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
 
 __all__ = ("Doing", "Done")
 
@@ -35,33 +36,46 @@ class Doing(Generic[T]):
         loop: That loop.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_error", "_is_done", "_tell", "_value", "loop")
+    __slots__ = ("_asyncio_future_blocking", "_error", "_is_done", "_more", "_tell", "_value", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._is_done = self._asyncio_future_blocking = False
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._tell: list[Any] = []
+        self._value = self._error = self._tell = self._more = None
 
     def then(self, tell: Callable[["Doing[T]"], object]) -> None:
         """Have something called once it is done, which must not be so yet."""
-        self._tell.append(tell)
+        self._add(tell)
+
+    def _add(self, tell: Any) -> None:
+        if self._tell is None:
+            self._tell = tell
+        else:
+            self._more = (*(self._more or ()), tell)
 
     def settle(self, value: Any, error: BaseException | None) -> None:
-        """Say that it is done, in its loop."""
+        """Say that it is done, in its loop; where no task is at work, whoever waits goes on before this returns."""
         self._value, self._error, self._is_done = value, error, True
-        for tell in self._tell:
+        tell = self._tell
+        if tell is not None:
+            self._told(tell)
+            for one in self._more or ():
+                self._told(one)
+
+    def _told(self, tell: Any) -> None:
+        try:
             if type(tell) is tuple:
-                soon, context = cast("tuple[Any, Any]", tell)
-                self.loop.call_soon(soon, self, context=context)
-                continue
-            try:
+                wake, context = tell
+                if asyncio.current_task(self.loop) is None:
+                    context.run(wake, self)
+                else:
+                    self.loop.call_soon(wake, self, context=context)
+            else:
                 tell(self)
-            except Exception as raised:  # noqa: BLE001  (others wait behind it)
-                self.loop.call_exception_handler(
-                    {"message": "whoever was told what a store did failed", "exception": raised}
-                )
+        except Exception as raised:  # noqa: BLE001  (others wait behind it)
+            self.loop.call_exception_handler(
+                {"message": "whoever was told what a store did failed", "exception": raised}
+            )
 
     # --- as a future ---
 
@@ -103,14 +117,17 @@ class Doing(Generic[T]):
         return self.loop
 
     def add_done_callback(self, tell: Callable[["Doing[T]"], object], *, context: Any = None) -> None:
-        """Have something called soon after it is done."""
+        """Have something called once it is done, or soon if it is."""
+        if context is None:
+            context = copy_context()
         if self._is_done:
             self.loop.call_soon(tell, self, context=context)
         else:
-            self._tell.append((tell, context))
+            self._add((tell, context))
 
     def remove_done_callback(self, tell: Callable[["Doing[T]"], object]) -> int:
         """Have something not called, and say how often it would have been."""
-        before = len(self._tell)
-        self._tell = [one for one in self._tell if type(one) is not tuple or one[0] != tell]
-        return before - len(self._tell)
+        every = [] if self._tell is None else [self._tell, *(self._more or ())]
+        left = [one for one in every if type(one) is not tuple or one[0] != tell]
+        self._tell, self._more = (left[0], tuple(left[1:])) if left else (None, None)
+        return len(every) - len(left)

@@ -20,6 +20,7 @@ from agentcomm.store.base import (
     Stale,
     Timer,
     Waiting,
+    Waits,
 )
 from agentcomm.store.bell import Bell, is_news
 from agentcomm.store.doing import Done
@@ -185,6 +186,23 @@ class MemoryStore:
             conversation, claim, entry, out, timers, replace, consume, closes, receipt, snapshot, lease
         )
         return Done(done)
+
+    def go_on(
+        self,
+        claim: Claim,
+        entry: Entry,
+        mailbox: str,
+        note: str,
+        closes: bytes | None,
+        lease: float,
+        to: Waits,
+        *,
+        is_alone: bool,
+    ) -> Committed | Stale:
+        """Do one turn of the usual kind; see `Store`."""
+        del to, is_alone
+        out = () if closes is not None else (Delivery(mailbox, "", note, keep=True),)
+        return self._commit(claim.conversation, claim, entry, out, (), ("",), True, closes, None, None, lease)
 
     def _commit(
         self,

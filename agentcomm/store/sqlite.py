@@ -14,6 +14,8 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
+import msgspec
+
 from agentcomm.errors import StoreError
 from agentcomm.store.base import (
     Claim,
@@ -28,6 +30,7 @@ from agentcomm.store.base import (
     Stale,
     Timer,
     Waiting,
+    Waits,
 )
 from agentcomm.store.bell import Bell, is_news
 from agentcomm.store.doing import Doing, Done
@@ -35,7 +38,7 @@ from agentcomm.store.faults import key_used, no_such, there_already, token_after
 from agentcomm.store.packing import PACKED, pack, unpack
 from agentcomm.store.places import refuse_network
 from agentcomm.store.schema import prepare
-from agentcomm.store.turns import LAST, Close, GoOn, Open, settle, starred
+from agentcomm.store.turns import LAST, Close, GoOn, Held, Open, settle, starred
 from agentcomm.store.writer import Writer, told
 
 __all__ = ("SQLiteStore",)
@@ -58,6 +61,7 @@ where many share a sync, fewer journeys count for more."""
 _MANY = 8
 
 _File = sqlite3.Connection
+astuple = msgspec.structs.astuple
 
 
 class SQLiteStore:
@@ -158,7 +162,7 @@ class SQLiteStore:
         """Return the time."""
         return self._clock()
 
-    # --- the eight methods ---
+    # --- the nine methods ---
 
     async def open(
         self,
@@ -302,27 +306,19 @@ class SQLiteStore:
             lease,
             now,
         )
-        if claim is not None and entry is not None and consume and receipt is None and claim.mailbox:
-            conv = self._names.get(conversation)
-            base, _, place = claim.token.partition("+")
-            if conv is not None and place == str(entry.seq):
-                seq, count = entry.seq, entry.count
-                data, starred, head = pack(entry.data), f"{base}*", seq + count
+        if claim is not None and entry is not None and consume and receipt is None:
+            held = claim if type(claim) is Held else self._held(claim)
+            if held is not None and held.place == entry.seq and held.conversation == conversation:
                 if closes is not None:
-                    row = conv, seq, count, data, None, None, None, claim.id, starred
-                    said = now, closes, conv
-                    return self._writer.submit(Close(row, Committed(head), self._slowly, given, said))
+                    return self._writer.submit(self._last(held, entry, closes, now, self._slowly, given))
                 if (
                     not timers
                     and snapshot is None
                     and len(out) == 1
                     and (one := out[0]).keep
-                    and claim.until >= now + lease / 2
+                    and held.until >= now + lease / 2
                 ):
-                    box, group, note = one.mailbox, one.group, one.note
-                    kept = Claim(conversation, box, group, note, f"{base}+{head}", claim.until, 1, claim.id)
-                    row = conv, seq, count, data, box, group, note, claim.id, starred
-                    turn = GoOn(row, Committed(head, (kept,)), self._slowly, given)
+                    turn = _next(held, entry, one.mailbox, one.group, one.note, self._slowly, given)
                     if is_alone and (made := self._writer.now(turn.at_once)) is not None:
                         return Done(made)
                     return self._writer.submit(turn)
@@ -330,6 +326,66 @@ class SQLiteStore:
         if is_news(out, timers, now):
             done.then(self._bell.ring)
         return done
+
+    def go_on(
+        self,
+        claim: Claim,
+        entry: Entry,
+        mailbox: str,
+        note: str,
+        closes: bytes | None,
+        lease: float,
+        to: Waits,
+        *,
+        is_alone: bool,
+    ) -> Committed | Stale | None:
+        """Do one turn of the usual kind; see `Store`."""
+        held = claim if type(claim) is Held else self._held(claim)
+        now = self._clock()
+        given = claim, entry, mailbox, note, closes, lease, now
+        if held is None or held.place != entry.seq:
+            self._writer.add(lambda file: self._usual(file, *given), to)
+        elif closes is not None:
+            self._writer.add(self._last(held, entry, closes, now, self._usual, given), to)
+        elif held.until < now + lease / 2:
+            self._writer.add(lambda file: self._usual(file, *given), to)
+        else:
+            turn = _next(held, entry, mailbox, "", note, self._usual, given)
+            if is_alone and (made := self._writer.now(turn.at_once)) is not None:
+                return made
+            self._writer.add(turn, to)
+        return None
+
+    def _usual(
+        self,
+        file: _File,
+        claim: Claim,
+        entry: Entry,
+        mailbox: str,
+        note: str,
+        closes: bytes | None,
+        lease: float,
+        now: float,
+    ) -> Committed | Stale:
+        """Do a turn of the usual kind where it is not that simple."""
+        out = () if closes is not None else (Delivery(mailbox, "", note, keep=True),)
+        whose, more = claim.conversation, (closes, None, None, lease, now)
+        return self._slowly(file, whose, claim, entry, out, (), ("",), True, *more)
+
+    def _held(self, claim: Claim) -> Held | None:
+        """Return a claim as one that may be all that its row stands for, if its token says so."""
+        base, _, place = claim.token.partition("+")
+        conv = self._names.get(claim.conversation)
+        if conv is None or not claim.mailbox or not (place.isascii() and place.isdigit()):
+            return None
+        return Held(*astuple(claim), conv, base, int(place))
+
+    def _last(
+        self, held: Held, entry: Entry, closes: bytes, now: float, otherwise: Any, given: tuple[Any, ...]
+    ) -> Close:
+        seq, count, conv = entry.seq, entry.count, held.conv
+        row = conv, seq, count, pack(entry.data), None, None, None, held.id, f"{held.base}*"
+        return Close(row, Committed(seq + count), otherwise, given, (now, closes, conv))
 
     def _slowly(
         self,
@@ -651,6 +707,25 @@ class SQLiteStore:
             self._names.clear()
         conv = self._names[conversation] = int(row[0])
         return conv
+
+
+def _next(
+    held: Held, entry: Entry, mailbox: str, group: str, note: str, otherwise: Any, given: tuple[Any, ...]
+) -> GoOn:
+    """Return a turn after which its owner goes on."""
+    seq, count, conv, base, until, k = (
+        entry.seq,
+        entry.count,
+        held.conv,
+        held.base,
+        held.until,
+        held.id,
+    )
+    head = seq + count
+    whose = held.conversation
+    kept = Held(whose, mailbox, group, note, f"{base}+{head}", until, 1, k, conv, base, head)
+    row = conv, seq, count, pack(entry.data), mailbox, group, note, k, f"{base}*"
+    return GoOn(row, Committed(head, (kept,)), otherwise, given)
 
 
 def _free(

@@ -17,7 +17,7 @@ import msgspec
 from agentcomm.store.base import Claim, Committed, Delivery, Opened, Stale, Timer
 from agentcomm.store.packing import pack
 
-__all__ = ("LAST", "Close", "GoOn", "Open", "settle", "starred")
+__all__ = ("LAST", "Close", "GoOn", "Held", "Open", "settle", "starred")
 
 _File = sqlite3.Connection
 
@@ -44,6 +44,17 @@ def settle(file: _File, where: str, given: Sequence[object]) -> None:
 def starred(token: str) -> str:
     """Return what stands in the row for all claims that follow from one another."""
     return f"{token.partition('+')[0]}*"
+
+
+class Held(Claim, frozen=True, gc=False):
+    """A claim whose conversation has no other delivery, and of which the row says so."""
+
+    conv: int = 0
+    """Number of the conversation."""
+    base: str = ""
+    """What the tokens of all claims that follow from one another begin with."""
+    place: int = 0
+    """Where the next entry goes."""
 
 
 class GoOn(msgspec.Struct, frozen=True, gc=False):
@@ -147,8 +158,8 @@ class Open(msgspec.Struct, frozen=True, gc=False):
             if out.keep:
                 deliveries.append((k, conv, box, group, note, free, talk[1], f"{token}*", 1, 2))
                 head = first[0] + first[1]
-                claim = Claim(name, box, group, note, f"{token}+{head}", free, 1, k)
-                opened.append(Opened(name, True, (claim,)))
+                held = Held(name, box, group, note, f"{token}+{head}", free, 1, k, conv, token, head)
+                opened.append(Opened(name, True, (held,)))
             else:
                 deliveries.append((k, conv, box, group, note, free, talk[1], "", 0, 0))
                 opened.append(Opened(name, True))

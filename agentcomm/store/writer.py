@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from agentcomm.errors import RecordError, StoreError
+from agentcomm.store.base import Waits
 from agentcomm.store.doing import Doing
 
 __all__ = ("Writer", "told")
@@ -77,18 +78,22 @@ class Writer:
 
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> "Doing[T]":
         """Have something done; what is returned comes to its result once it is on disk."""
-        loop = asyncio.get_running_loop()
-        if self._is_closing:
-            raise self._closed()
+        doing: Doing[T] = Doing(asyncio.get_running_loop())
+        self.add(work, doing)
+        return doing
+
+    def add(self, work: Work, to: Waits) -> None:
+        """Have something done, and tell somebody in his loop, which must be this one, what it comes to once it is on disk."""
+        loop = to.loop
         batch = self._batches.get(loop)
         if batch is None:
+            if self._is_closing:
+                raise self._closed()
             batch = self._batches[loop] = []
             loop.call_soon(self._flush, loop)
-        doing: Doing[T] = Doing(loop)
-        batch.append((work, doing))
+        batch.append((work, to))
         if len(batch) >= _BATCH:  # the loop goes on while this is written
             self._flush(loop)
-        return doing
 
     def now(self, work: Callable[[sqlite3.Connection], T | None]) -> T | None:
         """Do at once, in this thread, what is one statement, for somebody who has nothing else to do.

@@ -21,7 +21,7 @@ def written(talk, steps):
         done = heard_again(now, given) if now is not None and isinstance(given, Say) else None
         if done is not None:
             now, told = done
-            part = short(NOW, Say(told.message, given.at), told)
+            part, _ = short(NOW, Say(told.message, given.at), told)
             count += part[0] == "m"
         else:
             part = took(NOW, given, events)

@@ -130,13 +130,35 @@ class Forgetful:
         return getattr(self._store, name)
 
     async def commit(self, *given, **more):
+        done = await self._store.commit(*given, **more)
+        if error := self.forgets():
+            raise error
+        return done
+
+    def go_on(self, *given, **more):
+        *given, to = given
+        done = self._store.go_on(*given, Forgets(self, to), **more)
+        if done is not None and (error := self.forgets()):
+            raise error
+        return done
+
+    def forgets(self):
+        """Return what is raised instead of every third answer."""
         from agentcomm.errors import StoreError
 
-        done = await self._store.commit(*given, **more)
         self.lost += 1
-        if self.lost % 3 == 0:
-            raise StoreError("the answer was lost", code="X412")
-        return done
+        return StoreError("the answer was lost", code="X412") if self.lost % 3 == 0 else None
+
+
+class Forgets:
+    """Is told what became of a turn."""
+
+    def __init__(self, store, to):
+        self.loop, self._store, self._to = to.loop, store, to
+
+    def settle(self, value, error):
+        error = error or self._store.forgets()
+        self._to.settle(None if error else value, error)
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])

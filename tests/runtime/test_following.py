@@ -56,7 +56,7 @@ async def test_events_come_as_they_are_kept_and_once_each(store):
         await runtime.answer(name, "participant", "inform-result", {"result": 42}, by="lena")
         every = await asyncio.wait_for(following, 5)
         late = await seen(runtime, name)
-        assert runtime._followers == {}
+        assert runtime.followers == {}
     assert [repr(event) for _, event in every] == [repr(event) for event in watched]
     assert repr(late) == repr(every)
     assert [number for number, _ in every] == list(range(1, len(every) + 1))
@@ -200,7 +200,7 @@ async def test_a_runtime_that_served_many_keeps_nothing_of_them(store, monkeypat
             await asyncio.sleep(0)
             await runtime.answer(name, turn.role, "inform-result", {"result": number}, by=who)
             assert (await ending).outcome == (await runtime.outcome(name)).outcome == "done"
-        assert (runtime._waiters, runtime._followers, runtime._talks) == ({}, {}, {})
+        assert (runtime._waiters, runtime.followers, runtime._talks) == ({}, {}, {})
         assert len(runtime._castings) <= 8
         await until(lambda: not runtime.is_busy)
         assert len(asyncio.all_tasks()) == 2  # this one, and the one that looks for work
