@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
 from pydantic import (
@@ -249,6 +249,8 @@ class Content(BaseModel):
     """What an act carries. Every act's content class is a subclass; so is yours, if you register one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    __own__: ClassVar[tuple[type["Content"], bool, frozenset[str]] | None] = None
+    """Of an act's own class: itself, whether its values are JSON data as they are, and which fields are required."""
 
 
 def content_model(name: str, fields: Mapping[str, FieldType]) -> type[Content]:
@@ -257,7 +259,21 @@ def content_model(name: str, fields: Mapping[str, FieldType]) -> type[Content]:
     for field, kind in fields.items():
         annotation = _annotation(name, field, kind)
         definitions[field] = (annotation | None, None) if kind.optional else (annotation, ...)
-    return create_model(name, __base__=Content, **definitions)
+    made = create_model(name, __base__=Content, **definitions)
+    required = frozenset(field for field, kind in fields.items() if not kind.optional)
+    is_words = len(required) == len(fields) and all(kind.kind in _PLAIN for kind in fields.values())
+    made.__own__ = made, is_words, required
+    return made
+
+
+_PLAIN = frozenset({"text", "id", "int", "bool"})
+"""Types whose values are JSON data as they are."""
+
+
+def is_words(kind: type[Content]) -> bool:
+    """Say whether the values of a content class are JSON data as they are, once they were read: none of them may be left out."""
+    own = kind.__own__
+    return own is not None and own[0] is kind and own[1]
 
 
 def _annotation(owner: str, field: str, kind: FieldType) -> Any:
@@ -364,9 +380,8 @@ def flat(content: object) -> dict[str, Any] | None:
     They may be the content's own, not a copy.
     """
     kind = type(content)
-    if (
-        kind.__base__ is not Content or kind.__module__ != __name__
-    ):  # a registered class may write itself as it likes
+    own: tuple[type, bool, frozenset[str]] | None = getattr(kind, "__own__", None)
+    if own is None or own[0] is not kind:  # a registered class may write itself as it likes
         return None
     values = content.__dict__
     is_whole = True
@@ -377,12 +392,11 @@ def flat(content: object) -> dict[str, Any] | None:
             is_whole = False
     if is_whole:
         return values
-    fields = cast("type[Content]", kind).__pydantic_fields__
     said: dict[str, Any] = {}
     for name, value in values.items():
         if value is not None:
             said[name] = value
-        elif fields[name].is_required():
+        elif name in own[2]:
             return None
     return said
 

@@ -199,9 +199,11 @@ def _as_data(position: Position) -> dict[str, Any]:
 
 
 def _encode(value: Any) -> Any:
-    words = flat(value)
-    if words is not None:
-        return words
+    own = getattr(value, "__own__", None)
+    if own is not None:
+        words = value.__dict__ if own[1] and own[0] is type(value) else flat(value)
+        if words is not None:
+            return words
     match value:
         case HashTrieMap():
             return dict(cast("Mapping[str, Any]", value))

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agentcomm.acts.content import Content, FieldType, content_model
+from agentcomm.acts.content import Content, FieldType, content_model, is_words
 from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative, PerformativeInfo
 from agentcomm.protocol.ceiling import BoundedMove, Ceiling
 from agentcomm.protocol.frozen import Frozen, freeze
@@ -125,10 +125,6 @@ def label_in(region: str, label: str) -> str:
     return f"{region}/{label}" if "." in label else f"{region}.{label}"
 
 
-_WORDS = frozenset({"text", "id", "int", "bool"})
-"""Types whose values are JSON data as they are."""
-
-
 @dataclass(frozen=True)
 class Act:
     """What may be said, and what it carries."""
@@ -186,10 +182,8 @@ class Act:
 
     @cached_property
     def is_words(self) -> bool:
-        """Whether all that it carries is text, whole numbers, yes and no, none of which may be left out: JSON data already."""
-        return self.registered is None and all(
-            kind.kind in _WORDS and not kind.optional for kind in self.fields.values()
-        )
+        """Whether all that it carries is JSON data as it is; see `content.is_words`."""
+        return self.registered is None and is_words(self.content)
 
     @cached_property
     def promises(self) -> bool:

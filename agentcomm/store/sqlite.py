@@ -164,7 +164,7 @@ class SQLiteStore:
 
     # --- the nine methods ---
 
-    async def open(
+    def open(
         self,
         conversation: str,
         first: Entry,
@@ -175,9 +175,9 @@ class SQLiteStore:
         receipt: Receipt | None = None,
         shared: Mapping[str, bytes] | None = None,
         lease: float = 30.0,
-    ) -> Opened:
-        """Begin a conversation; see `Store`."""
-        now, token = self.now(), next(self._tokens)
+    ) -> Doing[Opened]:
+        """Begin a conversation; see `Store`. It is done whether somebody waits for it or not."""
+        now, token = self._clock(), next(self._tokens)
 
         def work(file: _File) -> Opened:
             if receipt is not None and (known := _receipt(file, receipt)):
@@ -202,16 +202,17 @@ class SQLiteStore:
             _time(file, conv, timers)
             return Opened(conversation, is_new=True, kept=kept)
 
-        one: Callable[[_File], Opened] = work
         if receipt is None and len(out) <= 1 and len(timers) <= 1 and first.seq == 0:
             begins = out[0] if out else None
             free = now + lease if begins is None or begins.keep else max(begins.not_before, now)
-            entry = 0, first.count, pack(first.data)
-            talk = conversation, now, about
-            one = Open(self._names, talk, entry, begins, token, free, timers, shared or {}, work)
-        done = await self._writer.submit(one)
+            entry, talk = (0, first.count, pack(first.data)), (conversation, now, about)
+            done = self._writer.submit(
+                Open(self._names, talk, entry, begins, token, free, timers, shared or {}, work)
+            )
+        else:
+            done = self._writer.submit(work)
         if is_news(out, timers, now):
-            self._bell.ring()
+            done.then(self._bell.ring)
         return done
 
     async def claim(
