@@ -16,7 +16,7 @@ from agentcomm.agents.turn import Turn
 from agentcomm.conversation.plain import say_made
 from agentcomm.errors import StoreError
 from agentcomm.runtime.hosted import HERE, HostedTalk
-from agentcomm.runtime.work import ONE, First, Parcel
+from agentcomm.runtime.work import First, Parcel
 from agentcomm.store.base import Claim, Committed, Delivery, Entry, Stale
 from agentcomm.store.doing import Doing, Done
 
@@ -106,8 +106,7 @@ class Flight:
         host, talk = self._host, self.talk
         conversation = talk.conversation
         here = conversation.here
-        spots, roles = talk.stage.spots, talk.casting.roles
-        spot = spots.get(here.name)
+        spot = talk.stage.spots.get(here.name)
         ahead, note = talk.ahead
         if (
             host.is_draining
@@ -130,7 +129,7 @@ class Flight:
         heard = talk.latest
         if heard is None or heard.id != here.latest or role not in heard.receivers:
             heard = None
-        seat = roles[role]
+        seat = talk.casting.roles[role]
         turn = self._turn = Turn(conversation, seat, talk, "", conversation, None, spot.moves, heard)
         try:
             answer = self._answer = seat.ask(turn)
@@ -145,9 +144,10 @@ class Flight:
             cut("before:commit")
         stored, clock = talk.stored, talk.clock()
         now = int((clock - talk.begun) * 1e6) / 1e6
+        made = turn.made
         if (
-            answer is not turn.made
-            or answer is None
+            made is None
+            or made is not answer
             or turn.whole is not conversation
             or self._is_watched
             or talk.is_asked
@@ -156,46 +156,62 @@ class Flight:
             or stored.waits
         ):
             return self._commit(turn, answer)
-        # what follows comes to what `hear_made`, `deliveries` and `Parcel.of` make of a plain move
-        made_by = answer.made_by or ("handler" if seat.agent is not None else "")
-        done = say_made(conversation, answer, "", made_by, now)
-        if done is None:
-            return self._commit(turn, answer)
-        given, after, told = done
-        talk.conversation, talk.latest = after, given.message
-        talk.sent += 1
         talk.lock.is_held = True
-        there, note, mailbox, closes = after.here, "", "", None
-        spot = spots.get(there.name)
-        if spot is not None:
-            if (
-                not (role := spot.role)
-                or after.shared.n >= talk.snaps_at
-                or there.deadline < talk.limit
-                or after.whole < talk.limit
-                or (mailbox := roles[role].name) not in host.agents
-                or (clock >= host.has_room.get(mailbox, 0.0) and host.is_full(mailbox))
-            ):
-                stored.add(given, told, is_sealed=True)
-                talk.stirred = HERE
-                return self._send(turn)
-            note = f"{role}/{there.name}/{after.shared.n}"
-            talk.ahead = after, note
-            entry = stored.entry_of(given, told, clock)
-        elif there.outcome is not None:
-            entry, closes = stored.entry_of(given, told, clock, after), host.about(talk)
-        else:
-            stored.add(given, told, is_sealed=True)
-            talk.stirred = HERE
-            return self._send(turn)
-        self._parcel, self._plainly = None, (entry, mailbox, note, closes)
         try:
-            return host.store.go_on(
-                self.claim, entry, mailbox, note, closes, host.lease, self, is_alone=host.is_alone
-            )
+            plainly = self._plain(turn, made, clock, now)
+        except BaseException as error:  # noqa: BLE001  (raised again where it can be dealt with)
+            self._undo(First(turn, error=error))
+            return None
+        if plainly is None:
+            return self._commit(turn, answer)
+        if not plainly:
+            return self._send(turn)
+        self._parcel, self._plainly = None, plainly
+        try:
+            return host.store.go_on(self.claim, *plainly, host.lease, self, is_alone=host.is_alone)
         except StoreError:
             self._land(self._sent())
             return None
+
+    def _plain(
+        self, turn: Turn, made: Message, clock: float, now: float
+    ) -> tuple[Entry, str, str, bytes | None] | tuple[()] | None:
+        """Let a plain move count that the turn itself has made.
+
+        It comes to what `hear_made`, `deliveries` and `Parcel.of` make of it.
+
+        Returns:
+            What is appended, who goes on with what, and what a list says if it is the end; nothing of it if there is more to be kept;
+            None if it is no plain move, and has not been heard.
+        """
+        host, talk = self._host, self.talk
+        made_by = made.made_by or ("handler" if turn.seat.agent is not None else "")
+        done = say_made(turn.whole, made, "", made_by, now)
+        if done is None:
+            return None
+        given, after, told = done
+        talk.conversation, talk.latest = after, given.message
+        talk.sent += 1
+        there = after.here
+        spot = talk.stage.spots.get(there.name)
+        if spot is None:
+            if there.outcome is not None:
+                entry = talk.stored.entry_of(given, told, clock, after)
+                return entry, "", "", host.about(talk)
+        elif (
+            (role := spot.role)
+            and after.shared.n < talk.snaps_at
+            and there.deadline >= talk.limit
+            and after.whole >= talk.limit
+            and (mailbox := talk.casting.roles[role].name) in host.agents
+            and (clock < host.has_room.get(mailbox, 0.0) or not host.is_full(mailbox))
+        ):
+            note = f"{role}/{there.name}/{after.shared.n}"
+            talk.ahead = after, note
+            return talk.stored.entry_of(given, told, clock), mailbox, note, None
+        talk.stored.add(given, told, is_sealed=True)
+        talk.stirred = HERE
+        return ()
 
     def _commit(self, turn: Turn, answer: Any) -> Committed | Stale | None:
         """Let what was said count whatever it is, and have it kept."""

@@ -746,7 +746,12 @@ class Runtime:
         stage = staged(protocol, players, self.judge, choice)
         found = stage, stage.casting(players, told, self.judge)
         if is_plain and all(type(one) is Agent for one in players.values()):
-            self._seated = place, [*cast], Agent.registered, found  # it holds the protocol, so that no other has this id
+            self._seated = (
+                place,
+                [*cast],
+                Agent.registered,
+                found,
+            )  # it holds the protocol, so that no other has this id
         return found
 
     async def _hold(self, name: str, asked: Asked, opened: Mapping[str, Any], work: Work) -> Result:

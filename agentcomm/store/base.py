@@ -204,7 +204,7 @@ class Store(Protocol):
         """Return the time by the store's clock."""
         ...
 
-    def open(
+    async def open(
         self,
         conversation: str,
         first: Entry,
@@ -215,7 +215,7 @@ class Store(Protocol):
         receipt: Receipt | None = None,
         shared: Mapping[str, bytes] | None = None,
         lease: float = 30.0,
-    ) -> Awaitable[Opened]:
+    ) -> Opened:
         """Begin a conversation.
 
         Args:

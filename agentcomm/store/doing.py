@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import copy_context
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 __all__ = ("Doing", "Done")
 
@@ -41,7 +41,10 @@ class Doing(Generic[T]):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._is_done = self._asyncio_future_blocking = False
-        self._value = self._error = self._tell = self._more = None
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._tell: Any = None
+        self._more: tuple[Any, ...] = ()
 
     def then(self, tell: Callable[["Doing[T]"], object]) -> None:
         """Have something called once it is done, which must not be so yet."""
@@ -51,7 +54,7 @@ class Doing(Generic[T]):
         if self._tell is None:
             self._tell = tell
         else:
-            self._more = (*(self._more or ()), tell)
+            self._more = (*self._more, tell)
 
     def settle(self, value: Any, error: BaseException | None) -> None:
         """Say that it is done, in its loop; where no task is at work, whoever waits goes on before this returns."""
@@ -59,13 +62,13 @@ class Doing(Generic[T]):
         tell = self._tell
         if tell is not None:
             self._told(tell)
-            for one in self._more or ():
+            for one in self._more:
                 self._told(one)
 
     def _told(self, tell: Any) -> None:
         try:
             if type(tell) is tuple:
-                wake, context = tell
+                wake, context = cast("tuple[Any, Any]", tell)
                 if asyncio.current_task(self.loop) is None:
                     context.run(wake, self)
                 else:
@@ -127,7 +130,7 @@ class Doing(Generic[T]):
 
     def remove_done_callback(self, tell: Callable[["Doing[T]"], object]) -> int:
         """Have something not called, and say how often it would have been."""
-        every = [] if self._tell is None else [self._tell, *(self._more or ())]
-        left = [one for one in every if type(one) is not tuple or one[0] != tell]
-        self._tell, self._more = (left[0], tuple(left[1:])) if left else (None, None)
+        every: list[Any] = [] if self._tell is None else [self._tell, *self._more]
+        left: list[Any] = [one for one in every if type(one) is not tuple or one[0] != tell]
+        self._tell, self._more = (left[0], tuple(left[1:])) if left else (None, ())
         return len(every) - len(left)

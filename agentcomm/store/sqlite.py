@@ -164,7 +164,7 @@ class SQLiteStore:
 
     # --- the nine methods ---
 
-    def open(
+    async def open(
         self,
         conversation: str,
         first: Entry,
@@ -175,8 +175,8 @@ class SQLiteStore:
         receipt: Receipt | None = None,
         shared: Mapping[str, bytes] | None = None,
         lease: float = 30.0,
-    ) -> Doing[Opened]:
-        """Begin a conversation; see `Store`. It is done whether somebody waits for it or not."""
+    ) -> Opened:
+        """Begin a conversation; see `Store`."""
         now, token = self._clock(), next(self._tokens)
 
         def work(file: _File) -> Opened:
@@ -213,7 +213,7 @@ class SQLiteStore:
             done = self._writer.submit(work)
         if is_news(out, timers, now):
             done.then(self._bell.ring)
-        return done
+        return await done
 
     async def claim(
         self, mailboxes: Sequence[str], limit: int, lease: float, *, conversation: str = ""
@@ -379,7 +379,8 @@ class SQLiteStore:
         conv = self._names.get(claim.conversation)
         if conv is None or not claim.mailbox or not (place.isascii() and place.isdigit()):
             return None
-        return Held(*astuple(claim), conv, base, int(place))
+        given: tuple[Any, ...] = (*astuple(claim), conv, base, int(place))
+        return Held(*given)
 
     def _last(
         self, held: Held, entry: Entry, closes: bytes, now: float, otherwise: Any, given: tuple[Any, ...]

@@ -52,7 +52,6 @@ class Failing:
             return lost()
         return done
 
-
     def go_on(self, *given, **more):
         self.count += 1
         how = self.wrong.get(self.count, "")

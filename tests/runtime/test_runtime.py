@@ -237,11 +237,12 @@ async def test_who_has_too_much_to_do_refuses_as_busy(store):
         names = [await runtime.open(REQUEST, cast=cast) for _ in range(3)]
         await until(lambda: len(store.waiting(mailbox="bob")) == 3)
     async with Runtime(store=store, agents=[ann, bob], backlog=3, turns=1) as runtime:
-        runtime._full["bob"] = 1e12, True
+        runtime._full["bob"] = 1e12
         result = await runtime.run(REQUEST, cast={"initiator": ann, "participant": bob})
         assert result.outcome == "refused"
         assert "busy" in str(result.ground["refuse.reason"])
         runtime._full.clear()
+        runtime.has_room.clear()
         assert {(await runtime.outcome(name)).outcome for name in names} == {"done"}
 
 
@@ -258,6 +259,7 @@ async def test_what_waits_is_counted_whoever_deals_with_it(store):
         await until(lambda: store.backlog("bob", 10) == 3)
         for runtime in (one, two):
             runtime._full.clear()
+            runtime.has_room.clear()
             result = await runtime.run(REQUEST, cast=cast)
             assert result.outcome == "refused"
             assert "bob is busy" in str(result.ground["refuse.reason"])
@@ -270,6 +272,7 @@ async def test_who_begins_and_is_busy_is_told_at_once(store):
         for _ in range(2):
             await runtime.open(REQUEST, cast={"initiator": "ann", "participant": "bob"})
         runtime._full.clear()
+        runtime.has_room.clear()
         with pytest.raises(StoreError) as caught:
             await runtime.open(REQUEST, cast={"initiator": "ann", "participant": "bob"})
     assert caught.value.code == "X413"
