@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from agentcomm.acts.content import is_words
 from agentcomm.acts.persistent import SMALL
 from agentcomm.commitments.ledger import Effect
 from agentcomm.conversation.events import Ended
@@ -30,7 +31,7 @@ class Plan:
         is_bounded: Other lanes' moves may close it.
         is_short: Its protocol has so few acts that what was said last of each is a map that is copied whole.
         is_free: Whoever speaks there may always make it.
-        is_words: What it carries is JSON data as it is; see `Act.is_words`.
+        is_words: What it carries is JSON data as it is; see `content.is_words`.
         away: By how many more lanes stand away from a gather, if one makes it.
         tally: Where lanes are counted that end by it; empty if it ends none.
         words: How its records are written, worked out when the first is compared; see `spelling`.
@@ -82,7 +83,7 @@ class Plan:
         self.hearer = move.to[0] if len(move.to) == 1 else ""
         self.source, self.target = move.state, target
         self.content = None if move.act.registered is not None else move.act.content
-        self.is_words = move.act.is_words
+        self.is_words = is_words(move.act.content)
         self.grounds = move.act.criterion is not Criterion.NONE
         self.grounded = {"act": self.label, "criterion": "delivered", "evidence": ["delivered"]}
         self.moved = {"act": self.label, "by": self.speaker, "state": move.state, "next": target}

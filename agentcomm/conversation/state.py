@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 from rpds import HashTrieMap
 
-from agentcomm.acts.content import flat, to_plain
+from agentcomm.acts.content import Content, flat, is_words, to_plain
 from agentcomm.acts.persistent import entries
 from agentcomm.commitments.ledger import Commitment, Ledger
 from agentcomm.conversation.ground import CommonGround
@@ -199,9 +199,8 @@ def _as_data(position: Position) -> dict[str, Any]:
 
 
 def _encode(value: Any) -> Any:
-    own = getattr(value, "__own__", None)
-    if own is not None:
-        words = value.__dict__ if own[1] and own[0] is type(value) else flat(value)
+    if isinstance(value, Content):
+        words = value.__dict__ if is_words(type(value)) else flat(value)
         if words is not None:
             return words
     match value:

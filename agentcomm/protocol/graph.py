@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agentcomm.acts.content import Content, FieldType, content_model, is_words
+from agentcomm.acts.content import Content, FieldType, content_model
 from agentcomm.acts.performative import PERFORMATIVES, LedgerOp, Performative, PerformativeInfo
 from agentcomm.protocol.ceiling import BoundedMove, Ceiling
 from agentcomm.protocol.frozen import Frozen, freeze
@@ -181,17 +181,12 @@ class Act:
         return set(self.fields)
 
     @cached_property
-    def is_words(self) -> bool:
-        """Whether all that it carries is JSON data as it is; see `content.is_words`."""
-        return self.registered is None and is_words(self.content)
-
-    @cached_property
     def promises(self) -> bool:
         """Whether it does anything to commitments."""
         return self.info.op is not LedgerOp.NONE or bool(self.discharges)
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("content", "empty", "info", "is_words", "names", "promises", "validate")
+        made = ("content", "empty", "info", "names", "promises", "validate")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     @property

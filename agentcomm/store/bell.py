@@ -13,7 +13,7 @@ def is_news(out: Sequence[Delivery], timers: Sequence[Timer], now: float) -> boo
     for one in out:
         if not one.keep:
             return True
-    return bool(timers) and any(one.due is not None and one.due <= now + _SOON for one in timers)
+    return any(one.due is not None and one.due <= now + _SOON for one in timers)
 
 
 _SOON = 0.25

@@ -311,7 +311,7 @@ class SQLiteStore:
             held = claim if type(claim) is Held else self._held(claim)
             if held is not None and held.place == entry.seq and held.conversation == conversation:
                 if closes is not None:
-                    return self._writer.submit(self._last(held, entry, closes, now, self._slowly, given))
+                    return self._writer.submit(_last(held, entry, closes, now, self._slowly, given))
                 if (
                     not timers
                     and snapshot is None
@@ -347,7 +347,7 @@ class SQLiteStore:
         if held is None or held.place != entry.seq:
             self._writer.add(lambda file: self._usual(file, *given), to)
         elif closes is not None:
-            self._writer.add(self._last(held, entry, closes, now, self._usual, given), to)
+            self._writer.add(_last(held, entry, closes, now, self._usual, given), to)
         elif held.until < now + lease / 2:
             self._writer.add(lambda file: self._usual(file, *given), to)
         else:
@@ -375,19 +375,12 @@ class SQLiteStore:
 
     def _held(self, claim: Claim) -> Held | None:
         """Return a claim as one that may be all that its row stands for, if its token says so."""
-        base, _, place = claim.token.partition("+")
+        place = claim.token.partition("+")[2]
         conv = self._names.get(claim.conversation)
         if conv is None or not claim.mailbox or not (place.isascii() and place.isdigit()):
             return None
-        given: tuple[Any, ...] = (*astuple(claim), conv, base, int(place))
+        given: tuple[Any, ...] = (*astuple(claim), conv, int(place))
         return Held(*given)
-
-    def _last(
-        self, held: Held, entry: Entry, closes: bytes, now: float, otherwise: Any, given: tuple[Any, ...]
-    ) -> Close:
-        seq, count, conv = entry.seq, entry.count, held.conv
-        row = conv, seq, count, pack(entry.data), None, None, None, held.id, f"{held.base}*"
-        return Close(row, Committed(seq + count), otherwise, given, (now, closes, conv))
 
     def _slowly(
         self,
@@ -715,19 +708,22 @@ def _next(
     held: Held, entry: Entry, mailbox: str, group: str, note: str, otherwise: Any, given: tuple[Any, ...]
 ) -> GoOn:
     """Return a turn after which its owner goes on."""
-    seq, count, conv, base, until, k = (
-        entry.seq,
-        entry.count,
-        held.conv,
-        held.base,
-        held.until,
-        held.id,
-    )
+    seq, count, conv, until, k = entry.seq, entry.count, held.conv, held.until, held.id
+    base = held.token.partition("+")[0]
     head = seq + count
     whose = held.conversation
-    kept = Held(whose, mailbox, group, note, f"{base}+{head}", until, 1, k, conv, base, head)
+    kept = Held(whose, mailbox, group, note, f"{base}+{head}", until, 1, k, conv, head)
     row = conv, seq, count, pack(entry.data), mailbox, group, note, k, f"{base}*"
     return GoOn(row, Committed(head, (kept,)), otherwise, given)
+
+
+def _last(
+    held: Held, entry: Entry, closes: bytes, now: float, otherwise: Any, given: tuple[Any, ...]
+) -> Close:
+    """Return a turn that ends its conversation."""
+    seq, count, conv = entry.seq, entry.count, held.conv
+    row = conv, seq, count, pack(entry.data), None, None, None, held.id, starred(held.token)
+    return Close(row, Committed(seq + count), otherwise, given, (now, closes, conv))
 
 
 def _free(

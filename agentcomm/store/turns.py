@@ -51,8 +51,6 @@ class Held(Claim, frozen=True, gc=False):
 
     conv: int = 0
     """Number of the conversation."""
-    base: str = ""
-    """What the tokens of all claims that follow from one another begin with."""
     place: int = 0
     """Where the next entry goes."""
 
@@ -158,7 +156,7 @@ class Open(msgspec.Struct, frozen=True, gc=False):
             if out.keep:
                 deliveries.append((k, conv, box, group, note, free, talk[1], f"{token}*", 1, 2))
                 head = first[0] + first[1]
-                held = Held(name, box, group, note, f"{token}+{head}", free, 1, k, conv, token, head)
+                held = Held(name, box, group, note, f"{token}+{head}", free, 1, k, conv, head)
                 opened.append(Opened(name, True, (held,)))
             else:
                 deliveries.append((k, conv, box, group, note, free, talk[1], "", 0, 0))

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from agentcomm.errors import StoreError
 from agentcomm.store.base import Committed, Delivery, Entry, Receipt, Snapshot, Stale, Timer
+from agentcomm.store.doing import Doing
 
 BOXES = ("ann", "bob")
 NAMES = st.sampled_from(["c1", "c2", "c3"])
@@ -247,8 +248,24 @@ class StoreMachine(RuleBasedStateMachine):
     ):
         self.commit(data.draw(st.sampled_from(self.claims)), shift, count, out, timers, replace, consume, closes, has_claim, key, is_asked_twice, has_snapshot)  # fmt: skip
 
+    @precondition(lambda self: any(claim.mailbox and not claim.group for claim in self.claims))
+    @rule(
+        data=st.data(),
+        shift=st.sampled_from([0, 0, 0, 0, -1, 1]),
+        count=st.integers(1, 2),
+        out=st.builds(
+            Delivery, mailbox=st.sampled_from(BOXES), note=st.sampled_from(["x", "y"]), keep=st.just(True)
+        ),
+        closes=st.sampled_from([None, None, None, b"over"]),
+        is_asked_twice=st.booleans(),
+    )
+    def takes_a_usual_turn(self, data, shift, count, out, closes, is_asked_twice):
+        claim = data.draw(st.sampled_from([one for one in self.claims if one.mailbox and not one.group]))
+        several = [] if closes is not None else [out]
+        self.commit(claim, shift, count, several, [], [""], True, closes, True, "", is_asked_twice, False, usual=out)  # fmt: skip
+
     def commit(
-        self, claim, shift, count, out, timers, replace, consume, closes, has_claim, key, is_asked_twice, has_snapshot
+        self, claim, shift, count, out, timers, replace, consume, closes, has_claim, key, is_asked_twice, has_snapshot, usual=None
     ):  # fmt: skip
         name = claim.conversation
         talk = self.talks[name]
@@ -261,6 +278,12 @@ class StoreMachine(RuleBasedStateMachine):
         }  # fmt: skip
 
         async def commit():
+            if usual is not None:
+                waits: Doing[Committed | Stale] = Doing(asyncio.get_running_loop())
+                box, note = usual.mailbox, usual.note
+                is_alone = self.made % 2 == 0
+                done = self.store.go_on(claim, entry, box, note, closes, self.LEASE, waits, is_alone=is_alone)
+                return await waits if done is None else done
             return await self.store.commit(name, claim if has_claim else None, entry, out, timers, **given)
 
         def ask():

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from agentcomm.errors import StoreError
 from agentcomm.store.base import Committed, Delivery, Entry, Stale, Timer
+from agentcomm.store.doing import Doing
 from agentcomm.store.memory import MemoryStore
 from agentcomm.store.sqlite import SQLiteStore
 from tests.store.store_model import StoreMachine
@@ -59,8 +60,16 @@ async def test_a_turn_costs_as_much_however_many_went_before(tmp_path, kind):
     store.close()
 
 
+async def usual(store, claim, entry, mailbox, note, closes=None):
+    """Take a turn of the usual kind, as whoever is told what became of it."""
+    waits: Doing[Committed | Stale] = Doing(asyncio.get_running_loop())
+    done = store.go_on(claim, entry, mailbox, note, closes, 30.0, waits, is_alone=False)
+    return await waits if done is None else done
+
+
+@pytest.mark.parametrize("way", ["commit", "go_on"])
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-async def test_many_at_once_are_as_each_alone(tmp_path, kind):
+async def test_many_at_once_are_as_each_alone(tmp_path, kind, way):
     """Those that a store does together, and among them some that cannot be done."""
     store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "talks.db", synchronous="normal")
     out, timers = [Delivery("a", keep=True)], [Timer("t", store.now() + 1e5)]
@@ -77,6 +86,8 @@ async def test_many_at_once_are_as_each_alone(tmp_path, kind):
     async def goes_on(name, place, seq):
         made = [Delivery("b", "", f"{place}", keep=True)]
         entry = Entry(seq, 1, b"%d of %s" % (place, name.encode()))
+        if way == "go_on":
+            return await usual(store, claims[name], entry, "b", f"{place}")
         return await store.commit(name, claims[name], entry, made, replace=[""])
 
     for place in range(3):
@@ -95,7 +106,10 @@ async def test_many_at_once_are_as_each_alone(tmp_path, kind):
 
     async def ends(name):
         seq = 2 if name in {"c3", "c60"} else 5 + (name == "c4")
-        return await store.commit(name, claims[name], Entry(seq, 1, b"end"), replace=[""], closes=b"over")
+        end = Entry(seq, 1, b"end")
+        if way == "go_on":
+            return await usual(store, claims[name], end, "", "", b"over")
+        return await store.commit(name, claims[name], end, replace=[""], closes=b"over")
 
     claims["c5"] = msgspec.structs.replace(claims["c5"], token="somebody's")  # noqa: S106
     done = dict(zip(claims, await asyncio.gather(*map(ends, claims)), strict=True))
