@@ -16,7 +16,7 @@ from agentcomm.conversation.reading import read
 from agentcomm.conversation.rerun import Rerun
 from agentcomm.conversation.rules import Rules
 from agentcomm.conversation.spelling import Speller
-from agentcomm.conversation.state import Conversation, state_hash
+from agentcomm.conversation.state import Conversation, seal_hash, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import (
     ERASED,
@@ -67,6 +67,7 @@ class Replay(msgspec.Struct, frozen=True):
 
     conversation: Conversation
     state_hash: str
+    """As the seal of the record has it."""
     same: bool
     """Every event and, if the record is sealed, the final hash are the recorded ones."""
     first_difference: str = ""
@@ -157,9 +158,11 @@ def _replayed(rules: Rules, transcript: Transcript, opening: Record) -> Replay:
     else:
         conversation = _folded(conversation, transcript, compared)
     difference = compared.at_the_end()
-    found = state_hash(conversation)
     seal = transcript.seal
-    if not difference and seal is not None and seal.v == SCHEMA and seal.data.get("state") != found:
+    wanted = None if seal is None or seal.v != SCHEMA else str(seal.data.get("state"))
+    is_older = wanted is not None and wanted.startswith("sha256:")
+    found = state_hash(conversation) if is_older else seal_hash(conversation)
+    if not difference and wanted is not None and wanted != found:
         difference = "the final state differs"
     return Replay(conversation, found, not difference, difference)
 

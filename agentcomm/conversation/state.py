@@ -19,6 +19,7 @@ from agentcomm.conversation.parts import (
     Lanes,
     Outcome,
     Position,
+    Said,
     Seen,
     Shared,
     ledger_of,
@@ -26,7 +27,7 @@ from agentcomm.conversation.parts import (
 from agentcomm.conversation.rules import Rules
 from agentcomm.protocol.graph import Protocol, State
 
-__all__ = ("Conversation", "altered", "state_hash")
+__all__ = ("Conversation", "altered", "seal_hash", "state_hash")
 
 
 class Conversation(msgspec.Struct, frozen=True, gc=False):
@@ -166,8 +167,63 @@ def altered(conversation: Conversation, **changes: Any) -> Conversation:
     )
 
 
+def seal_hash(conversation: Conversation) -> str:
+    """Return what the seal of a record says of the state: where everything stands, equal after a replay.
+
+    Messages as they were said, and commitments that have ended, stand in the record before it: they are named or counted here, so
+    that it costs the same however long the record is. What is empty is left out.
+    """
+    shared, lanes = conversation.shared, conversation.lanes
+    trunk, turn = shared.trunk, shared.turn
+    view = (
+        conversation.protocol.hash,
+        conversation.id,
+        conversation.whole,
+        conversation.members,
+        (shared.at, shared.n, shared.spent, shared.tally, shared.mended, shared.counted),
+        None if trunk is None else _owed(trunk),
+        None if turn is None else _encode(turn),
+        _standing(conversation.here),
+        [_standing(one) for one in conversation.checkpoints],
+        {name: [_standing(one) for one in (lanes[name], *lanes.at(name)[1])] for name in lanes},
+    )
+    return _SEAL + hashlib.sha256(_written(view)).hexdigest()
+
+
+_SEAL = "sha256/2:"
+
+
+def _standing(position: Position) -> dict[str, Any]:
+    """Return what is the case at a position."""
+    data = {name: value for name, value in _asdict(position).items() if value}
+    data["ledger"] = _owed(position.ledger)
+    if position.said:
+        data["said"] = {act: _named(said) for act, said in position.said.items()}
+    return data
+
+
+def _owed(ledger: Ledger) -> tuple[Any, ...]:
+    return ledger.n, ledger.count, ledger.live
+
+
+def _named(said: Said) -> tuple[Any, ...]:
+    """Return a saying, its message by its id."""
+    before = said.before
+    return (
+        said.message.id,
+        said.grounded,
+        said.evidence,
+        said.n,
+        said.repaired,
+        None if before is None else _named(before),
+    )
+
+
 def state_hash(conversation: Conversation) -> str:
-    """Return the `sha256:` of everything that is the case; equal after a replay. Costs as much as the record is long."""
+    """Return the `sha256:` of everything that is the case, every message with it; equal after a replay.
+
+    It costs as much as the record is long. Older seals hold it, newer ones `seal_hash`.
+    """
     shared, lanes = conversation.shared, conversation.lanes
     common = _asdict(shared)
     common["seen"] = [(message.id, message) for _, message in entries(shared.seen, shared.n)]

@@ -17,7 +17,7 @@ from agentcomm.conversation.entries import put, sealed_up, short, took
 from agentcomm.conversation.events import Event, Input, Say
 from agentcomm.conversation.plain import Told
 from agentcomm.conversation.reading import recorded
-from agentcomm.conversation.state import Conversation, state_hash
+from agentcomm.conversation.state import Conversation, seal_hash
 from agentcomm.conversation.transcript import Chain, Kind, plain_bytes
 from agentcomm.store.base import Entry
 from agentcomm.store.jsonl import JsonlLog, MemoryLog
@@ -135,7 +135,7 @@ class Recording:
             outcome = conversation.outcome
             data = {
                 "count": chain.seq,
-                "state": state_hash(conversation),
+                "state": seal_hash(conversation),
                 "outcome": outcome.name if outcome else None,
                 "class": outcome.kind.value if outcome else None,
             }
@@ -323,7 +323,7 @@ def _seal(at: float, conversation: Conversation, count: int) -> Any:
     outcome = conversation.outcome
     data = {
         "count": count,
-        "state": state_hash(conversation),
+        "state": seal_hash(conversation),
         "outcome": outcome.name if outcome else None,
         "class": outcome.kind.value if outcome else None,
     }

@@ -23,7 +23,7 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation.events import Event, Input, Say
 from agentcomm.conversation.replaying import replay_inputs
 from agentcomm.conversation.rules import Rules
-from agentcomm.conversation.state import Conversation, state_hash
+from agentcomm.conversation.state import Conversation, seal_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, Transcript
 from agentcomm.protocol.graph import Protocol
@@ -272,7 +272,7 @@ def replays(rules: Rules, count: int) -> dict[str, Any]:
         return now, made
 
     (after, made), stepped = timed(steps)
-    state, sealed = timed(partial(state_hash, after))
+    state, sealed = timed(partial(seal_hash, after))
     del after
 
     def writing() -> bytes:

@@ -37,7 +37,7 @@ from agentcomm.conversation.events import (
 from agentcomm.conversation.moves import Joint, Make, Over, Speak, unmet, wants, wants_all
 from agentcomm.conversation.moves import given as filled
 from agentcomm.conversation.rules import Rules
-from agentcomm.conversation.state import Conversation, altered, state_hash
+from agentcomm.conversation.state import Conversation, altered, seal_hash, state_hash
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, Transcript
 from agentcomm.grounding.compare import Incomparable
@@ -246,8 +246,8 @@ def floor_of(conversation: Conversation) -> str:
     return "" if isinstance(asked, Over) else asked.role
 
 
-def written(talk: Talk, *, seal: bool = True) -> list[bytes]:
-    """Return the lines of the record, as the runtime writes them."""
+def written(talk: Talk, *, seal: bool = True, state: str | None = "now") -> list[bytes]:
+    """Return the lines of the record, as the runtime writes them, or with something else as the state in its seal."""
     salts = iter(range(10**9))
     chain = Chain(now=lambda: "2026-01-01T00:00:00.000+00:00", salt=lambda: f"{next(salts):016x}")
     protocol = talk.rules.protocol
@@ -263,7 +263,8 @@ def written(talk: Talk, *, seal: bool = True) -> list[bytes]:
         if events or isinstance(given, Say):
             blob += chain.input(given) + b"".join(chain.event(event) for event in events)
     if seal:
-        blob += chain.record("seal", "conversation", {"count": chain.seq, "state": talk.hash})
+        mark = seal_hash(talk.now) if state == "now" else state
+        blob += chain.record("seal", "conversation", {"count": chain.seq, "state": mark})
     return blob.splitlines(keepends=True)
 
 

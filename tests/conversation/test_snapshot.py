@@ -8,7 +8,7 @@ from agentcomm.acts.message import Message
 from agentcomm.conversation import snapshot
 from agentcomm.conversation.events import Say
 from agentcomm.conversation.snapshot import Later, restored, taken
-from agentcomm.conversation.state import state_hash
+from agentcomm.conversation.state import seal_hash, state_hash
 from agentcomm.conversation.step import step
 from agentcomm.conversation.tape import Step
 from agentcomm.errors import RecordError
@@ -62,6 +62,9 @@ def test_what_was_restored_goes_on_as_the_conversation_does(name, few, monkeypat
                 back, again = step(back, given)
                 assert again == events
             wanted = states[min(place + 6, len(states) - 1)]
+            read = len(asked)
+            assert seal_hash(back) == seal_hash(wanted)
+            assert len(asked) == read  # nothing old is read for it
             assert state_hash(back) == state_hash(wanted)
             assert list(back.seen.items()) == list(wanted.seen.items())
             assert back.ledger == wanted.ledger
