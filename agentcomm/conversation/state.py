@@ -170,8 +170,8 @@ def altered(conversation: Conversation, **changes: Any) -> Conversation:
 def seal_hash(conversation: Conversation) -> str:
     """Return what the seal of a record says of the state: where everything stands, equal after a replay.
 
-    Messages as they were said, and commitments that have ended, stand in the record before it: they are named or counted here, so
-    that it costs the same however long the record is. What is empty is left out.
+    Messages are named by their ids, and commitments that have ended are counted: both stand in the record before it. So it costs the
+    same however long the record is, and nothing that was erased from the record can be guessed from it. What is empty is left out.
     """
     shared, lanes = conversation.shared, conversation.lanes
     trunk, turn = shared.trunk, shared.turn
@@ -180,9 +180,9 @@ def seal_hash(conversation: Conversation) -> str:
         conversation.id,
         conversation.whole,
         conversation.members,
-        (shared.at, shared.n, shared.spent, shared.tally, shared.mended, shared.counted),
+        (shared.at, shared.n, shared.spent, shared.tally, sorted(shared.mended), shared.counted),
         None if trunk is None else _owed(trunk),
-        None if turn is None else _encode(turn),
+        None if turn is None else _gathered(turn),
         _standing(conversation.here),
         [_standing(one) for one in conversation.checkpoints],
         {name: [_standing(one) for one in (lanes[name], *lanes.at(name)[1])] for name in lanes},
@@ -194,11 +194,19 @@ _SEAL = "sha256/2:"
 
 
 def _standing(position: Position) -> dict[str, Any]:
-    """Return what is the case at a position."""
+    """Return what is the case at a position, without what was said."""
     data = {name: value for name, value in _asdict(position).items() if value}
     data["ledger"] = _owed(position.ledger)
     if position.said:
         data["said"] = {act: _named(said) for act, said in position.said.items()}
+    if position.held:
+        data["held"] = [(one.message.id, one.owner) for one in position.held]
+    if position.troubles:
+        data["troubles"] = [one.kind for one in position.troubles]
+    if position.asides:
+        data["asides"] = [_noted(one) for one in position.asides]
+    if position.frame is not None:
+        data["frame"] = _running(position.frame)
     return data
 
 
@@ -217,6 +225,30 @@ def _named(said: Said) -> tuple[Any, ...]:
         said.repaired,
         None if before is None else _named(before),
     )
+
+
+def _noted(aside: str) -> list[str]:
+    """Return what was done once and for what; the rest may be somebody's words, such as the path of a repair."""
+    parts = aside.split(":")
+    return parts if parts[0] == "standby" else parts[:2]
+
+
+def _running(frame: Frame) -> dict[str, Any]:
+    """Return what is the case in an overlay, without what was said."""
+    asks = frame.asks
+    return {
+        **_asdict(frame),
+        "it": frame.it.id,
+        "fields": sorted(frame.fields),
+        "said": sorted(frame.said),
+        "trouble": [one.kind for one in frame.trouble],
+        "asks": None if asks is None else asks.rung,
+    }
+
+
+def _gathered(turn: GatherTurn) -> tuple[Any, ...]:
+    staged = [(lane, message.id) for lane, message in entries(turn.staged, turn.count)]
+    return [*turn.lanes], turn.left, turn.counts, staged
 
 
 def state_hash(conversation: Conversation) -> str:

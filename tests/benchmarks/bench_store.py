@@ -258,6 +258,7 @@ async def many(folder: Path, count: int, texts: list[str], flight: int = 64) -> 
     cpu_enacted = (time.process_time() - cpu_enacted) / 2000 * 1e6
     wanted = min(20_000, max(4000, entries))
     bare, bare_cpu = await bare_writer(folder, (rows * (wanted // len(rows) + 1))[:wanted])  # the same bytes
+    alone = raw_inserts_fresh(folder, rows)
     return {
         "conversations/s": count / spent,
         "CPU us/conversation": cpu / count * 1e6,
@@ -267,6 +268,7 @@ async def many(folder: Path, count: int, texts: list[str], flight: int = 64) -> 
         "rows/s / bare": entries / spent / bare,
         "CPU us/row": cpu / entries * 1e6,
         "bare CPU us/row": bare_cpu,
+        "... / raw WAL insert of the same bytes, one a transaction": cpu / entries * 1e6 / alone,
         "bare CPU a row / CPU a row": bare_cpu / (cpu / entries * 1e6),
         "floor: `enact`, CPU us/conversation": cpu_enacted,
         "... with its rows by the bare writer: bare CPU a row / CPU a row": bare_cpu
