@@ -32,7 +32,12 @@ class Call(msgspec.Struct):
     is_cleared: bool = False
     """Somebody has looked, and said that it is to be made again."""
     error: Exception | None = None
-    """Why it failed; a failed call is not made again in this turn."""
+    """Why it failed; a failed call is not made again in this turn, unless a handler asks for it again."""
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it was begun, and what became of it is not known here."""
+        return self.is_restored and not self.is_done
 
 
 class Calls:
@@ -54,12 +59,21 @@ class Calls:
     def find(self, tool: str, arguments: Any, by: By = "handler") -> Call:
         """Return the call that was made before, or a new one.
 
-        A handler that makes the same call twice in one try means two; a model that says the same again is given what it has.
+        A model that says the same again is given what it has. A handler that makes the same call twice in one try means two, unless
+        the first failed or is in doubt: then it is that call again, under its key.
         """
-        for place in range(self._next if by == "handler" else 0, len(self.made)):
-            call = self.made[place]
-            if (call.tool, call.arguments, call.by) == (tool, arguments, by):
+        same = [
+            (place, call)
+            for place, call in enumerate(self.made)
+            if (call.tool, call.arguments, call.by) == (tool, arguments, by)
+        ]
+        for place, call in same:
+            if place >= self._next or by == "model" or call.is_in_doubt:
                 self._next = max(self._next, place + 1)
+                return call
+        for _, call in reversed(same):
+            if call.error is not None:
+                call.is_done, call.error = False, None
                 return call
         number = len(self.made)
         call = Call(key_of(self.turn, number), tool, arguments, by)
@@ -83,7 +97,7 @@ class Calls:
                     continue
                 known = next((call for call in self.made if call.key == data["key"]), None)
                 if known is not None:  # begun once more
-                    known.is_cleared = False
+                    known.is_cleared, known.is_done, known.error, known.is_restored = False, False, None, True
                     continue
                 by: By = "model" if data.get("by") == "model" else "handler"
                 self.made.append(Call(str(data["key"]), str(data["tool"]), body, by, is_restored=True))

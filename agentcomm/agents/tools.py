@@ -17,7 +17,17 @@ from agentcomm.acts.content import parse_duration
 from agentcomm.agents.schema import plain_schema
 from agentcomm.errors import AgentcommError, EdgeError, EffectInDoubt, UsageError
 
-__all__ = ("Effect", "Tool", "ToolFailed", "ToolInDoubt", "ToolLost", "ToolRefused", "tool", "tools_by_name")
+__all__ = (
+    "Effect",
+    "Tool",
+    "ToolFailed",
+    "ToolInDoubt",
+    "ToolLate",
+    "ToolLost",
+    "ToolRefused",
+    "tool",
+    "tools_by_name",
+)
 
 KEY = "idempotency_key"
 """The parameter by which a keyed tool is given its key, unless it names another."""
@@ -35,7 +45,7 @@ class Effect(StrEnum):
     RECONCILABLE = "reconcilable"
     """It can be asked what became of a call."""
     ONCE = "once"
-    """None of these: where its result is lost, nobody can tell whether it was done."""
+    """None of these: where its result is lost, or does not come in time, nobody can tell whether it was done."""
 
 
 class ToolRefused(AgentcommError):
@@ -52,6 +62,12 @@ class ToolFailed(EdgeError):
 
 class ToolLost(ToolFailed):
     """Whoever carried a call out is gone, and the answer with it: raised by what runs a tool elsewhere."""
+
+
+class ToolLate(ToolFailed):
+    """A tool whose time was up; a thread that carries it out may still go on."""
+
+    code = "X503"
 
 
 class ToolInDoubt(EffectInDoubt):

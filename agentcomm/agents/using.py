@@ -12,7 +12,7 @@ import msgspec
 
 from agentcomm.acts.content import entries_of, to_plain
 from agentcomm.agents.calls import By, Call, Calls
-from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolLost, ToolRefused
+from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolLate, ToolLost, ToolRefused
 from agentcomm.agents.turn import Turn
 from agentcomm.conversation.gate import blocked
 from agentcomm.conversation.moves import floors
@@ -42,7 +42,7 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
 
     Raises:
         ToolRefused: If it may not be called now, or not like this; nothing was done.
-        ToolInDoubt: If it was begun, its result is lost, and nothing tells whether it was done.
+        ToolInDoubt: If it was begun, its result is lost or late, and nothing tells whether it was done.
         ToolFailed: If it raises, takes too long or gives too much.
     """
     calls = turn.calls
@@ -78,9 +78,11 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
     try:
         result = await _within(one, typed, call.key)
     except Exception as error:
-        if isinstance(error, ToolLost) and one.effect in (Effect.ONCE, Effect.RECONCILABLE):
+        if isinstance(error, ToolLost | ToolLate) and one.effect in (Effect.ONCE, Effect.RECONCILABLE):
             call.is_restored, call.is_cleared = True, False
-            found = await _resumed(turn, calls, one, call, "whoever carried it out went away")
+            gone = isinstance(error, ToolLost)
+            why = "whoever carried it out went away" if gone else f"its {one.timeout:g} s were over"
+            found = await _resumed(turn, calls, one, call, why)
             if found is not _AGAIN:
                 return found
         call.is_done, call.error = True, error
@@ -110,7 +112,8 @@ async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call, why: str = "
         f"{turn.agent} had begun {one.name!r} when {why}, and nobody can tell whether it was done",
         key=call.key,
         why="its result is not on record, and it takes no key and cannot be asked",
-        fix=f"look what became of {call.key}, then: agentcomm conversations resume ID --effect done or --effect again",
+        fix=f"look what became of {call.key}, then: agentcomm conversations resume ID --effect done or --effect again;"
+        ' say effect="pure", "keyed" or "reconcilable" of a tool that is',
     )
 
 
@@ -122,10 +125,9 @@ async def _within(one: Tool, arguments: Mapping[str, Any], key: str) -> Any:
             result = await one.run(arguments, key)
     except TimeoutError as error:
         if limit.expired():
-            raise ToolFailed(
+            raise ToolLate(
                 f"{one.name} gave nothing within {one.timeout:g} s",
                 fix="give it more time with timeout=, or make it quicker",
-                code="X503",
             ) from None
         raise _raised(one, error) from error
     except AgentcommError:

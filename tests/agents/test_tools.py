@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from agentcomm import Agent, enact, enact_sync, load
 from agentcomm.agents.calls import Calls, key_of
-from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolRefused, tool
+from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolLate, ToolRefused, tool
 from agentcomm.agents.turn import PromptBudget
 from agentcomm.conversation.step import open_conversation
-from agentcomm.errors import UsageError
+from agentcomm.errors import EdgeError, UsageError
 from agentcomm.protocol.library import loads
 from tests.agents.talks import Says, text_of
 
@@ -425,6 +425,99 @@ def test_a_call_without_a_result_that_nobody_can_tell_of_is_in_doubt_and_is_not_
     assert isinstance(error, ToolInDoubt)
     assert key in error.fix
     assert result.outcome == "failed"
+
+
+def late(effect, **options):
+    """Let a clerk call twice what does not answer in time, and fail."""
+    log, told = [], []
+
+    async def pay(account: str, amount: str, idempotency_key: str = "") -> str:
+        log.append(idempotency_key)
+        await asyncio.sleep(20)
+        return "paid"
+
+    one = Tool.of(pay, effect=effect, timeout=0.05, **options)
+
+    async def work(turn):
+        for _ in range(2):
+            try:
+                return turn.say("done", note=await turn.use(one, account="A-1", amount="50 EUR"))
+            except EdgeError as error:
+                told.append(error)
+        return turn.say("failure", reason="nobody knows")
+
+    return transfer(work, tools=[one]), told, log
+
+
+def test_a_late_call_that_nobody_can_tell_of_is_in_doubt_and_is_not_made_again():
+    result, told, log = late("once")
+    assert result.outcome == "failed"
+    assert [type(error) for error in told] == [ToolInDoubt] * 2
+    assert "had begun 'pay' when its 0.05 s were over" in told[0].what
+    assert log == [told[0].key] == [told[1].key]
+    assert [kind for kind, _, _ in steps(result)] == ["tool.call"]
+
+
+@pytest.mark.parametrize("effect", ["pure", "keyed"])
+def test_a_late_call_that_does_no_harm_has_failed(effect):
+    result, told, log = late(effect)
+    assert result.outcome == "failed"
+    assert [(type(error), error.code) for error in told] == [(ToolLate, "X503")] * 2
+    assert len(log) == 2
+    assert log[0] == log[1]  # a handler that tries once more means the same call
+    assert [kind for kind, _, _ in steps(result)] == ["tool.call", "tool.error"] * 2
+
+
+def test_a_late_call_that_can_be_asked_about_is_asked_about():
+    asked = []
+
+    def what_became(key):
+        asked.append(key)
+        return "paid, but late"
+
+    result, told, log = late("reconcilable", reconcile=what_became)
+    assert (result.outcome, told, asked) == ("paid", [], log)
+
+    def never(_key):
+        raise LookupError
+
+    result, told, _ = late("reconcilable", reconcile=never)
+    assert (result.outcome, [error.code for error in told]) == ("failed", ["X503"] * 2)
+
+
+def test_what_failed_is_tried_again_under_its_key_and_what_was_done_is_another_call():
+    log = []
+
+    @tool(effect="keyed")
+    def pay(account: str, amount: str, idempotency_key: str) -> str:
+        log.append(idempotency_key)
+        if len(log) in (1, 3):
+            raise ConnectionError("the line is down")
+        return f"paid {len(log)}"
+
+    async def work(turn):
+        gave = []
+        for _ in range(4):
+            try:
+                gave.append(await turn.use(pay, account="A-1", amount="50 EUR"))
+            except ToolFailed:
+                continue
+        return turn.say("done", note=", ".join(gave))
+
+    result = transfer(work, tools=[pay])
+    assert result.ground["done.note"] == "paid 2, paid 4"
+    first, second = log[0], log[2]
+    assert log == [first, first, second, second]
+    assert first != second
+
+    calls = Calls("t")
+    data = {"turn": "t", "tool": "pay", "key": key_of("t", 0)}
+    error = ("tool.error", data, {"error": "the line is down"})
+    calls.restore([("tool.call", data, {"a": 1}), error, ("tool.call", data, {"a": 1})])
+    (call,) = calls.made
+    assert call.is_in_doubt  # it was begun once more when the process ended
+    calls.restore([("tool.result", data, "paid")])
+    assert (call.is_done, call.error, call.result) == (True, None, "paid")
 
 
 def test_a_recorded_result_is_used_again():

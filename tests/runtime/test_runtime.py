@@ -6,6 +6,7 @@ import time
 import pytest
 
 from agentcomm import Agent, load
+from agentcomm.agents.tools import Tool
 from agentcomm.conversation.events import Duplicate, Heard
 from agentcomm.conversation.transcript import Transcript
 from agentcomm.errors import ModelUnavailable, StoreError, UsageError
@@ -459,4 +460,39 @@ async def test_what_is_taken_back_in_a_lane_is_said_anew_and_is_another_message(
     assert {lane: len(ids) for lane, ids in orders.items()} == {"b1": 2, "b2": 2, "b3": 1}
     assert all(len(set(ids)) == len(ids) for ids in orders.values())
     assert len(made) == 5
+    assert replay(result.transcript).same
+
+
+@pytest.mark.parametrize("was_done", [True, False])
+async def test_a_tool_that_is_late_and_takes_no_key_stops_the_turn_until_somebody_has_looked(store, was_done):
+    calls = []
+
+    async def sing(key: str = "") -> str:
+        calls.append(key)
+        if len(calls) == 1:
+            await asyncio.sleep(20)
+        return "la"
+
+    slow = Tool.of(sing, timeout=0.05)
+    bob = Agent("bob", tools=[slow])
+
+    bob.on("request")(lambda turn: turn.say("agree"))
+
+    @bob.on("request", state="agreed")
+    async def do(turn):
+        return turn.say("inform-result", result=await turn.use(slow))
+
+    ann = asker()
+    async with Runtime(store=store, agents=[ann, bob]) as runtime:
+        name = await runtime.open(REQUEST, cast={"initiator": ann, "participant": bob})
+        await until(lambda: store.dead(name))
+        (one,) = store.dead(name)
+        assert one.reason.startswith("in doubt: bob had begun 'sing' when its 0.05 s were over")
+        assert len(calls) == 1
+        key = one.reason.rpartition("(")[2].rstrip(")")
+        await runtime.decide(name, key, was_done=was_done, result="by hand" if was_done else None, by="eve")
+        result = await runtime.outcome(name)
+    assert result.outcome == "done"
+    assert result.ground["inform-result.result"] == ("by hand" if was_done else "la")
+    assert len(calls) == 2 - was_done
     assert replay(result.transcript).same
