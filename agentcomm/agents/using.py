@@ -166,13 +166,15 @@ async def _done(turn: Turn, calls: Calls, one: Tool, call: Call, result: Any) ->
 
 def _failed(turn: Turn, calls: Calls, one: Tool, call: Call, error: Exception) -> None:
     told = error.what if isinstance(error, AgentcommError) else str(error)
-    data = {
+    data: dict[str, Any] = {
         "tool": one.name,
         "key": call.key,
         "turn": calls.turn,
         "type": type(error.__cause__ or error).__name__,
         "code": getattr(error, "code", ""),
     }
+    if isinstance(error, ToolLost | ToolLate) and one.effect is Effect.KEYED:
+        data["lost"] = True  # it may have been done
     turn.journal.step("tool.error", data, {"error": told})
 
 

@@ -174,6 +174,10 @@ def _show(options: argparse.Namespace) -> int:
         for record in transcript.records
         if record.type == "turn.rejected"
     ]
+    told["in_doubt"] = [
+        {"role": record.data.get("role"), "tool": record.data.get("tool"), "key": record.data.get("key")}
+        for record in (transcript.in_doubt if told["closed"] else ())
+    ]
     told["damage"] = f"{damage.what}: {damage.why}" if damage else None
     if options.json:
         print_json(told)
@@ -203,6 +207,9 @@ def _print(told: dict[str, Any], lines: Any) -> None:
         )
     for one in told["rejected"]:
         print(colour("bad", f"  {'rejected':<14} {one['principal']} said {one['act']}"))
+    for one in told["in_doubt"]:
+        why = "was cut off: look whether it was done"
+        print(colour("bad", f"  {'in doubt':<14} {one['role']}'s {one['tool']} {one['key']} {why}"))
     if told["damage"]:
         print(colour("bad", f"  {'damaged':<14} {told['damage']}"))
     for line in lines:

@@ -318,6 +318,8 @@ async def _enact(
     else:
         for one in found:
             print(style()("bad", f"look at {one}"))
+        for doubt in () if found else result.in_doubt:
+            print(style()("bad", f"in doubt: {doubt.sentence}"))
         if options.look and not is_whole:
             note("--look needs what was said: --transcript-content full")
         elif options.look and not found:

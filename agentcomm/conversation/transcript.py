@@ -623,6 +623,26 @@ class Transcript:
         known = self.blobs if self.lines is None else self.lines.bodies
         return tuple(r.seq for r in self.records if r.body and r.body not in known)
 
+    @property
+    def in_doubt(self) -> tuple[Record, ...]:
+        """The `tool.call` records of calls with an effect that were begun, and of which nothing tells what became of them.
+
+        A call that was cut off stands here: by a deadline, a cancellation, or the end of its process. While a conversation is open, so
+        does one that is being made.
+        """
+        begun: dict[str, Record] = {}
+        for record in self.records:
+            if record.kind != "step" or not record.type.startswith("tool."):
+                continue
+            key = str(record.data.get("key", ""))
+            if record.type == "tool.call":
+                begun[key] = record
+            elif record.type == "tool.result" or (
+                record.type == "tool.error" and not record.data.get("lost")
+            ):
+                begun.pop(key, None)
+        return tuple(one for one in begun.values() if one.data.get("effect", "once") != "pure")
+
     def inputs(self) -> Iterator[Input]:
         """Yield the inputs, in order.
 

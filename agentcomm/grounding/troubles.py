@@ -9,6 +9,7 @@ from agentcomm.grounding.same import shown
 
 __all__ = (
     "Contradiction",
+    "InDoubt",
     "Irrelevant",
     "NoReferent",
     "SeveralReferents",
@@ -124,6 +125,21 @@ class Unperformed(msgspec.Struct, frozen=True, tag="unperformed"):
         return f"{self.said_in} says {self.action}, and it was not performed; perform it or take it back."
 
 
+class InDoubt(msgspec.Struct, frozen=True, tag="in-doubt"):
+    """An action that was begun, and of which nothing on record tells whether it was completed."""
+
+    action: str
+    by: str
+    key: str
+    """Of the call."""
+
+    @property
+    def sentence(self) -> str:
+        """What is not known and what to do."""
+        told = f"{self.by}'s call of {self.action} was begun, and nothing tells whether it was done"
+        return f"{told}; look what became of {self.key}."
+
+
 class Unasked(msgspec.Struct, frozen=True, tag="unasked"):
     """An action that was completed and that nobody asked for; or was asked for with other arguments."""
 
@@ -162,6 +178,7 @@ Trouble = (
     | NoReferent
     | Irrelevant
     | Unperformed
+    | InDoubt
     | Unasked
     | Unsourced
 )

@@ -18,6 +18,7 @@ from agentcomm.grounding.choice import Choice
 from agentcomm.runtime.recording import Recording
 
 if TYPE_CHECKING:
+    from agentcomm.grounding.troubles import InDoubt
     from agentcomm.runtime.troubles import Found, Look
 
 __all__ = ("Result",)
@@ -128,8 +129,21 @@ class Result:
 
         return look_at(self.transcript)
 
+    @cached_property
+    def in_doubt(self) -> "tuple[InDoubt, ...]":
+        """Calls of tools that were cut off, by a deadline or the end of a process, so that nobody knows whether they had their effect."""
+        from agentcomm.runtime.troubles import doubts_of
+
+        return tuple(doubts_of(self.transcript))
+
     def __str__(self) -> str:
-        return "\n".join([*View(self.cast).lines(self.transcript.events()), *map(str, self.errors)])
+        errors = [*map(str, self.errors)]
+        doubts = [
+            f"in doubt: {one.sentence}"
+            for one in self.in_doubt
+            if not any(one.key in text for text in errors)
+        ]
+        return "\n".join([*View(self.cast).lines(self.transcript.events()), *errors, *doubts])
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, as `agentcomm run --json` prints it."""
@@ -151,6 +165,7 @@ class Result:
             ],
             "lanes": {name: lane.outcome.name for name, lane in self.lanes.items() if lane.outcome},
             "errors": [error.as_dict() for error in self.errors],
+            "in_doubt": [msgspec.to_builtins(one) for one in self.in_doubt],
             "transcript": str(self.path) if self.path else None,
             "state": to_plain(self.transcript.seal.data["state"]) if self.transcript.seal else None,
         }

@@ -24,12 +24,12 @@ from agentcomm.grounding.consistency import contradictions, unfilled
 from agentcomm.grounding.deeds import Claim, Deed, claims, unasked, unperformed
 from agentcomm.grounding.reference import unclear_references
 from agentcomm.grounding.sourced import Sources, unsourced_values
-from agentcomm.grounding.troubles import Trouble, Unperformed, Unsourced
+from agentcomm.grounding.troubles import InDoubt, Trouble, Unperformed, Unsourced
 from agentcomm.protocol.graph import Act
 from agentcomm.runtime.issues import MOVING, Issues
 from agentcomm.runtime.replay import rules_of
 
-__all__ = ("Found", "Look", "look_at", "troubles_of")
+__all__ = ("Found", "Look", "doubts_of", "look_at", "troubles_of")
 
 _NONE: Mapping[str, Any] = {}
 _WORDED = ("text", "any", "list", "map")
@@ -138,6 +138,7 @@ def look_at(
             for name, kind in kinds.items():
                 latest[name, kind.kind] = message.act if act is None else act.label, content
     found += _words(said, calls, actions)
+    found += [Found("", doubt.by, doubt) for doubt in doubts_of(transcript)]
     asked = [
         Deed(tool, content, source=event.message.id)
         for tool, label in orders.items()
@@ -162,6 +163,13 @@ def look_at(
     if calls and not orders:
         unchecked.append("whether each call was asked for: no orders were given (orders=)")
     return Look(tuple(found), (*unchecked, *_judges(transcript)))
+
+
+def doubts_of(transcript: Transcript) -> Iterator[InDoubt]:
+    """Yield the tool calls with an effect of which the record of a conversation that is over does not tell what became of them."""
+    for record in transcript.in_doubt:
+        data = record.data
+        yield InDoubt(str(data["tool"]), str(data.get("role", "")), str(data.get("key", "")))
 
 
 class _Heard:

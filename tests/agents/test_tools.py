@@ -11,7 +11,9 @@ from agentcomm.agents.calls import Calls, key_of
 from agentcomm.agents.tools import Effect, Tool, ToolFailed, ToolInDoubt, ToolLate, ToolRefused, tool
 from agentcomm.agents.turn import PromptBudget
 from agentcomm.conversation.step import open_conversation
+from agentcomm.conversation.transcript import Chain, Transcript
 from agentcomm.errors import EdgeError, UsageError
+from agentcomm.grounding.troubles import InDoubt
 from agentcomm.protocol.library import loads
 from tests.agents.talks import Says, text_of
 
@@ -466,6 +468,7 @@ def test_a_late_call_that_does_no_harm_has_failed(effect):
     assert len(log) == 2
     assert log[0] == log[1]  # a handler that tries once more means the same call
     assert [kind for kind, _, _ in steps(result)] == ["tool.call", "tool.error"] * 2
+    assert [one.key for one in result.in_doubt] == ([log[0]] if effect == "keyed" else [])
 
 
 def test_a_late_call_that_can_be_asked_about_is_asked_about():
@@ -483,6 +486,61 @@ def test_a_late_call_that_can_be_asked_about_is_asked_about():
 
     result, told, _ = late("reconcilable", reconcile=never)
     assert (result.outcome, [error.code for error in told]) == ("failed", ["X503"] * 2)
+
+
+@pytest.mark.parametrize("effect", ["once", "keyed", "reconcilable", "pure"])
+def test_a_call_that_a_deadline_cuts_off_is_told_at_the_end(effect):
+    async def pay(account: str, idempotency_key: str = "") -> str:
+        await asyncio.sleep(20)
+        return "paid"
+
+    one = Tool.of(pay, effect=effect, reconcile=(lambda key: key) if effect == "reconcilable" else None)
+    ann, bob = Agent("Ann"), Agent("Bob", tools=[one])
+    ann.opens(lambda turn: turn.say("ask", account="A-1", amount="50 EUR"))
+
+    @bob.on("ask")
+    async def work(turn):
+        return turn.say("done", note=await turn.use(one, account="A-1"))
+
+    job = (
+        JOB.replace("CRITERION", "delivered")
+        .replace("60s}", "1s, else: late}")
+        .replace("refused: refused}\nlimits", "refused: refused, late: expired}\nlimits")
+    )
+    result = enact_sync(loads(job), cast={"client": ann, "clerk": bob})
+    assert result.outcome == "late"
+    told = [*result.in_doubt]
+    assert told == [one.trouble for one in result.troubles if isinstance(one.trouble, InDoubt)]
+    if effect == "pure":
+        assert told == []
+        return
+    ((_, data, _),) = steps(result, "tool.call")
+    assert told == [InDoubt("pay", "clerk", data["key"])]
+    words = "clerk's call of pay was begun, and nothing tells whether it was done; look what became of"
+    assert f"in doubt: {words} {data['key']}" in str(result)
+    assert result.as_dict()["in_doubt"] == [
+        {"type": "in-doubt", "action": "pay", "by": "clerk", "key": data["key"]}
+    ]
+
+
+def test_what_is_known_of_a_call_is_not_in_doubt():
+    def doubts(*steps_of):
+        chain = Chain(now=lambda: "2026-01-01T00:00:00.000+00:00", salt=lambda: "")
+        lines = b"".join(chain.record("step", f"tool.{kind}", {"tool": "pay", "key": key, **more}) for kind, key, more in steps_of)  # fmt: skip
+        found = Transcript.from_lines(lines.splitlines(keepends=True))
+        return [record.data["key"] for record in found.in_doubt]
+
+    keyed, lost = {"effect": "keyed"}, {"lost": True}
+    assert doubts(("call", "a", keyed)) == ["a"]
+    assert doubts(("call", "a", keyed), ("result", "a", {})) == []
+    assert doubts(("call", "a", keyed), ("error", "a", {})) == []
+    assert doubts(("call", "a", keyed), ("error", "a", lost)) == ["a"]
+    assert doubts(("call", "a", keyed), ("error", "a", lost), ("call", "b", keyed), ("result", "b", {})) == [
+        "a"
+    ]
+    assert doubts(("call", "a", keyed), ("error", "a", lost), ("call", "a", keyed), ("result", "a", {})) == []
+    assert doubts(("call", "a", {"effect": "pure"})) == []
+    assert doubts(("call", "a", {"effect": "once"}), ("again", "a", {})) == ["a"]
 
 
 def test_what_failed_is_tried_again_under_its_key_and_what_was_done_is_another_call():

@@ -1,5 +1,6 @@
 """A team that is hosted from the command line, and the conversations that people look after."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -8,7 +9,11 @@ import time
 
 import pytest
 
+from agentcomm import Agent, load
+from agentcomm.agents.tools import Tool
 from agentcomm.cli.main import main
+from agentcomm.runtime.runtime import Runtime
+from agentcomm.store.sqlite import SQLiteStore
 
 TEAM = """
 agents:
@@ -180,3 +185,39 @@ def test_an_opening_that_lacks_somebody_says_whom(tmp_path, monkeypatch, capsys)
     assert (code, "--cast participant=NAME" in told.err) == (2, True)
     code, told = said(capsys, "open", "request", "--cast", "initiator")
     assert (code, "--cast initiator=NAME" in told.err) == (2, True)
+
+
+def test_a_call_that_was_cut_off_is_shown_when_its_conversation_is_over(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    begun = asyncio.Event()
+
+    async def post() -> str:
+        begun.set()
+        await asyncio.sleep(60)
+        return "posted"
+
+    ann, bob = Agent("ann"), Agent("bob", tools=[Tool.of(post)])
+    ann.opens(lambda turn: turn.say("request", action="sing"))
+
+    @bob.on("request")
+    async def work(turn):
+        return turn.say("inform-result", result=await turn.use("post"))
+
+    async def talk():
+        store = SQLiteStore(tmp_path / "agentcomm.db")
+        async with Runtime(store=store, agents=[ann, bob]) as runtime:
+            name = await runtime.open(load("request"), cast={"initiator": ann, "participant": bob})
+            await begun.wait()
+            shown = (await asyncio.to_thread(said, capsys, "show", name, "--store", "agentcomm.db"))[1].out
+            await runtime.cancel(name, by="eve", reason="no longer needed")
+            await runtime.outcome(name)
+        store.close()
+        return name, shown
+
+    name, shown = asyncio.run(talk())
+    assert "in doubt" not in shown  # it is being made
+    shown = said(capsys, "show", name, "--store", "agentcomm.db")[1].out
+    assert "in doubt       participant's post " in shown
+    (one,) = json.loads(said(capsys, "show", name, "--store", "agentcomm.db", "--json")[1].out)["in_doubt"]
+    assert (one["role"], one["tool"]) == ("participant", "post")
+    assert one["key"] in shown

@@ -496,3 +496,28 @@ async def test_a_tool_that_is_late_and_takes_no_key_stops_the_turn_until_somebod
     assert result.ground["inform-result.result"] == ("by hand" if was_done else "la")
     assert len(calls) == 2 - was_done
     assert replay(result.transcript).same
+
+
+async def test_a_call_that_was_at_work_when_its_conversation_was_cancelled_is_told_of(store):
+    begun = asyncio.Event()
+
+    async def sing() -> str:
+        begun.set()
+        await asyncio.sleep(20)
+        return "la"
+
+    slow = Tool.of(sing)
+    ann, bob = asker(), Agent("bob", tools=[slow])
+    bob.on("request")(lambda turn: turn.say("agree"))
+
+    @bob.on("request", state="agreed")
+    async def do(turn):
+        return turn.say("inform-result", result=await turn.use(slow))
+
+    async with Runtime(store=store, agents=[ann, bob]) as runtime:
+        name = await runtime.open(REQUEST, cast={"initiator": ann, "participant": bob})
+        await begun.wait()
+        await runtime.cancel(name, by="eve", reason="no longer needed")
+        result = await runtime.outcome(name)
+    assert result.outcome_class == "cancelled"
+    assert [one.action for one in result.in_doubt] == ["sing"]
