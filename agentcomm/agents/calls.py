@@ -50,11 +50,12 @@ class Calls:
     def __init__(self, turn: str) -> None:
         self.turn = turn
         self.made: list[Call] = []
-        self._next = 0
+        self._taken: set[str] = set()
+        self._number = 0
 
     def begin(self) -> None:
         """Begin a try of the turn: calls that were made are found again, in their order."""
-        self._next = 0
+        self._taken = set()
 
     def find(self, tool: str, arguments: Any, by: By = "handler") -> Call:
         """Return the call that was made before, or a new one.
@@ -62,23 +63,21 @@ class Calls:
         A model that says the same again is given what it has. A handler that makes the same call twice in one try means two, unless
         the first failed or is in doubt: then it is that call again, under its key.
         """
-        same = [
-            (place, call)
-            for place, call in enumerate(self.made)
-            if (call.tool, call.arguments, call.by) == (tool, arguments, by)
-        ]
-        for place, call in same:
-            if place >= self._next or by == "model" or call.is_in_doubt:
-                self._next = max(self._next, place + 1)
+        same = [one for one in self.made if (one.tool, one.arguments, one.by) == (tool, arguments, by)]
+        for call in same:
+            if call.key not in self._taken or by == "model" or call.is_in_doubt:
+                self._taken.add(call.key)
                 return call
-        for _, call in reversed(same):
+        for call in reversed(same):
             if call.error is not None:
-                call.is_done, call.error = False, None
+                call.is_done, call.error, call.is_restored = False, None, False
                 return call
-        number = len(self.made)
-        call = Call(key_of(self.turn, number), tool, arguments, by)
+        known = {one.key for one in self.made}
+        while (key := key_of(self.turn, self._number)) in known:
+            self._number += 1
+        call = Call(key, tool, arguments, by)
         self.made.append(call)
-        self._next = number + 1
+        self._taken.add(key)
         return call
 
     def of_model(self) -> list[Call]:

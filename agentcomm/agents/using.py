@@ -77,9 +77,12 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
         await turn.journal.kept()
     try:
         result = await _within(one, typed, call.key)
+    except asyncio.CancelledError:  # nobody waited for it any more: what became of it is not known
+        call.is_restored, call.is_cleared = True, False
+        raise
     except Exception as error:
         if isinstance(error, ToolLost | ToolLate) and one.effect in (Effect.ONCE, Effect.RECONCILABLE):
-            call.is_restored, call.is_cleared = True, False
+            call.is_cleared = False
             gone = isinstance(error, ToolLost)
             why = "whoever carried it out went away" if gone else f"its {one.timeout:g} s were over"
             found = await _resumed(turn, calls, one, call, why)
@@ -105,7 +108,9 @@ async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call, why: str = "
             found = await found if inspect.isawaitable(found) else found
         except LookupError:
             return _AGAIN
-        call.is_restored = False
+        except BaseException:  # nobody could be asked: it is as much in doubt as it was
+            call.is_restored = True
+            raise
         return await _done(turn, calls, one, call, found)
     call.is_restored = True
     raise ToolInDoubt(

@@ -205,6 +205,8 @@ def _standing(position: Position) -> dict[str, Any]:
         data["troubles"] = [one.kind for one in position.troubles]
     if position.asides:
         data["asides"] = [_noted(one) for one in position.asides]
+    if position.outcome is not None:
+        data["outcome"] = (position.outcome.name, position.outcome.kind)  # the cause may hold what was said
     if position.frame is not None:
         data["frame"] = _running(position.frame)
     return data

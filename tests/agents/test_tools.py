@@ -578,6 +578,85 @@ def test_what_failed_is_tried_again_under_its_key_and_what_was_done_is_another_c
     assert (call.is_done, call.error, call.result) == (True, None, "paid")
 
 
+@pytest.mark.parametrize("effect", ["once", "keyed"])
+def test_a_failure_on_record_that_is_tried_again_is_an_ordinary_call(effect):
+    log = []
+    pay = paying(log, effect=effect)
+    data = {"tool": "pay", "by": "handler", "role": "clerk", "effect": effect}
+
+    async def work(turn):
+        known = {**data, "turn": turn.calls.turn, "key": key_of(turn.calls.turn, 0)}
+        arguments = {"account": "A-1", "amount": "50 EUR"}
+        turn.calls.restore([("tool.call", known, arguments), ("tool.error", known, {"error": "no line"})])
+        with pytest.raises(ToolFailed, match="no line"):
+            await turn.use(pay, **arguments)
+        return turn.say("done", note=await turn.use(pay, **arguments))
+
+    result = transfer(work, tools=[pay])
+    assert (result.outcome, len(log)) == ("paid", 1)
+    assert [kind for kind, _, _ in steps(result)] == ["tool.call", "tool.result"]
+
+
+def test_a_call_of_which_nobody_could_be_asked_stays_in_doubt_under_its_key():
+    asked, log = [], []
+
+    def down(key):
+        asked.append(key)
+        raise ConnectionError("the bank is down")
+
+    async def pay(account: str, amount: str, idempotency_key: str = "") -> str:
+        log.append(idempotency_key)
+        await asyncio.sleep(20)
+        return "paid"
+
+    one = Tool.of(pay, effect="reconcilable", reconcile=down, timeout=0.05)
+
+    async def work(turn):
+        for _ in range(3):
+            with pytest.raises(ConnectionError):
+                await turn.use(one, account="A-1", amount="50 EUR")
+        return turn.say("failure", reason="nobody knows")
+
+    result = transfer(work, tools=[one])
+    assert result.outcome == "failed"
+    assert len(log) == 1
+    assert set(asked) == set(log)
+    assert [doubt.key for doubt in result.in_doubt] == log
+
+
+def test_a_call_that_a_handler_gives_up_is_not_made_again_where_nobody_can_tell():
+    log = []
+
+    async def pay(account: str, amount: str) -> str:
+        log.append(account)
+        await asyncio.sleep(20)
+        return "paid"
+
+    one = Tool.of(pay)
+
+    async def work(turn):
+        given = {"account": "A-1", "amount": "50 EUR"}
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(turn.use(one, **given), 0.05)
+        with pytest.raises(ToolInDoubt):
+            await turn.use(one, **given)
+        return turn.say("failure", reason="nobody knows")
+
+    result = transfer(work, tools=[one])
+    assert (result.outcome, log) == ("failed", ["A-1"])
+    assert len(result.in_doubt) == 1
+
+
+def test_calls_in_another_order_are_found_again():
+    calls = Calls("t")
+    first, second = calls.find("pay", {"to": "a"}), calls.find("pay", {"to": "b"})
+    first.is_done = second.is_done = True
+    calls.begin()
+    assert calls.find("pay", {"to": "b"}) is second
+    assert calls.find("pay", {"to": "a"}) is first
+    assert calls.find("pay", {"to": "a"}).key not in (first.key, second.key)
+
+
 def test_a_recorded_result_is_used_again():
     calls = Calls("t")
     data = {"turn": "t", "tool": "pay", "key": key_of("t", 0)}

@@ -127,3 +127,13 @@ def test_nothing_that_was_said_stands_in_it(name: str, monkeypatch: pytest.Monke
                         tried += 1
                         assert text.encode() not in hashed[-1], (text, now.position)
     assert tried or name == "protocols/review-loop.yaml"  # whose texts are short
+
+
+def test_why_it_ended_is_not_in_the_seal():
+    """The cause of an end may quote what was said."""
+    talk = talk_of("protocols/request.yaml")
+    end = talk.now.here.outcome
+    assert end is not None
+    other = msgspec.structs.replace(end, cause="ask was not understood: price (meant 210.75 EUR)")
+    assert seal_hash(altered(talk.now, outcome=other)) == seal_hash(talk.now)
+    assert seal_hash(altered(talk.now, outcome=msgspec.structs.replace(end, name="x"))) != seal_hash(talk.now)
