@@ -38,6 +38,7 @@ __all__ = (
     "RecordError",
     "StoreError",
     "UsageError",
+    "doubt_in",
 )
 
 
@@ -171,6 +172,13 @@ class EffectInDoubt(EdgeError):
     def __init__(self, what: str, *, key: str, why: str = "", fix: str = "") -> None:
         super().__init__(what, why=why, fix=fix)
         self.key = key
+
+
+def doubt_in(error: BaseException) -> EffectInDoubt | None:
+    """Return the effect in doubt that an error is, or that is in a group of errors, as a group of tasks raises them."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(doubt_in, error.exceptions)), None)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    return error if isinstance(error, EffectInDoubt) else None
 
 
 class InternalError(AgentcommError):

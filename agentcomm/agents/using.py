@@ -58,10 +58,10 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
         if call.error is not None:
             raise call.error
         return one.returns(call.result) if call.is_restored else call.result
-    begins = not call.is_restored or call.is_cleared
-    if call.is_restored:
-        call.is_restored = False
-        found = await _resumed(turn, calls, one, call)
+    begins = not call.is_restored or call.is_cleared or bool(call.cut)
+    if call.is_in_doubt:
+        cut, call.is_restored, call.cut = call.cut, False, ""  # what is said meanwhile is another call
+        found = await _resumed(turn, calls, one, call, cut)
         if found is not _AGAIN:
             return found
     if begins:
@@ -77,17 +77,15 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
         await turn.journal.kept()
     try:
         result = await _within(one, typed, call.key)
-    except asyncio.CancelledError:  # nobody waited for it any more: what became of it is not known
-        call.is_restored, call.is_cleared = True, False
+    except asyncio.CancelledError:
+        call.cut, call.is_cleared = "nobody waited for it any more", False
         raise
     except Exception as error:
         if isinstance(error, ToolLost | ToolLate) and one.effect in (Effect.ONCE, Effect.RECONCILABLE):
+            is_lost = isinstance(error, ToolLost)
+            cut = "whoever carried it out went away" if is_lost else f"its {one.timeout:g} s were over"
             call.is_cleared = False
-            gone = isinstance(error, ToolLost)
-            why = "whoever carried it out went away" if gone else f"its {one.timeout:g} s were over"
-            found = await _resumed(turn, calls, one, call, why)
-            if found is not _AGAIN:
-                return found
+            return await _resumed(turn, calls, one, call, cut)
         call.is_done, call.error = True, error
         _failed(turn, calls, one, call, error)
         await turn.journal.kept()
@@ -98,28 +96,45 @@ async def use(turn: Turn, one: Tool, arguments: Mapping[str, Any], by: By, now: 
 _AGAIN = object()
 
 
-async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call, why: str = "the process ended") -> Any:
-    """Return the result of a call that was begun before, or `_AGAIN` if it was not made or may be made again under its key."""
+async def _resumed(turn: Turn, calls: Calls, one: Tool, call: Call, cut: str) -> Any:
+    """Return the result of a call that was begun before, or `_AGAIN` if it was not made or may be made again under its key.
+
+    Args:
+        turn: Whose call it is.
+        calls: Of that turn.
+        one: The tool.
+        call: The call.
+        cut: What cut it off, if it was this process that made it. That it was never made is not believed then: it may still come to be.
+
+    Raises:
+        ToolInDoubt: If nobody can tell.
+    """
     if one.effect in (Effect.PURE, Effect.KEYED) or call.is_cleared:
         return _AGAIN
+    why, cause = "its result is not on record, and it takes no key and cannot be asked", None
     if one.effect is Effect.RECONCILABLE and one.reconcile is not None:
         try:
             found = one.reconcile(call.key)
             found = await found if inspect.isawaitable(found) else found
         except LookupError:
-            return _AGAIN
-        except BaseException:  # nobody could be asked: it is as much in doubt as it was
-            call.is_restored = True
+            if not cut:
+                return _AGAIN
+            why = "it is not known where it should have been done, and it may still be"
+        except Exception as error:  # noqa: BLE001  (whatever it is, nobody could be asked)
+            why, cause = f"asking what became of it failed: {type(error).__name__}: {error}", error
+        except BaseException:
+            call.is_restored, call.cut = not cut, cut
             raise
-        return await _done(turn, calls, one, call, found)
-    call.is_restored = True
+        else:
+            return await _done(turn, calls, one, call, found)
+    call.is_restored, call.cut = not cut, cut
     raise ToolInDoubt(
-        f"{turn.agent} had begun {one.name!r} when {why}, and nobody can tell whether it was done",
+        f"{turn.agent} had begun {one.name!r} when {cut or 'the process ended'}, and nobody can tell whether it was done",
         key=call.key,
-        why="its result is not on record, and it takes no key and cannot be asked",
+        why=why,
         fix=f"look what became of {call.key}, then: agentcomm conversations resume ID --effect done or --effect again;"
         ' say effect="pure", "keyed" or "reconcilable" of a tool that is',
-    )
+    ) from cause
 
 
 async def _within(one: Tool, arguments: Mapping[str, Any], key: str) -> Any:

@@ -7,13 +7,16 @@ import json
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentcomm.cli.codes import EXIT_FINDINGS
 from agentcomm.cli.serve import STORE
 from agentcomm.cli.words import note, print_json, put, style, width
 from agentcomm.errors import AgentcommError, RecordError, StoreError, UsageError
 from agentcomm.runtime.standing import Standing
+
+if TYPE_CHECKING:
+    from agentcomm.grounding.troubles import InDoubt
 
 __all__ = ("add_to",)
 
@@ -149,6 +152,7 @@ def _show(options: argparse.Namespace) -> int:
     from agentcomm.conversation.entries import lines_of
     from agentcomm.conversation.render import View
     from agentcomm.conversation.transcript import Transcript
+    from agentcomm.runtime.troubles import doubts_of
 
     async def look(runtime: Any) -> tuple[Any, ...]:
         store = runtime.store
@@ -174,19 +178,17 @@ def _show(options: argparse.Namespace) -> int:
         for record in transcript.records
         if record.type == "turn.rejected"
     ]
-    told["in_doubt"] = [
-        {"role": record.data.get("role"), "tool": record.data.get("tool"), "key": record.data.get("key")}
-        for record in (transcript.in_doubt if told["closed"] else ())
-    ]
+    doubts = [*doubts_of(transcript)]
+    told["in_doubt"] = [{"role": one.by, "tool": one.action, "key": one.key} for one in doubts]
     told["damage"] = f"{damage.what}: {damage.why}" if damage else None
     if options.json:
         print_json(told)
     else:
-        _print(told, View(told["cast"], style=style(), width=width()).lines(transcript.events()))
+        _print(told, doubts, View(told["cast"], style=style(), width=width()).lines(transcript.events()))
     return EXIT_FINDINGS if damage else 0
 
 
-def _print(told: dict[str, Any], lines: Any) -> None:
+def _print(told: dict[str, Any], doubts: "list[InDoubt]", lines: Any) -> None:
     colour = style()
     print(colour("act", f"{told['conversation']}  {told['protocol']}  {told['state']}"))
     for name, value in (
@@ -207,9 +209,8 @@ def _print(told: dict[str, Any], lines: Any) -> None:
         )
     for one in told["rejected"]:
         print(colour("bad", f"  {'rejected':<14} {one['principal']} said {one['act']}"))
-    for one in told["in_doubt"]:
-        why = "was cut off: look whether it was done"
-        print(colour("bad", f"  {'in doubt':<14} {one['role']}'s {one['tool']} {one['key']} {why}"))
+    for doubt in doubts:
+        print(colour("bad", f"  {'in doubt':<14} {doubt.sentence}"))
     if told["damage"]:
         print(colour("bad", f"  {'damaged':<14} {told['damage']}"))
     for line in lines:

@@ -631,9 +631,7 @@ class Transcript:
         does one that is being made.
         """
         begun: dict[str, Record] = {}
-        for record in self.records:
-            if record.kind != "step" or not record.type.startswith("tool."):
-                continue
+        for record in self._of_tools():
             key = str(record.data.get("key", ""))
             if record.type == "tool.call":
                 begun[key] = record
@@ -642,6 +640,14 @@ class Transcript:
             ):
                 begun.pop(key, None)
         return tuple(one for one in begun.values() if one.data.get("effect", "once") != "pure")
+
+    def _of_tools(self) -> Iterator[Record]:
+        """Yield the steps of tools; the others need not be decoded for it."""
+        if self._records is None and self.lines is not None:
+            found: Iterable[Record] = map(record_of, (text for text in self.lines.texts if b'"tool.' in text))
+        else:
+            found = self.records
+        return (one for one in found if one.kind == "step" and one.type.startswith("tool."))
 
     def inputs(self) -> Iterator[Input]:
         """Yield the inputs, in order.

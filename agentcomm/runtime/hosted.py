@@ -30,6 +30,7 @@ from agentcomm.runtime.casting import Casting
 from agentcomm.runtime.driving import Turns
 from agentcomm.runtime.quiet import Lock
 from agentcomm.runtime.recording import Stored
+from agentcomm.runtime.resuming import latest
 from agentcomm.runtime.span_late import begin_spans
 from agentcomm.runtime.stage import Stage
 from agentcomm.runtime.talk import Talk, opening
@@ -45,8 +46,6 @@ ALL = "*"
 """Group of turns that are for several lanes."""
 _EACH = 256
 """Messages between snapshots."""
-_STEPS = 400
-"""Steps of turns that may still be taken up."""
 
 
 _NONE: Mapping[str, Move] = {}
@@ -242,8 +241,7 @@ class HostedTalk(Talk):
     def take_up(self, steps: Sequence[Step]) -> None:
         """Remember what an attempt of a turn put on record, for the next one."""
         if steps:
-            self.steps += steps
-            del self.steps[:-_STEPS]
+            self.steps = latest([*self.steps, *steps])
             self.calls = None
 
     async def wait(self) -> NoReturn:

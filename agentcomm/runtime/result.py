@@ -13,7 +13,7 @@ from agentcomm.conversation.ground import CommonGround
 from agentcomm.conversation.render import View
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.transcript import Transcript
-from agentcomm.errors import AgentcommError, InternalError
+from agentcomm.errors import AgentcommError, EffectInDoubt, InternalError
 from agentcomm.grounding.choice import Choice
 from agentcomm.runtime.recording import Recording
 
@@ -137,13 +137,9 @@ class Result:
         return tuple(doubts_of(self.transcript))
 
     def __str__(self) -> str:
-        errors = [*map(str, self.errors)]
-        doubts = [
-            f"in doubt: {one.sentence}"
-            for one in self.in_doubt
-            if not any(one.key in text for text in errors)
-        ]
-        return "\n".join([*View(self.cast).lines(self.transcript.events()), *errors, *doubts])
+        known = {error.key for error in self.errors if isinstance(error, EffectInDoubt)}
+        doubts = [f"in doubt: {one.sentence}" for one in self.in_doubt if one.key not in known]
+        return "\n".join([*View(self.cast).lines(self.transcript.events()), *map(str, self.errors), *doubts])
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, as `agentcomm run --json` prints it."""

@@ -20,12 +20,23 @@ from agentcomm.runtime.replay import rules_from
 from agentcomm.runtime.stage import Stage
 from agentcomm.store.base import Entry, Store
 
-__all__ = ("Resumed", "Resuming")
+__all__ = ("Resumed", "Resuming", "latest")
 
 _STEPS = 400
-"""Steps of turns that may still be taken up."""
+"""Steps that are remembered, at least, of turns that may still be taken up."""
 _SLICE = 512
 """Entries until others get their turn."""
+
+
+def latest(steps: list[Step]) -> list[Step]:
+    """Return the latest steps, and every call of a tool in the turns that they are of: a turn must find all that it has done."""
+    if len(steps) <= 2 * _STEPS:  # cut seldom, since a long turn is looked through each time
+        return steps
+    late = steps[-_STEPS:]
+    turns = {one.data.get("turn") for one in late}
+    return [
+        one for one in steps[:-_STEPS] if one.type.startswith("tool.") and one.data.get("turn") in turns
+    ] + late
 
 
 class Resumed:
@@ -116,7 +127,7 @@ class Resuming:
                 found.feed(entry)
                 if count % _SLICE == 0:
                     await asyncio.sleep(0)
-        found.steps = found.steps[-_STEPS:]
+        found.steps = latest(found.steps)
         return found
 
     def _skipped(self, conversation: str, found: Resumed, data: bytes) -> Iterator[Entry]:

@@ -28,7 +28,7 @@ from agentcomm.conversation.entries import lines_of
 from agentcomm.conversation.events import Cancel, Event, Evidence, Refused, Say
 from agentcomm.conversation.moves import signature
 from agentcomm.conversation.step import step
-from agentcomm.errors import AgentcommError, EffectInDoubt, RecordError, StoreError, UsageError
+from agentcomm.errors import AgentcommError, RecordError, StoreError, UsageError, doubt_in
 from agentcomm.grounding.choice import Choice
 from agentcomm.protocol.graph import Protocol
 from agentcomm.runtime.casting import Casting, Player
@@ -449,17 +449,17 @@ class Runtime:
                 work.step("turn.alone", {"agent": go.mailbox, "attempt": claim.attempt}, None)
                 await work.kept()
                 return await work.turn(go)
-        except EffectInDoubt as error:
-            work.leave()
-            work.step("effect.in_doubt", {"agent": go.mailbox, "key": error.key}, error.as_dict())
-            await work.commit(lambda: False)
-            await self.store.give_back(claim, not_before=None, reason=f"in doubt: {error.what} ({error.key})")
-            self.say(f"{talk.id}: {error.what}")
-            return ()
         except (StoreError, RecordError, Lost):
             raise
         except Exception as error:  # noqa: BLE001  (a handler may raise anything, and the talk goes on)
             work.leave()
+            if (doubt := doubt_in(error)) is not None:
+                work.step("effect.in_doubt", {"agent": go.mailbox, "key": doubt.key}, doubt.as_dict())
+                await work.commit(lambda: False)
+                why = f"in doubt: {doubt.what} ({doubt.key})"
+                await self.store.give_back(claim, not_before=None, reason=why)
+                self.say(f"{talk.id}: {doubt.what}")
+                return ()
             return await self._failed(work, go, error)
 
     def _go(self, talk: HostedTalk, claim: Claim) -> Go | None:

@@ -43,7 +43,7 @@ from agentcomm.conversation.plain import Several, Told, say_made
 from agentcomm.conversation.state import Conversation
 from agentcomm.conversation.step import open_conversation, step
 from agentcomm.conversation.transcript import Chain, plain_bytes
-from agentcomm.errors import AgentcommError, EdgeError, RecordError, StoreError, UsageError
+from agentcomm.errors import AgentcommError, EdgeError, RecordError, StoreError, UsageError, doubt_in
 from agentcomm.protocol.graph import Move
 from agentcomm.runtime.casting import Casting
 from agentcomm.runtime.recording import Recording
@@ -396,6 +396,7 @@ class Talk:
 
     def could_not(self, turn: Turn, error: Exception) -> bool:
         """Take the protocol's own way where an agent's model or tool failed; False if it was something else that did."""
+        error = doubt_in(error) or error
         if not isinstance(error, EdgeError | ToolRefused) or isinstance(error, StoreError | RecordError):
             return False
         self.errors = (*self.errors, error)

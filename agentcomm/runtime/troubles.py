@@ -166,8 +166,11 @@ def look_at(
 
 
 def doubts_of(transcript: Transcript) -> Iterator[InDoubt]:
-    """Yield the tool calls with an effect of which the record of a conversation that is over does not tell what became of them."""
-    for record in transcript.in_doubt:
+    """Yield the tool calls with an effect of which the record of a conversation that is over does not tell what became of them.
+
+    While it is open, they may be at work.
+    """
+    for record in transcript.in_doubt if transcript.seal is not None else ():
         data = record.data
         yield InDoubt(str(data["tool"]), str(data.get("role", "")), str(data.get("key", "")))
 

@@ -484,8 +484,51 @@ def test_a_late_call_that_can_be_asked_about_is_asked_about():
     def never(_key):
         raise LookupError
 
-    result, told, _ = late("reconcilable", reconcile=never)
-    assert (result.outcome, [error.code for error in told]) == ("failed", ["X503"] * 2)
+    result, told, log = late("reconcilable", reconcile=never)  # it may still come to be
+    assert (result.outcome, [type(error) for error in told]) == ("failed", [ToolInDoubt] * 2)
+    assert [one.key for one in result.in_doubt] == log
+    assert "may still be" in told[0].why
+
+
+def test_a_late_call_in_a_thread_is_not_made_twice_and_is_found_once_it_was_done():
+    done, tries = {}, []
+
+    def pay(account: str, idempotency_key: str) -> str:
+        tries.append(idempotency_key)
+        time.sleep(0.3)
+        done[idempotency_key] = "paid in the end"
+        return "paid"
+
+    one = Tool.of(pay, effect="reconcilable", reconcile=lambda key: done[key], timeout=0.05)
+
+    async def work(turn):
+        for _ in range(200):
+            try:
+                return turn.say("done", note=await turn.use(one, account="A-1"))
+            except ToolInDoubt:
+                await asyncio.sleep(0.01)
+        raise AssertionError
+
+    result = transfer(work, tools=[one])
+    assert (result.outcome, len(tries), result.in_doubt) == ("paid", 1, ())
+    assert result.ground["done.note"] == "paid in the end"
+
+
+def test_a_doubt_in_a_group_of_tasks_is_a_doubt():
+    async def pay() -> str:
+        await asyncio.sleep(20)
+        return "paid"
+
+    one = Tool.of(pay, timeout=0.05)
+
+    async def work(turn):
+        async with asyncio.TaskGroup() as group:
+            paid = group.create_task(turn.use(one))
+        return turn.say("done", note=paid.result())
+
+    result = transfer(work, tools=[one])
+    (error,) = result.errors
+    assert (result.outcome, type(error)) == ("failed", ToolInDoubt)
 
 
 @pytest.mark.parametrize("effect", ["once", "keyed", "reconcilable", "pure"])
@@ -613,8 +656,10 @@ def test_a_call_of_which_nobody_could_be_asked_stays_in_doubt_under_its_key():
 
     async def work(turn):
         for _ in range(3):
-            with pytest.raises(ConnectionError):
+            with pytest.raises(ToolInDoubt, match=r"its 0\.05 s were over") as caught:
                 await turn.use(one, account="A-1", amount="50 EUR")
+            assert "asking what became of it failed: ConnectionError: the bank is down" in caught.value.why
+            assert isinstance(caught.value.__cause__, ConnectionError)
         return turn.say("failure", reason="nobody knows")
 
     result = transfer(work, tools=[one])
@@ -645,6 +690,13 @@ def test_a_call_that_a_handler_gives_up_is_not_made_again_where_nobody_can_tell(
     result = transfer(work, tools=[one])
     assert (result.outcome, log) == ("failed", ["A-1"])
     assert len(result.in_doubt) == 1
+
+
+def test_an_error_on_record_is_of_its_kind_again():
+    calls = Calls("t")
+    data = {"turn": "t", "tool": "pay", "key": key_of("t", 0)}
+    calls.restore([("tool.call", data, {}), ("tool.error", {**data, "code": "X503"}, {"error": "late"})])
+    assert (type(calls.made[0].error), calls.made[0].error.code) == (ToolLate, "X503")
 
 
 def test_calls_in_another_order_are_found_again():

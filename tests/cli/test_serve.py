@@ -217,7 +217,7 @@ def test_a_call_that_was_cut_off_is_shown_when_its_conversation_is_over(tmp_path
     name, shown = asyncio.run(talk())
     assert "in doubt" not in shown  # it is being made
     shown = said(capsys, "show", name, "--store", "agentcomm.db")[1].out
-    assert "in doubt       participant's post " in shown
+    assert "in doubt       participant's call of post was begun, and nothing tells" in shown
     (one,) = json.loads(said(capsys, "show", name, "--store", "agentcomm.db", "--json")[1].out)["in_doubt"]
     assert (one["role"], one["tool"]) == ("participant", "post")
     assert one["key"] in shown

@@ -521,3 +521,54 @@ async def test_a_call_that_was_at_work_when_its_conversation_was_cancelled_is_to
         result = await runtime.outcome(name)
     assert result.outcome_class == "cancelled"
     assert [one.action for one in result.in_doubt] == ["sing"]
+
+
+async def test_a_doubt_in_a_group_of_tasks_stops_the_turn_for_a_person(store):
+    async def sing() -> str:
+        await asyncio.sleep(20)
+        return "la"
+
+    slow = Tool.of(sing, timeout=0.05)
+    bob = Agent("bob", tools=[slow])
+    bob.on("request")(lambda turn: turn.say("agree"))
+
+    @bob.on("request", state="agreed")
+    async def do(turn):
+        async with asyncio.TaskGroup() as group:
+            song = group.create_task(turn.use(slow))
+        return turn.say("inform-result", result=song.result())
+
+    async with Runtime(store=store, agents=[asker(), bob]) as runtime:
+        name = await runtime.open(REQUEST, cast={"initiator": "ann", "participant": bob})
+        await until(lambda: store.dead(name))
+        (one,) = store.dead(name)
+        assert one.reason.startswith("in doubt: bob had begun 'sing'")
+        assert store.rows(conversation=name)[0].closed is None
+
+
+@pytest.mark.timeout(120)
+async def test_a_turn_of_many_calls_that_is_taken_again_finds_them_all(tmp_path):
+    made, count, tries = [], 500, []
+
+    async def note(number: int, idempotency_key: str) -> str:
+        made.append((idempotency_key, number))
+        return "noted"
+
+    keyed = Tool.of(note, effect="keyed")
+    bob = Agent("bob", tools=[keyed])
+
+    @bob.on("request")
+    async def do(turn):
+        for number in range(count):
+            await turn.use(keyed, number=number)
+        tries.append(turn)
+        if len(tries) == 1:
+            raise ValueError("once more")
+        return turn.say("inform-result", result="all")
+
+    store = SQLiteStore(tmp_path / "talks.db", synchronous="normal")
+    async with Runtime(store=store, agents=[asker(), bob], retry=0.01) as runtime:
+        result = await runtime.run(REQUEST, cast={"initiator": "ann", "participant": bob})
+    store.close()
+    assert (result.outcome, len(tries)) == ("done", 2)
+    assert len(made) == len({key for key, _ in made}) == count
